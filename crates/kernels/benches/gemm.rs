@@ -1,0 +1,66 @@
+//! GFLOP/s of the product at the model's shapes, beside the peak measured in the same run: `cargo bench -p kernels`.
+//!
+//! Each shape's answer is checked before it is timed.
+
+#![expect(clippy::print_stdout, reason = "what a benchmark measures is its output")]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use kernels::{Activation, Isa, Layout, Product, Taps, Weights, gemm, multiply_adds};
+
+/// (rows, k, n): tokens of six images through qkv, projection and MLP; pixels through a 3×3 window; the heads.
+const SHAPES: [(usize, usize, usize); 8] = [
+    (102, 192, 576),
+    (102, 192, 192),
+    (102, 192, 768),
+    (102, 768, 192),
+    (256, 144, 16),
+    (256, 400, 16),
+    (64, 1096, 1096),
+    (64, 3216, 1024),
+];
+
+fn main() {
+    for isa in Isa::available() {
+        let peak = best(|| multiply_adds(isa, 2_000_000));
+        println!("{isa}: peak of one thread {peak:.1} GFLOP/s");
+        for (m, k, n) in SHAPES {
+            let weight: Vec<f32> = (0..n * k).map(|i| (i % 7) as f32 - 3.0).collect();
+            let input: Vec<f32> = (0..m * k).map(|i| (i % 5) as f32 - 2.0).collect();
+            let weights = Weights::pack(isa, n, k, &weight, &vec![0.0; n]);
+            let product = Product {
+                weights: &weights,
+                input: Layout::plain(m, k),
+                taps: Taps::one(k),
+                output: Layout::plain(m, n),
+                activation: Activation::Identity,
+                accumulate: false,
+            };
+            let mut output = vec![0.0; m * n];
+            gemm(&product, &input, &mut output);
+            let last: f32 = input[(m - 1) * k..].iter().zip(&weight[(n - 1) * k..]).map(|(a, b)| a * b).sum();
+            assert_eq!(output[m * n - 1], last, "{isa} {m}×{k}×{n}");
+            let operations = (2 * m * k * n) as f64;
+            let repeats = (2e8 / operations) as usize + 1;
+            let rate = best(|| {
+                for _ in 0..repeats {
+                    gemm(&product, black_box(&input), black_box(&mut output));
+                }
+                operations * repeats as f64
+            });
+            println!("  {m:>4} × {k:>4} × {n:>4}: {rate:6.1} GFLOP/s, {:3.0} % of peak", 100.0 * rate / peak);
+        }
+    }
+}
+
+/// The best of several runs, in GFLOP/s: interruptions only ever slow a run down.
+fn best(mut run: impl FnMut() -> f64) -> f64 {
+    (0..7)
+        .map(|_| {
+            let start = Instant::now();
+            let operations = run();
+            operations / start.elapsed().as_secs_f64() / 1e9
+        })
+        .fold(0.0, f64::max)
+}

@@ -1,0 +1,141 @@
+//! One vector type per instruction set, and the door through which an operation is compiled for each of them.
+//!
+//! An operation is a struct of its arguments implementing [`Kernel`]; [`dispatch`] runs it with the vector type of an
+//! [`Isa`]. Everything between is `#[inline(always)]`, so that the whole operation is compiled inside the function
+//! that enables the instructions.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod scalar;
+
+use crate::isa::{Isa, Kind};
+
+/// The widest vector of any instruction set, in lanes of `f32`.
+pub(crate) const LANES_MAX: usize = 16;
+
+/// Vectors of `f32`. A value of the implementing type is the proof that its instructions run here.
+///
+/// `min` and `max` return NaN when their second argument is NaN: callers put the data there, so that NaN is never
+/// swallowed by a bound. When only the first is NaN, NEON returns NaN and the others return the second.
+pub(crate) trait Simd: Copy {
+    /// `f32` in a vector.
+    const LANES: usize;
+    /// Rows and vectors of a GEMM tile (MR, and NR in vectors) that the register file holds.
+    const TILE_ROWS: usize;
+    const TILE_VECTORS: usize;
+    type F: Copy;
+
+    fn splat(self, x: f32) -> Self::F;
+    /// # Safety
+    /// `LANES` floats are readable at `from`.
+    unsafe fn load(self, from: *const f32) -> Self::F;
+    /// # Safety
+    /// `LANES` floats are writable at `to`.
+    unsafe fn store(self, to: *mut f32, v: Self::F);
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a·b + c
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// The nearest whole number.
+    fn round(self, v: Self::F) -> Self::F;
+    /// 2ⁿ for whole n in −126 to 127; anything for other lanes.
+    fn exp2_whole(self, n: Self::F) -> Self::F;
+
+    /// The lanes as an array, the rest zero.
+    #[inline(always)]
+    fn lanes(self, v: Self::F) -> [f32; LANES_MAX] {
+        let mut lanes = [0.0; LANES_MAX];
+        // SAFETY: LANES ≤ LANES_MAX floats are written into an array of LANES_MAX.
+        unsafe { self.store(lanes.as_mut_ptr(), v) };
+        lanes
+    }
+
+    /// Sum of the lanes, always in the same order.
+    #[inline(always)]
+    fn sum(self, v: Self::F) -> f32 {
+        let mut lanes = self.lanes(v);
+        let mut width = Self::LANES;
+        while width > 1 {
+            width /= 2;
+            for lane in 0..width {
+                lanes[lane] += lanes[lane + width];
+            }
+        }
+        lanes[0]
+    }
+
+    /// Loads the first `count` lanes, the rest zero.
+    ///
+    /// # Safety
+    /// `count` ≤ `LANES` floats are readable at `from`.
+    #[inline(always)]
+    unsafe fn load_part(self, from: *const f32, count: usize) -> Self::F {
+        let mut lanes = [0.0; LANES_MAX];
+        // SAFETY: the caller vouches for `count` readable floats; the array holds LANES_MAX ≥ LANES ≥ count.
+        unsafe {
+            std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count);
+            self.load(lanes.as_ptr())
+        }
+    }
+
+    /// Stores the first `count` lanes.
+    ///
+    /// # Safety
+    /// `count` ≤ `LANES` floats are writable at `to`.
+    #[inline(always)]
+    unsafe fn store_part(self, to: *mut f32, v: Self::F, count: usize) {
+        let lanes = self.lanes(v);
+        // SAFETY: the caller vouches for `count` writable floats; the array holds at least as many.
+        unsafe { std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count) };
+    }
+}
+
+/// An operation with its arguments, ready to be compiled for any vector type.
+pub(crate) trait Kernel {
+    /// Implementations are `#[inline(always)]`: see the module's first lines.
+    fn run<S: Simd>(self, simd: S);
+}
+
+/// Runs `kernel` with the instructions of `isa`.
+#[inline]
+pub(crate) fn dispatch(isa: Isa, kernel: impl Kernel) {
+    match isa.kind() {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => {
+            // SAFETY: an `Isa` of this kind exists only where the CPU was found to have these features.
+            unsafe { avx512::run(kernel) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => {
+            // SAFETY: as above.
+            unsafe { avx2::run(kernel) }
+        }
+        #[cfg(target_arch = "aarch64")]
+        Kind::Neon => neon::run(kernel),
+        Kind::Scalar => kernel.run(scalar::Scalar),
+    }
+}
+
+/// The vector width and GEMM tile of `isa`: (lanes, rows, vectors). Packing follows them.
+pub(crate) fn tile_shape(isa: Isa) -> (usize, usize, usize) {
+    fn of<S: Simd>() -> (usize, usize, usize) {
+        (S::LANES, S::TILE_ROWS, S::TILE_VECTORS)
+    }
+    match isa.kind() {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => of::<avx512::Avx512>(),
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => of::<avx2::Avx2>(),
+        #[cfg(target_arch = "aarch64")]
+        Kind::Neon => of::<neon::Neon>(),
+        Kind::Scalar => of::<scalar::Scalar>(),
+    }
+}

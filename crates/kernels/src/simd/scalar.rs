@@ -1,0 +1,74 @@
+//! The portable vector: four lanes that a compiler maps to whatever the target has.
+
+use super::Simd;
+
+#[derive(Clone, Copy)]
+pub(super) struct Scalar;
+
+type F = [f32; 4];
+
+#[inline(always)]
+fn zip(a: F, b: F, f: impl Fn(f32, f32) -> f32) -> F {
+    std::array::from_fn(|lane| f(a[lane], b[lane]))
+}
+
+impl Simd for Scalar {
+    const LANES: usize = 4;
+    const TILE_ROWS: usize = 4;
+    const TILE_VECTORS: usize = 2;
+    type F = F;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> F {
+        [x; 4]
+    }
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> F {
+        // SAFETY: the caller vouches for LANES readable floats; an array of f32 needs only f32's alignment.
+        unsafe { from.cast::<F>().read() }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, v: F) {
+        // SAFETY: as in `load`, for writing.
+        unsafe { to.cast::<F>().write(v) }
+    }
+    #[inline(always)]
+    fn add(self, a: F, b: F) -> F {
+        zip(a, b, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(self, a: F, b: F) -> F {
+        zip(a, b, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(self, a: F, b: F) -> F {
+        zip(a, b, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn div(self, a: F, b: F) -> F {
+        zip(a, b, |a, b| a / b)
+    }
+    #[inline(always)]
+    fn min(self, a: F, b: F) -> F {
+        zip(a, b, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn max(self, a: F, b: F) -> F {
+        zip(a, b, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn fma(self, a: F, b: F, c: F) -> F {
+        // Two roundings: `mul_add` is a slow library call where the target has no such instruction.
+        std::array::from_fn(|lane| a[lane] * b[lane] + c[lane])
+    }
+    #[inline(always)]
+    fn round(self, v: F) -> F {
+        // Adding and taking away 1.5·2²³ leaves the nearest whole number for |v| < 2²²: no library call.
+        const MAGIC: f32 = 12_582_912.0;
+        v.map(|x| (x + MAGIC) - MAGIC)
+    }
+    #[inline(always)]
+    fn exp2_whole(self, n: F) -> F {
+        n.map(|n| f32::from_bits((n as i32).wrapping_add(127).wrapping_shl(23) as u32))
+    }
+}
