@@ -1,0 +1,229 @@
+//! The classes and functions a model's pickle may name. Nothing here is ever called; the list is
+//! exact so that a file which names anything else is refused instead of half understood.
+
+use crate::torch::{Dtype, is_tensor_global};
+
+/// Whether a pickled AstroMAE, or a state dict of one, may name `module.name`.
+pub(super) fn is_model_global(module: &str, name: &str) -> bool {
+    is_tensor_global(module, name)
+        || EXACT.contains(&(module, name))
+        || (module == "torch" && is_dtype(name))
+        || (is_timm(module) && TIMM.contains(&name))
+        || (is_study_module(module) && STUDY.contains(&name))
+}
+
+/// PyTorch's layers and wrappers, each with the one module that defines it.
+const EXACT: &[(&str, &str)] = &[
+    ("torch._utils", "_rebuild_parameter"),
+    ("torch._utils", "_rebuild_parameter_with_state"),
+    ("torch._tensor", "_rebuild_from_type_v2"),
+    ("torch", "Tensor"),
+    ("torch", "Size"),
+    ("torch", "device"),
+    ("torch.nn.parameter", "Parameter"),
+    ("torch.nn.parameter", "Buffer"),
+    ("builtins", "set"),
+    ("__builtin__", "set"),
+    ("torch.nn.parallel.data_parallel", "DataParallel"),
+    ("torch.nn.parallel.distributed", "DistributedDataParallel"),
+    ("torch.nn.modules.activation", "GELU"),
+    ("torch.nn.modules.activation", "ReLU"),
+    ("torch.nn.modules.activation", "SiLU"),
+    ("torch.nn.modules.batchnorm", "BatchNorm2d"),
+    ("torch.nn.modules.container", "ModuleList"),
+    ("torch.nn.modules.container", "Sequential"),
+    ("torch.nn.modules.conv", "Conv2d"),
+    ("torch.nn.modules.dropout", "Dropout"),
+    ("torch.nn.modules.flatten", "Flatten"),
+    ("torch.nn.modules.linear", "Identity"),
+    ("torch.nn.modules.linear", "Linear"),
+    ("torch.nn.modules.normalization", "LayerNorm"),
+    ("torch.nn.modules.pooling", "AdaptiveAvgPool2d"),
+    ("torch.nn.modules.pooling", "AvgPool2d"),
+    ("torch.nn.modules.pooling", "MaxPool2d"),
+];
+
+/// timm's building blocks of a vision transformer; their modules moved between its releases
+/// (`timm.models.layers.…`, `timm.layers.…`, `timm.models.vision_transformer`).
+const TIMM: &[&str] = &[
+    "Attention",
+    "Block",
+    "DropPath",
+    "Identity",
+    "LayerNorm",
+    "LayerScale",
+    "Mlp",
+    "PatchEmbed",
+    "VisionTransformer",
+];
+
+/// The classes of AstroMAE's own code. Their modules are files of its authors' working folder
+/// (`NormalCell`, `blocks.photoz`, `blocks.model_vit_inception`, `__main__` for a notebook).
+const STUDY: &[&str] = &[
+    "Attention",
+    "Block",
+    "ConvBlock",
+    "DropPath",
+    "InceptionBlock",
+    "Input_Mix_Model",
+    "MaskedAutoencoderViT",
+    "Mlp",
+    "NormalCell",
+    "PatchEmbed",
+    "ViT_Astro",
+    "VisionTransformer",
+];
+
+/// First components of modules that are nobody's model code: Python's own and the large libraries,
+/// whose every accepted name stands above.
+const NOT_STUDY: &[&str] = &[
+    "__builtin__",
+    "_io",
+    "_pickle",
+    "_thread",
+    "ast",
+    "asyncio",
+    "atexit",
+    "base64",
+    "bdb",
+    "builtins",
+    "cffi",
+    "cloudpickle",
+    "code",
+    "codecs",
+    "collections",
+    "commands",
+    "concurrent",
+    "copyreg",
+    "ctypes",
+    "dill",
+    "distutils",
+    "exec",
+    "functools",
+    "gc",
+    "getattr",
+    "glob",
+    "http",
+    "importlib",
+    "inspect",
+    "io",
+    "itertools",
+    "joblib",
+    "linecache",
+    "marshal",
+    "multiprocessing",
+    "nt",
+    "numpy",
+    "operator",
+    "os",
+    "pathlib",
+    "pdb",
+    "pickle",
+    "pip",
+    "pkgutil",
+    "platform",
+    "popen2",
+    "posix",
+    "posixpath",
+    "profile",
+    "pty",
+    "pydoc",
+    "requests",
+    "runpy",
+    "setuptools",
+    "shelve",
+    "shutil",
+    "signal",
+    "site",
+    "socket",
+    "ssl",
+    "subprocess",
+    "sys",
+    "tempfile",
+    "threading",
+    "timeit",
+    "timm",
+    "torch",
+    "torchvision",
+    "trace",
+    "types",
+    "urllib",
+    "venv",
+    "webbrowser",
+    "weakref",
+    "xmlrpc",
+    "zipimport",
+];
+
+fn is_timm(module: &str) -> bool {
+    ["timm.layers", "timm.models"]
+        .iter()
+        .any(|root| module.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+}
+
+fn is_study_module(module: &str) -> bool {
+    let top = module.split('.').next().unwrap_or(module);
+    !top.is_empty() && !NOT_STUDY.contains(&top)
+}
+
+/// Names such as `float32` in module `torch`, pickled where a module keeps a dtype as an attribute.
+fn is_dtype(name: &str) -> bool {
+    const ALL: [Dtype; 10] = [
+        Dtype::F64,
+        Dtype::F32,
+        Dtype::F16,
+        Dtype::Bf16,
+        Dtype::I64,
+        Dtype::I32,
+        Dtype::I16,
+        Dtype::I8,
+        Dtype::U8,
+        Dtype::Bool,
+    ];
+    ALL.iter().any(|dtype| dtype.name() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_what_a_model_names() {
+        for (module, name) in [
+            ("torch._utils", "_rebuild_tensor_v2"),
+            ("torch", "FloatStorage"),
+            ("torch", "float32"),
+            ("NormalCell", "NormalCell"),
+            ("blocks.model_vit_inception", "ViT_Astro"),
+            ("__main__", "Mlp"),
+            ("timm.models.layers.patch_embed", "PatchEmbed"),
+            ("timm.layers", "DropPath"),
+        ] {
+            assert!(is_model_global(module, name), "{module}.{name}");
+        }
+    }
+
+    #[test]
+    fn refuses_everything_else() {
+        for (module, name) in [
+            ("os", "system"),
+            ("posix", "system"),
+            ("builtins", "eval"),
+            ("builtins", "getattr"),
+            ("__builtin__", "exec"),
+            ("os", "Attention"),
+            ("torch.hub", "Block"),
+            ("torch.nn.modules.conv", "_ConvNd"),
+            ("torch", "load"),
+            ("torch", "ComplexFloatStorage"),
+            ("timm.models_evil", "system"),
+            ("timmy", "create_model"),
+            ("NormalCell", "os.system"),
+            ("NormalCell", "eval"),
+            ("", "Block"),
+            (".os", "Block"),
+        ] {
+            assert!(!is_model_global(module, name), "{module}.{name}");
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! The stack machine: operations in, an arena of nodes out.
+//!
+//! Every operation costs a bounded amount of memory, so the whole is bounded by the number of
+//! operations. No operation recurses.
+
+use std::collections::HashMap;
+
+use super::program::Program;
+use super::{Call, MAX_OPERATIONS, MAX_PICKLE_BYTES, Node, NodeId, Pickle, Value};
+use crate::torch::TorchError;
+
+/// Runs the program in `bytes`.
+pub(super) fn run<'p>(bytes: &'p [u8], allowed: fn(&str, &str) -> bool) -> Result<Pickle<'p>, TorchError> {
+    if bytes.len() as u64 > MAX_PICKLE_BYTES {
+        return Err(TorchError::malformed(format!("a pickle of {} bytes, more than {MAX_PICKLE_BYTES}", bytes.len())));
+    }
+    let mut machine = Machine {
+        program: Program::new(bytes),
+        allowed,
+        nodes: Vec::new(),
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+    };
+    for _ in 0..MAX_OPERATIONS {
+        let start = machine.program.at();
+        let root = machine.step().map_err(|error| at_byte(error, start))?;
+        if let Some(root) = root {
+            return Ok(Pickle { nodes: machine.nodes, root });
+        }
+    }
+    Err(TorchError::malformed(format!("a pickle of more than {MAX_OPERATIONS} operations")))
+}
+
+fn at_byte(error: TorchError, at: usize) -> TorchError {
+    match error {
+        TorchError::Malformed(what) => TorchError::Malformed(format!("pickle, byte {at}: {what}")),
+        TorchError::Unsupported(what) => TorchError::Unsupported(format!("pickle, byte {at}: {what}")),
+        refused @ TorchError::Refused(_) => refused,
+    }
+}
+
+struct Machine<'p> {
+    program: Program<'p>,
+    allowed: fn(&str, &str) -> bool,
+    nodes: Vec<Node<'p>>,
+    stack: Vec<Value<'p>>,
+    /// Stack heights at the open marks.
+    marks: Vec<usize>,
+    memo: HashMap<u32, Value<'p>>,
+}
+
+impl<'p> Machine<'p> {
+    /// Runs one operation; the root at `STOP`.
+    fn step(&mut self) -> Result<Option<Value<'p>>, TorchError> {
+        // The codes are those of Python's `pickletools`, in the order of its documentation.
+        match self.program.byte()? {
+            0x80 => self.protocol()?,
+            0x95 => drop(self.program.take(8)?), // FRAME: the length of what follows, of no use here
+            b'.' => return self.stop().map(Some),
+
+            b'N' => self.push(Value::None),
+            0x88 => self.push(Value::Bool(true)),
+            0x89 => self.push(Value::Bool(false)),
+            b'J' => {
+                let int = i32::from_le_bytes(self.program.array()?);
+                self.push(Value::Int(i64::from(int)));
+            }
+            b'K' => {
+                let int = self.program.byte()?;
+                self.push(Value::Int(i64::from(int)));
+            }
+            b'M' => {
+                let int = u16::from_le_bytes(self.program.array()?);
+                self.push(Value::Int(i64::from(int)));
+            }
+            0x8a => self.long()?,
+            b'G' => {
+                let float = f64::from_be_bytes(self.program.array()?);
+                self.push(Value::Float(float));
+            }
+
+            0x8c => self.string(1)?,
+            b'X' => self.string(4)?,
+            0x8d => self.string(8)?,
+            b'C' => self.byte_string(1)?,
+            b'B' => self.byte_string(4)?,
+            0x8e => self.byte_string(8)?,
+
+            b'(' => self.marks.push(self.stack.len()),
+            b'0' => drop(self.pop()?),
+            b')' => self.push_node(Node::Tuple(Vec::new())),
+            0x85 => self.short_tuple(1)?,
+            0x86 => self.short_tuple(2)?,
+            0x87 => self.short_tuple(3)?,
+            b't' => {
+                let items = self.pop_to_mark()?;
+                self.push_node(Node::Tuple(items));
+            }
+            b']' => self.push_node(Node::List(Vec::new())),
+            b'a' => {
+                let item = self.pop()?;
+                self.extend(vec![item])?;
+            }
+            b'e' => {
+                let items = self.pop_to_mark()?;
+                self.extend(items)?;
+            }
+            b'}' => self.push_node(Node::Dict(Vec::new())),
+            b's' => {
+                let value = self.pop()?;
+                let key = self.pop()?;
+                self.set_items(vec![key, value])?;
+            }
+            b'u' => {
+                let items = self.pop_to_mark()?;
+                self.set_items(items)?;
+            }
+            0x8f => self.push_node(Node::Set(Vec::new())),
+            0x90 => self.add_items()?,
+            0x91 => {
+                let items = self.pop_to_mark()?;
+                self.push_node(Node::Set(items));
+            }
+
+            b'q' => {
+                let key = self.program.byte()?;
+                self.memoize(u32::from(key))?;
+            }
+            b'r' => {
+                let key = u32::from_le_bytes(self.program.array()?);
+                self.memoize(key)?;
+            }
+            0x94 => self.memoize(self.memo.len() as u32)?,
+            b'h' => {
+                let key = self.program.byte()?;
+                self.recall(u32::from(key))?;
+            }
+            b'j' => {
+                let key = u32::from_le_bytes(self.program.array()?);
+                self.recall(key)?;
+            }
+
+            b'c' => {
+                let module = self.program.line()?;
+                let name = self.program.line()?;
+                self.global(module, name)?;
+            }
+            0x93 => match (self.pop()?, self.pop()?) {
+                (Value::Str(name), Value::Str(module)) => self.global(module, name)?,
+                _ => return Err(TorchError::malformed("a global whose name is no string")),
+            },
+            b'R' | 0x81 => self.call()?,
+            b'b' => self.build()?,
+            b'Q' => {
+                let id = self.pop()?;
+                self.push_node(Node::Persistent(id));
+            }
+            other => {
+                return Err(TorchError::unsupported(format!("operation 0x{other:02x}, which PyTorch does not write")));
+            }
+        }
+        Ok(None)
+    }
+
+    fn protocol(&mut self) -> Result<(), TorchError> {
+        match self.program.byte()? {
+            2..=5 => Ok(()),
+            other => Err(TorchError::unsupported(format!("protocol {other}, only 2 to 5 are read"))),
+        }
+    }
+
+    fn stop(&mut self) -> Result<Value<'p>, TorchError> {
+        let root = self.pop()?;
+        if !self.program.is_at_end() || !self.stack.is_empty() || !self.marks.is_empty() {
+            return Err(TorchError::malformed("it stops before its end or with values left over"));
+        }
+        Ok(root)
+    }
+
+    /// LONG1: a two's complement integer of a given number of bytes.
+    fn long(&mut self) -> Result<(), TorchError> {
+        let length = usize::from(self.program.byte()?);
+        let bytes = self.program.take(length)?;
+        if length > 8 {
+            return Err(TorchError::unsupported(format!("an integer of {length} bytes, at most 8 are read")));
+        }
+        let negative = bytes.last().is_some_and(|&high| high >= 0x80);
+        let mut wide = [if negative { 0xff } else { 0 }; 8];
+        wide[..length].copy_from_slice(bytes);
+        self.push(Value::Int(i64::from_le_bytes(wide)));
+        Ok(())
+    }
+
+    fn string(&mut self, length_bytes: usize) -> Result<(), TorchError> {
+        let bytes = self.program.counted(length_bytes)?;
+        let string = std::str::from_utf8(bytes).map_err(|_| TorchError::malformed("a string that is not UTF-8"))?;
+        self.push(Value::Str(string));
+        Ok(())
+    }
+
+    fn byte_string(&mut self, length_bytes: usize) -> Result<(), TorchError> {
+        let bytes = self.program.counted(length_bytes)?;
+        self.push(Value::Bytes(bytes));
+        Ok(())
+    }
+
+    fn short_tuple(&mut self, length: usize) -> Result<(), TorchError> {
+        let floor = self.floor();
+        let start = self
+            .stack
+            .len()
+            .checked_sub(length)
+            .filter(|&start| start >= floor)
+            .ok_or_else(|| TorchError::malformed("the stack is empty"))?;
+        let items = self.stack.split_off(start);
+        self.push_node(Node::Tuple(items));
+        Ok(())
+    }
+
+    fn extend(&mut self, items: Vec<Value<'p>>) -> Result<(), TorchError> {
+        match self.top_node()? {
+            Node::List(list) => {
+                list.extend(items);
+                Ok(())
+            }
+            _ => Err(TorchError::malformed("items appended to what is no list")),
+        }
+    }
+
+    fn set_items(&mut self, flat: Vec<Value<'p>>) -> Result<(), TorchError> {
+        let (pairs, rest) = flat.as_chunks::<2>();
+        if !rest.is_empty() {
+            return Err(TorchError::malformed("a key without its value"));
+        }
+        match self.top_node()? {
+            Node::Dict(items) | Node::Call(Call { items, .. }) => {
+                items.extend(pairs.iter().map(|&[key, value]| (key, value)));
+                Ok(())
+            }
+            _ => Err(TorchError::malformed("items set on what is no dict")),
+        }
+    }
+
+    fn add_items(&mut self) -> Result<(), TorchError> {
+        let items = self.pop_to_mark()?;
+        match self.top_node()? {
+            Node::Set(set) => {
+                set.extend(items);
+                Ok(())
+            }
+            _ => Err(TorchError::malformed("items added to what is no set")),
+        }
+    }
+
+    fn memoize(&mut self, key: u32) -> Result<(), TorchError> {
+        let value = self.top()?;
+        self.memo.insert(key, value);
+        Ok(())
+    }
+
+    fn recall(&mut self, key: u32) -> Result<(), TorchError> {
+        let value = *self.memo.get(&key).ok_or_else(|| TorchError::malformed(format!("memo {key} was never set")))?;
+        self.push(value);
+        Ok(())
+    }
+
+    fn global(&mut self, module: &'p str, name: &'p str) -> Result<(), TorchError> {
+        if !(self.allowed)(module, name) {
+            return Err(TorchError::Refused(printable(module, name)));
+        }
+        self.push(Value::Global(module, name));
+        Ok(())
+    }
+
+    /// REDUCE and NEWOBJ: a class or function and its arguments become a recorded call.
+    fn call(&mut self) -> Result<(), TorchError> {
+        let arguments = self.pop()?;
+        let Value::Global(module, name) = self.pop()? else {
+            return Err(TorchError::malformed("a call of what is no class or function"));
+        };
+        let is_tuple = matches!(arguments, Value::Node(id) if matches!(self.nodes[id.0 as usize], Node::Tuple(_)));
+        if !is_tuple {
+            return Err(TorchError::malformed(format!("`{module}.{name}` called with what is no tuple")));
+        }
+        self.push_node(Node::Call(Call { module, name, arguments, state: None, items: Vec::new() }));
+        Ok(())
+    }
+
+    fn build(&mut self) -> Result<(), TorchError> {
+        let state = self.pop()?;
+        match self.top_node()? {
+            Node::Call(call) if call.state.is_none() => {
+                call.state = Some(state);
+                Ok(())
+            }
+            Node::Call(_) => Err(TorchError::malformed("an object whose state is set twice")),
+            _ => Err(TorchError::malformed("state set on what is no object")),
+        }
+    }
+
+    fn push(&mut self, value: Value<'p>) {
+        self.stack.push(value);
+    }
+
+    fn push_node(&mut self, node: Node<'p>) {
+        // At most one node an operation, and operations are far fewer than 2³².
+        let id = NodeId(self.nodes.len() as u32);
+        self.nodes.push(node);
+        self.stack.push(Value::Node(id));
+    }
+
+    /// The stack height below which the innermost mark forbids to pop.
+    fn floor(&self) -> usize {
+        self.marks.last().copied().unwrap_or(0)
+    }
+
+    fn pop(&mut self) -> Result<Value<'p>, TorchError> {
+        if self.stack.len() <= self.floor() {
+            return Err(TorchError::malformed("the stack is empty"));
+        }
+        self.stack.pop().ok_or_else(|| TorchError::malformed("the stack is empty"))
+    }
+
+    fn pop_to_mark(&mut self) -> Result<Vec<Value<'p>>, TorchError> {
+        let mark = self.marks.pop().ok_or_else(|| TorchError::malformed("no mark on the stack"))?;
+        Ok(self.stack.split_off(mark))
+    }
+
+    fn top(&self) -> Result<Value<'p>, TorchError> {
+        self.stack
+            .last()
+            .filter(|_| self.stack.len() > self.floor())
+            .copied()
+            .ok_or_else(|| TorchError::malformed("the stack is empty"))
+    }
+
+    fn top_node(&mut self) -> Result<&mut Node<'p>, TorchError> {
+        match self.top()? {
+            Value::Node(id) => Ok(&mut self.nodes[id.0 as usize]),
+            _ => Err(TorchError::malformed("a plain value where an object is expected")),
+        }
+    }
+}
+
+/// The full name of a global, shortened and escaped, for it comes from the file.
+fn printable(module: &str, name: &str) -> String {
+    let full = format!("{module}.{name}");
+    let short: String = full.chars().take(200).collect();
+    short.escape_debug().collect()
+}

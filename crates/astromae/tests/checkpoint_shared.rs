@@ -1,0 +1,68 @@
+//! The full-size module of the reference material, where it is present.
+
+use astromae::checkpoint::{Checkpoint, Dtype, Form};
+
+/// Parameters of AstroMAE.
+const PARAMETERS: usize = 15_902_889;
+
+fn shared_module() -> Option<Vec<u8>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/astromae-module.pt");
+    let bytes = std::fs::read(path).ok();
+    if bytes.is_none() {
+        eprintln!("skipped: no {path}");
+    }
+    bytes
+}
+
+#[test]
+fn reads_the_pickled_module() {
+    let Some(bytes) = shared_module() else { return };
+    let checkpoint = Checkpoint::read(&bytes).unwrap();
+    assert_eq!(checkpoint.form(), Form::PickledModule);
+
+    let shape = |name: &str| checkpoint.tensor(name).map(|tensor| tensor.shape().to_vec());
+    assert_eq!(shape("patch_embed.proj.weight"), Some(vec![192, 5, 8, 8]));
+    assert_eq!(shape("pos_embed"), Some(vec![1, 17, 192]));
+    assert_eq!(shape("blocks.11.attn.qkv.weight"), Some(vec![576, 192]));
+    assert_eq!(shape("blocks.0.attn.qkv.bias"), None);
+    assert_eq!(shape("inception_model.conv2d_init.weight"), Some(vec![32, 5, 1, 1]));
+    assert_eq!(shape("inception_model.vis_inception.0.weight"), Some(vec![32, 5, 1, 1]));
+    assert_eq!(shape("concat_block.0.weight"), Some(vec![1024, 3216]));
+
+    // `vis_inception.0` is `conv2d_init` once more; running statistics are buffers.
+    let parameters: usize = checkpoint
+        .tensors()
+        .filter(|(name, tensor)| {
+            tensor.dtype() == Dtype::F32
+                && !name.contains("running_")
+                && !name.starts_with("inception_model.vis_inception.0.")
+        })
+        .map(|(_, tensor)| tensor.elements())
+        .sum();
+    assert_eq!(parameters, PARAMETERS);
+
+    assert_eq!(checkpoint.attribute("blocks.0.attn.num_heads"), Some(12.0));
+    assert_eq!(checkpoint.attribute("blocks.0.attn.scale"), Some(0.25));
+    assert_eq!(checkpoint.attribute("blocks.0.norm1.eps"), Some(1e-6));
+    assert_eq!(checkpoint.attribute("blocks.0.PCM.1.eps"), Some(1e-5));
+    assert_eq!(checkpoint.attribute("blocks.0.PCM.0.groups"), Some(48.0));
+    assert_eq!(checkpoint.attribute("patch_embed.patch_size"), Some(8.0));
+}
+
+#[test]
+fn safetensors_hold_the_same() {
+    let Some(bytes) = shared_module() else { return };
+    let module = Checkpoint::read(&bytes).unwrap();
+    let written = module.to_safetensors().unwrap();
+    assert!(written == module.to_safetensors().unwrap(), "equal checkpoints give equal bytes");
+
+    let read = Checkpoint::read(&written).unwrap();
+    assert_eq!(read.form(), Form::Safetensors);
+    assert_eq!(read.attributes(), module.attributes());
+    assert_eq!(read.tensors().count(), module.tensors().count());
+    for ((name, ours), (expected_name, expected)) in read.tensors().zip(module.tensors()) {
+        assert_eq!((name, ours.shape(), ours.dtype()), (expected_name, expected.shape(), expected.dtype()));
+        let same = ours.to_f32().iter().zip(expected.to_f32()).all(|(a, b)| a.to_bits() == b.to_bits());
+        assert!(same, "{name}");
+    }
+}
