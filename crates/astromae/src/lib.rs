@@ -1,8 +1,23 @@
-//! AstroMAE: checkpoint bytes in.
+//! AstroMAE: checkpoint bytes in, redshifts out.
 //!
-//! [`Checkpoint`](checkpoint::Checkpoint) reads what PyTorch or safetensors wrote.
+//! [`Checkpoint`](checkpoint::Checkpoint) reads what PyTorch or safetensors wrote; [`Model`] folds and packs it, and
+//! predicts: `redshift = head(transformer(image), inception(image), magnitudes)`. [`mod@reference`] computes the same by
+//! the book in `f64` and judges it; [`init`] makes seeded weights for trials and benchmarks.
 //!
 //! Never here: files, sockets, clocks, the environment, an async runtime, threads.
 
 pub mod checkpoint;
+mod config;
+mod fold;
+mod head;
+mod inception;
+pub mod init;
+mod layers;
+mod model;
+pub mod reference;
 pub mod torch;
+mod vit;
+
+pub use config::Config;
+pub use kernels::{Isa, UnknownIsa};
+pub use model::{Model, Precision, Scratch, UnknownPrecision};

@@ -1,0 +1,135 @@
+//! What joins the parts: `vit_block`, the linear layers of `vis_inception`, `magnitude_block` and `concat_block`, over
+//! many images at once, since their weights are larger than a cache.
+
+use kernels::{Activation, Isa, Layout, Product, Taps, Weights, gemm};
+
+use crate::checkpoint::CheckpointError;
+use crate::config::Config;
+use crate::inception::Inception;
+use crate::layers::Layers;
+use crate::vit::Behind;
+
+/// Images that go through the head together: enough for its weights to be read once for many of them.
+pub(crate) const BATCH: usize = 96;
+
+/// More layers than `magnitude_block` has: a bound on the search for them.
+const MAGNITUDE_LAYERS_MAX: usize = 32;
+
+#[derive(Debug)]
+pub(crate) struct Head {
+    /// `head` and `vit_block`: two maps, since `head` merges with the first.
+    vit: [Weights; 2],
+    inception: [Weights; 2],
+    magnitude: Vec<Weights>,
+    concat: [Weights; 2],
+}
+
+/// Rows of hidden values; allocated once per thread.
+#[derive(Debug)]
+pub(crate) struct HeadScratch {
+    hidden: [Vec<f32>; 2],
+    joined: Vec<f32>,
+}
+
+impl Head {
+    pub(crate) fn read(
+        layers: &Layers<'_, '_>,
+        config: &Config,
+        behind_vit: &Behind,
+        (inception, inception_linear): (&Inception, &str),
+        isa: Isa,
+    ) -> Result<Head, CheckpointError> {
+        let head = layers.linear("head", config.dim)?;
+        let vit = layers.linear("vit_block.0", head.n)?;
+        let vit_last = layers.packed_linear("vit_block.2", vit.n, isa)?;
+        let vit = behind_vit.fold_into(head.before(&vit));
+
+        let first = layers.linear(inception_linear, inception.features_len())?;
+        let (stem, index) = inception_linear.rsplit_once('.').unwrap_or((inception_linear, ""));
+        let index: usize = index.parse().unwrap_or(0);
+        let last = layers.packed_linear(&format!("{stem}.{}", index + 2), first.n, isa)?;
+
+        let mut magnitude = Vec::new();
+        let mut width = config.bands;
+        for layer in (0..MAGNITUDE_LAYERS_MAX).step_by(2) {
+            let name = format!("inception_model.magnitude_block.{layer}");
+            if layer > 0 && !layers.has(&format!("{name}.weight")) {
+                break;
+            }
+            let map = layers.packed_linear(&name, width, isa)?;
+            width = map.n();
+            magnitude.push(map);
+        }
+
+        let concat = layers.packed_linear("concat_block.0", vit_last.n() + last.n() + width, isa)?;
+        let concat_last = layers.packed_linear("concat_block.2", concat.n(), isa)?;
+        if concat_last.n() != 1 {
+            return Err(CheckpointError::Unsupported(format!(
+                "`concat_block.2` gives {} values, where one redshift is expected",
+                concat_last.n()
+            )));
+        }
+        Ok(Head {
+            vit: [vit.pack(isa), vit_last],
+            inception: [inception.fold_into(&first).pack(isa), last],
+            magnitude,
+            concat: [concat, concat_last],
+        })
+    }
+
+    pub(crate) fn scratch(&self) -> HeadScratch {
+        let widths = self.vit.iter().chain(&self.inception).chain(&self.magnitude).chain(&self.concat).map(Weights::n);
+        let widest = widths.max().unwrap_or(0);
+        HeadScratch {
+            hidden: [vec![0.0; BATCH * widest], vec![0.0; BATCH * widest]],
+            joined: vec![0.0; BATCH * self.concat[0].k()],
+        }
+    }
+
+    /// Rows of features and magnitudes into `redshift` (n), n at most [`BATCH`].
+    pub(crate) fn redshift(
+        &self,
+        vit: &[f32],
+        inception: &[f32],
+        magnitudes: &[f32],
+        scratch: &mut HeadScratch,
+        redshift: &mut [f32],
+    ) {
+        let rows = redshift.len();
+        let HeadScratch { hidden: [a, b], joined } = scratch;
+        let stride = self.concat[0].k();
+        let mut first = 0;
+        for (features, layers) in [(vit, &self.vit), (inception, &self.inception)] {
+            linear(&layers[0], rows, features, Layout::plain(rows, layers[0].n()), a, Activation::Relu);
+            let slot = Layout::plain(rows, stride).shifted(first);
+            linear(&layers[1], rows, a, slot, joined, Activation::Identity);
+            first += layers[1].n();
+        }
+        if let Some((last, before)) = self.magnitude.split_last() {
+            let mut input = magnitudes;
+            let (mut from, mut to) = (a, b);
+            for layer in before {
+                linear(layer, rows, input, Layout::plain(rows, layer.n()), to, Activation::Relu);
+                std::mem::swap(&mut from, &mut to);
+                input = &*from;
+            }
+            let slot = Layout::plain(rows, stride).shifted(first);
+            linear(last, rows, input, slot, joined, Activation::Identity);
+        }
+        let hidden = &mut scratch.hidden[0];
+        linear(&self.concat[0], rows, joined, Layout::plain(rows, self.concat[0].n()), hidden, Activation::Relu);
+        linear(&self.concat[1], rows, hidden, Layout::plain(rows, 1), redshift, Activation::Identity);
+    }
+}
+
+fn linear(weights: &Weights, rows: usize, x: &[f32], output: Layout, y: &mut [f32], activation: Activation) {
+    let product = Product {
+        weights,
+        input: Layout::plain(rows, weights.k()),
+        taps: Taps::one(weights.k()),
+        output,
+        activation,
+        accumulate: false,
+    };
+    gemm(&product, x, y);
+}

@@ -1,0 +1,225 @@
+//! Seeded weights for trials, tests and benchmarks: a checkpoint of any size, the same bytes for the same seed.
+//!
+//! The weights are drawn, not trained: the redshifts of such a model mean nothing. They are scaled so that activations
+//! neither vanish nor grow, and batch norms have statistics worth folding.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use safetensors::tensor::{Dtype, TensorView};
+
+/// The sizes of a model to make.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sizes {
+    /// Lines and columns of an image; a multiple of `patch_size`, and of 8 for the three pools.
+    pub image_size: usize,
+    /// Lines and columns of a patch.
+    pub patch_size: usize,
+    /// Values per token; a multiple of `heads`, and of `pcm_groups` where there is a PCM.
+    pub dim: usize,
+    /// Transformer blocks.
+    pub depth: usize,
+    /// Attention heads of a block.
+    pub heads: usize,
+    /// Hidden width of a block's MLP and, where there is one, of its PCM.
+    pub mlp: usize,
+    /// Groups and window of the PCM beside the attention; none makes plain blocks.
+    pub pcm: Option<(usize, usize)>,
+    /// Channels of `conv2d_init`, and of each branch of the five Inception blocks.
+    pub inception: (usize, [usize; 5]),
+    /// Width of `vit_block` and of the linear layers of `vis_inception`.
+    pub features: usize,
+    /// Width of `magnitude_block` and of `concat_block`.
+    pub hidden: usize,
+}
+
+/// u g r i z
+const BANDS: usize = 5;
+const MAGNITUDE_LAYERS: usize = 5;
+
+impl Sizes {
+    /// The sizes of the published model: 15,902,889 parameters.
+    pub fn full() -> Sizes {
+        Sizes {
+            image_size: 32,
+            patch_size: 8,
+            dim: 192,
+            depth: 12,
+            heads: 12,
+            mlp: 768,
+            pcm: Some((48, 1)),
+            inception: (32, [16, 16, 8, 8, 4]),
+            features: 1096,
+            hidden: 1024,
+        }
+    }
+
+    /// A model of the same structure that is a few hundred kilobytes: for tests.
+    pub fn small() -> Sizes {
+        Sizes {
+            image_size: 32,
+            patch_size: 8,
+            dim: 24,
+            depth: 2,
+            heads: 3,
+            mlp: 48,
+            pcm: Some((6, 1)),
+            inception: (8, [4, 4, 3, 3, 2]),
+            features: 40,
+            hidden: 32,
+        }
+    }
+}
+
+/// A safetensors file of a model of these sizes, with the attributes a loader needs in its metadata.
+///
+/// # Panics
+/// Where the sizes do not divide as [`Sizes`] asks.
+pub fn seeded(sizes: &Sizes, seed: u64) -> Vec<u8> {
+    let Sizes { image_size, patch_size, dim, depth, heads, mlp, pcm, features, hidden, .. } = *sizes;
+    let (first, branches) = sizes.inception;
+    assert!(image_size.is_multiple_of(patch_size) && image_size.is_multiple_of(8), "image size does not divide");
+    assert!(dim.is_multiple_of(heads), "heads do not divide dim");
+    let mut draw = Draw { rng: ChaCha8Rng::seed_from_u64(seed), tensors: BTreeMap::new() };
+    let tokens = (image_size / patch_size).pow(2) + 1;
+
+    draw.normal("cls_token", &[1, 1, dim], 0.02);
+    draw.normal("pos_embed", &[1, tokens, dim], 0.5);
+    draw.linear("patch_embed.proj", &[dim, BANDS, patch_size, patch_size]);
+    for block in 0..depth {
+        let name = |part: &str| format!("blocks.{block}.{part}");
+        draw.norm(&name("norm1"), dim);
+        draw.norm(&name("norm2"), dim);
+        draw.normal(&name("attn.qkv.weight"), &[3 * dim, dim], (dim as f64).powf(-0.5));
+        draw.normal(&name("attn.q_bias"), &[dim], 0.1);
+        draw.normal(&name("attn.v_bias"), &[dim], 0.1);
+        draw.linear(&name("attn.proj"), &[dim, dim]);
+        draw.linear(&name("mlp.fc1"), &[mlp, dim]);
+        draw.linear(&name("mlp.fc2"), &[dim, mlp]);
+        if let Some((groups, window)) = pcm {
+            assert!(dim.is_multiple_of(groups) && mlp.is_multiple_of(groups), "groups do not divide dim and mlp");
+            draw.linear(&name("PCM.0"), &[mlp, dim / groups, window, window]);
+            draw.batch_norm(&name("PCM.1"), mlp);
+            draw.linear(&name("PCM.3"), &[dim, mlp / groups, window, window]);
+        }
+    }
+    draw.norm("fc_norm", dim);
+    draw.linear("head", &[dim, dim]);
+    draw.linear("vit_block.0", &[features, dim]);
+    draw.linear("vit_block.2", &[features, features]);
+
+    draw.linear("inception_model.vis_inception.0", &[first, BANDS, 1, 1]);
+    for part in ["weight", "bias"] {
+        let (shape, values) = draw.tensors[&format!("inception_model.vis_inception.0.{part}")].clone();
+        draw.tensors.insert(format!("inception_model.conv2d_init.{part}"), (shape, values));
+    }
+    let mut channels = first;
+    for (stage, width) in [2, 3, 5, 6, 8].into_iter().zip(branches) {
+        for (branch, inputs, window) in [
+            ("branch1", channels, 1),
+            ("branch2.0", channels, 1),
+            ("branch2.1", width, 3),
+            ("branch3.0", channels, 1),
+            ("branch3.1", width, 5),
+            ("branch4.1", channels, 1),
+        ] {
+            let name = format!("inception_model.vis_inception.{stage}.{branch}");
+            draw.linear(&format!("{name}.conv"), &[width, inputs, window, window]);
+            draw.batch_norm(&format!("{name}.bn"), width);
+        }
+        channels = 4 * width;
+    }
+    let flat = 3 * branches[4] * (image_size / 8).pow(2);
+    draw.linear("inception_model.vis_inception.10", &[features, flat]);
+    draw.linear("inception_model.vis_inception.12", &[features, features]);
+    for layer in 0..MAGNITUDE_LAYERS {
+        let inputs = if layer == 0 { BANDS } else { hidden };
+        draw.linear(&format!("inception_model.magnitude_block.{}", 2 * layer), &[hidden, inputs]);
+    }
+    draw.linear("concat_block.0", &[hidden, 2 * features + hidden]);
+    draw.linear("concat_block.2", &[1, hidden]);
+
+    let config = serde_json::json!({ "num_heads": heads, "layer_norm_eps": 1e-6, "batch_norm_eps": 1e-5 });
+    draw.into_safetensors(&config.to_string())
+}
+
+struct Draw {
+    rng: ChaCha8Rng,
+    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+}
+
+impl Draw {
+    fn normal(&mut self, name: &str, shape: &[usize], deviation: f64) {
+        let count = shape.iter().product();
+        let values = (0..count)
+            .map(|_| {
+                let x: f64 = StandardNormal.sample(&mut self.rng);
+                (x * deviation) as f32
+            })
+            .collect();
+        self.tensors.insert(name.to_owned(), (shape.to_vec(), values));
+    }
+
+    fn uniform(&mut self, name: &str, count: usize, low: f32, high: f32) {
+        let values = (0..count).map(|_| self.rng.random_range(low..high)).collect();
+        self.tensors.insert(name.to_owned(), (vec![count], values));
+    }
+
+    /// Weight (n, …) with a variance of 1/k, and a small bias.
+    fn linear(&mut self, name: &str, shape: &[usize]) {
+        let inputs: usize = shape[1..].iter().product();
+        self.normal(&format!("{name}.weight"), shape, (inputs as f64).powf(-0.5));
+        self.normal(&format!("{name}.bias"), &shape[..1], 0.05);
+    }
+
+    fn norm(&mut self, name: &str, width: usize) {
+        self.uniform(&format!("{name}.weight"), width, 0.8, 1.2);
+        self.normal(&format!("{name}.bias"), &[width], 0.05);
+    }
+
+    fn batch_norm(&mut self, name: &str, width: usize) {
+        self.norm(name, width);
+        self.normal(&format!("{name}.running_mean"), &[width], 0.1);
+        self.uniform(&format!("{name}.running_var"), width, 0.5, 1.5);
+    }
+
+    fn into_safetensors(self, config: &str) -> Vec<u8> {
+        let data: Vec<(String, Vec<usize>, Vec<u8>)> = self
+            .tensors
+            .into_iter()
+            .map(|(name, (shape, values))| (name, shape, values.iter().flat_map(|x| x.to_le_bytes()).collect()))
+            .collect();
+        let views = data.iter().map(|(name, shape, bytes)| {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+            (name.as_str(), view.expect("a tensor has as many values as its shape says"))
+        });
+        // One key only: the order of several would change from run to run.
+        let metadata = HashMap::from([("config.json".to_owned(), config.to_owned())]);
+        safetensors::serialize(views, Some(metadata)).expect("names are unique and views are whole")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::Checkpoint;
+    use crate::{Isa, Model, Precision};
+
+    #[test]
+    fn the_full_size_is_the_published_one() {
+        let bytes = seeded(&Sizes::full(), 1);
+        let model = Model::from_bytes(&bytes, None, Precision::F32, Isa::detect()).unwrap();
+        assert_eq!(model.parameters(), 15_902_889);
+        assert_eq!(model.config().assumed, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_seed_gives_its_bytes_and_another_seed_others() {
+        let small = Sizes::small();
+        assert_eq!(seeded(&small, 7), seeded(&small, 7));
+        assert_ne!(seeded(&small, 7), seeded(&small, 8));
+        assert!(Checkpoint::read(&seeded(&small, 7)).is_ok());
+    }
+}

@@ -1,0 +1,354 @@
+//! The vision transformer: images (n, bands, size, size) in, one mean token (n, dim) out.
+//!
+//! Where blocks have a PCM (grouped convolutions beside the attention), the residual stream keeps its channels in the
+//! order (channel within group, group) from the patch embedding to the last block, so that the grouped convolutions
+//! read it as it lies; the weights are reordered once, at load.
+
+use kernels::Isa;
+use kernels::{
+    Activation, AttentionShape, GroupedConv, Layout, Product, Taps, Weights, add_rows, attention,
+    attention_scratch_len, gemm, grouped_conv, layer_norm, mean_rows,
+};
+
+use crate::checkpoint::CheckpointError;
+use crate::config::Config;
+use crate::fold::{Affine, to_f32};
+use crate::layers::Layers;
+
+/// Images that go through the blocks together: their activations stay in a core's cache while the weights stream by.
+pub(crate) const GROUP: usize = 6;
+
+/// The widest window of a PCM's convolutions.
+const PCM_WINDOW_MAX: usize = 7;
+
+#[derive(Debug)]
+pub(crate) struct Vit {
+    isa: Isa,
+    config: Config,
+    patch_embed: Weights,
+    patch_taps: Vec<usize>,
+    /// Class token and positions: what every image's tokens start from.
+    start: Vec<f32>,
+    blocks: Vec<Block>,
+    /// Largest width of a token inside a block (3·dim, or the MLP's).
+    widest: usize,
+    /// Largest width of a PCM's hidden map.
+    pcm_width: usize,
+    fc_norm_eps: f32,
+}
+
+#[derive(Debug)]
+struct Block {
+    pcm: Option<Pcm>,
+    norm1_eps: f32,
+    qkv: Weights,
+    shape: AttentionShape,
+    proj: Weights,
+    norm2_eps: f32,
+    fc1: Weights,
+    fc2: Weights,
+}
+
+/// Parallel convolutional module: grouped convolution, batch norm (folded), SiLU, grouped convolution.
+#[derive(Debug)]
+struct Pcm {
+    expand: GroupedConv,
+    reduce: GroupedConv,
+}
+
+/// Activations of a group of images; allocated once per thread.
+#[derive(Debug)]
+pub(crate) struct VitScratch {
+    tokens: Vec<f32>,
+    normed: Vec<f32>,
+    wide: Vec<f32>,
+    pcm_hidden: Vec<f32>,
+    pcm: Vec<f32>,
+    attention: Vec<f32>,
+}
+
+impl Vit {
+    /// Reads, folds and packs everything before `vit_block`; returns with it the gain and bias of `fc_norm`, for the
+    /// linear map behind it, and the order of the stream's channels.
+    pub(crate) fn read(layers: &Layers<'_, '_>, config: &Config, isa: Isa) -> Result<(Vit, Behind), CheckpointError> {
+        let &Config { bands, image_size, patch_size, dim, .. } = config;
+        let order = stream_order(layers, config)?;
+        let tokens = config.tokens();
+
+        let patch_embed = layers.window("patch_embed.proj", dim, &[bands, patch_size, patch_size])?;
+        let class = layers.values("cls_token", &[1, 1, dim])?;
+        let positions = layers.values("pos_embed", &[1, tokens, dim])?;
+        let mut start = Vec::with_capacity(tokens * dim);
+        for (token, position) in positions.chunks_exact(dim).enumerate() {
+            let class = |channel: usize| if token == 0 { class[channel] } else { 0.0 };
+            start.extend(order.iter().map(|&channel| (position[channel] + class(channel)) as f32));
+        }
+
+        let blocks = (0..config.depth)
+            .map(|index| Block::read(layers, &format!("blocks.{index}"), config, &order, isa))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (gain, bias, eps) = layers.layer_norm("fc_norm", dim)?;
+        let vit = Vit {
+            isa,
+            patch_embed: patch_embed.reorder_outputs(&order).pack(isa),
+            patch_taps: (0..bands * patch_size)
+                .map(|run| run / patch_size * image_size * image_size + run % patch_size * image_size)
+                .collect(),
+            start,
+            widest: blocks.iter().map(|block| block.qkv.n().max(block.fc1.n())).max().unwrap_or(0),
+            pcm_width: blocks.iter().filter_map(|block| block.pcm.as_ref()).map(Pcm::width).max().unwrap_or(0),
+            blocks,
+            fc_norm_eps: eps as f32,
+            config: config.clone(),
+        };
+        Ok((vit, Behind { gain, bias, order }))
+    }
+
+    pub(crate) fn scratch(&self) -> VitScratch {
+        let (tokens, patches) = (GROUP * self.config.tokens(), GROUP * self.config.grid.pow(2));
+        let shapes = self.blocks.iter().map(|block| attention_scratch_len(block.shape));
+        VitScratch {
+            tokens: vec![0.0; tokens * self.config.dim],
+            normed: vec![0.0; tokens * self.config.dim],
+            wide: vec![0.0; tokens * self.widest],
+            pcm_hidden: vec![0.0; patches * self.pcm_width],
+            pcm: vec![0.0; if self.pcm_width > 0 { patches * self.config.dim } else { 0 }],
+            attention: vec![0.0; shapes.max().unwrap_or(0)],
+        }
+    }
+
+    /// `images` (n, bands, size, size), n at most [`GROUP`]; `features` (n, dim): the normalised mean of the patch
+    /// tokens, without `fc_norm`'s gain and bias, in stream order.
+    pub(crate) fn features(&self, images: &[f32], scratch: &mut VitScratch, features: &mut [f32]) {
+        let &Config { bands, image_size, patch_size, grid, dim, .. } = &self.config;
+        let count = features.len() / dim;
+        let tokens = self.config.tokens();
+        let rows = count * tokens;
+        // Patch tokens as a map, behind each image's class token.
+        let patches = Layout {
+            offset: dim,
+            images: count,
+            image_stride: tokens * dim,
+            lines: grid,
+            line_stride: grid * dim,
+            columns: grid,
+            column_stride: dim,
+        };
+
+        let x = &mut scratch.tokens[..rows * dim];
+        for image in x.chunks_exact_mut(tokens * dim) {
+            image.copy_from_slice(&self.start);
+        }
+        let embed = Product {
+            weights: &self.patch_embed,
+            input: Layout {
+                offset: 0,
+                images: count,
+                image_stride: bands * image_size * image_size,
+                lines: grid,
+                line_stride: patch_size * image_size,
+                columns: grid,
+                column_stride: patch_size,
+            },
+            taps: Taps { offsets: &self.patch_taps, len: patch_size },
+            output: patches,
+            activation: Activation::Identity,
+            accumulate: true,
+        };
+        gemm(&embed, images, x);
+
+        for block in &self.blocks {
+            block.forward(self.isa, rows, &patches, scratch);
+        }
+
+        let normed = &mut scratch.normed[..count * dim];
+        mean_rows(dim, &scratch.tokens[..rows * dim], &patches, normed);
+        layer_norm(self.isa, dim, self.fc_norm_eps, normed, features);
+    }
+}
+
+/// What the linear map behind [`Vit::features`] folds into itself.
+pub(crate) struct Behind {
+    gain: Vec<f64>,
+    bias: Vec<f64>,
+    order: Vec<usize>,
+}
+
+impl Behind {
+    pub(crate) fn fold_into(&self, next: Affine) -> Affine {
+        next.after_gain(&self.gain, &self.bias).reorder_inputs(&self.order)
+    }
+}
+
+impl Block {
+    fn read(
+        layers: &Layers<'_, '_>,
+        name: &str,
+        config: &Config,
+        order: &[usize],
+        isa: Isa,
+    ) -> Result<Block, CheckpointError> {
+        let dim = config.dim;
+        let heads = layers.heads(name, dim)?;
+        let head_dim = dim / heads;
+        let (gain, bias, norm1_eps) = layers.layer_norm(&format!("{name}.norm1"), dim)?;
+        let mut qkv = read_qkv(layers, &format!("{name}.attn"), dim)?;
+        let scale = layers.attribute(&format!("{name}.attn.scale")).unwrap_or((head_dim as f64).powf(-0.5));
+        qkv.scale_outputs(0..dim, scale);
+        let qkv = qkv.after_gain(&gain, &bias).reorder_inputs(order);
+        let proj = layers.window(&format!("{name}.attn.proj"), dim, &[dim])?.reorder_outputs(order);
+        let (gain, bias, norm2_eps) = layers.layer_norm(&format!("{name}.norm2"), dim)?;
+        let fc1 = layers.linear(&format!("{name}.mlp.fc1"), dim)?;
+        let fc2 = layers.window(&format!("{name}.mlp.fc2"), dim, &[fc1.n])?.reorder_outputs(order);
+        let fc1 = fc1.after_gain(&gain, &bias).reorder_inputs(order);
+        Ok(Block {
+            pcm: Pcm::read(layers, &format!("{name}.PCM"), dim, isa)?,
+            norm1_eps: norm1_eps as f32,
+            qkv: qkv.pack(isa),
+            shape: AttentionShape { tokens: config.tokens(), heads, head_dim },
+            proj: proj.pack(isa),
+            norm2_eps: norm2_eps as f32,
+            fc1: fc1.pack(isa),
+            fc2: fc2.pack(isa),
+        })
+    }
+
+    /// c = PCM(x); x += attention(norm1(x)); x += c; x += mlp(norm2(x))
+    fn forward(&self, isa: Isa, rows: usize, patches: &Layout, scratch: &mut VitScratch) {
+        let dim = self.proj.n();
+        let VitScratch { tokens, normed, wide, pcm_hidden, pcm, attention: attention_scratch } = scratch;
+        let x = &mut tokens[..rows * dim];
+        let normed = &mut normed[..rows * dim];
+
+        // The PCM sees the block's input, before the attention changes it.
+        if let Some(module) = &self.pcm {
+            module.forward(x, patches, pcm_hidden, pcm);
+        }
+
+        layer_norm(isa, dim, self.norm1_eps, x, normed);
+        let qkv = &mut wide[..rows * 3 * dim];
+        linear(&self.qkv, rows, normed, qkv, Activation::Identity, false);
+        attention(isa, self.shape, qkv, attention_scratch, normed);
+        linear(&self.proj, rows, normed, x, Activation::Identity, true);
+        if self.pcm.is_some() {
+            add_rows(dim, &pcm[..patches.rows() * dim], patches, x);
+        }
+
+        layer_norm(isa, dim, self.norm2_eps, x, normed);
+        let hidden = &mut wide[..rows * self.fc1.n()];
+        linear(&self.fc1, rows, normed, hidden, Activation::Gelu, false);
+        linear(&self.fc2, rows, hidden, x, Activation::Identity, true);
+    }
+}
+
+impl Pcm {
+    fn read(layers: &Layers<'_, '_>, name: &str, dim: usize, isa: Isa) -> Result<Option<Pcm>, CheckpointError> {
+        let Some(groups) = pcm_groups(layers, name, dim)? else {
+            return Ok(None);
+        };
+        let (hidden, window) = pcm_sizes(layers, name)?;
+        let (inputs, per_group) = (dim / groups, hidden / groups);
+        let expand = layers.window(&format!("{name}.0"), hidden, &[inputs, window, window])?;
+        let expand = expand.before_batch_norm(&layers.batch_norm(&format!("{name}.1"), hidden)?);
+        let reduce = layers.window(&format!("{name}.3"), dim, &[per_group, window, window])?;
+        let grouped = |map: &Affine, inputs, outputs, activation| {
+            let (weight, bias) = (to_f32(&map.weight), to_f32(&map.bias));
+            GroupedConv::new(isa, (groups, inputs, outputs, window), &weight, &bias, activation)
+        };
+        Ok(Some(Pcm {
+            expand: grouped(&expand, inputs, per_group, Activation::Silu),
+            reduce: grouped(&reduce, per_group, inputs, Activation::Identity),
+        }))
+    }
+
+    fn width(&self) -> usize {
+        self.expand.output_width()
+    }
+
+    fn forward(&self, x: &[f32], patches: &Layout, hidden: &mut [f32], output: &mut [f32]) {
+        let map = |width: usize| Layout {
+            offset: 0,
+            image_stride: patches.lines * patches.columns * width,
+            line_stride: patches.columns * width,
+            column_stride: width,
+            ..*patches
+        };
+        let (inside, outside) = (map(self.width()), map(self.reduce.output_width()));
+        grouped_conv(&self.expand, x, patches, hidden, &inside);
+        grouped_conv(&self.reduce, hidden, &inside, output, &outside);
+    }
+}
+
+/// `qkv.weight` (3·dim, dim) with `qkv.bias`, or with `q_bias` and `v_bias` where present (k has none).
+fn read_qkv(layers: &Layers<'_, '_>, name: &str, dim: usize) -> Result<Affine, CheckpointError> {
+    if layers.has(&format!("{name}.qkv.bias")) {
+        return layers.window(&format!("{name}.qkv"), 3 * dim, &[dim]);
+    }
+    let weight = layers.values(&format!("{name}.qkv.weight"), &[3 * dim, dim])?;
+    let part = |part: &str| {
+        let name = format!("{name}.{part}");
+        if layers.has(&name) { layers.values(&name, &[dim]) } else { Ok(vec![0.0; dim]) }
+    };
+    let bias = [part("q_bias")?, vec![0.0; dim], part("v_bias")?].concat();
+    Ok(Affine::new(3 * dim, dim, weight, bias))
+}
+
+/// The order of the residual stream: stream channel `i` is checkpoint channel `order[i]`.
+fn stream_order(layers: &Layers<'_, '_>, config: &Config) -> Result<Vec<usize>, CheckpointError> {
+    let mut groups = None;
+    for index in 0..config.depth {
+        let name = format!("blocks.{index}.PCM");
+        match (groups, pcm_groups(layers, &name, config.dim)?) {
+            (Some(before), Some(here)) if before != here => {
+                return Err(CheckpointError::Unsupported(format!(
+                    "`{name}` has {here} groups, an earlier block {before}; one number for all blocks is supported"
+                )));
+            }
+            (None, found) => groups = found,
+            _ => {}
+        }
+    }
+    let groups = groups.unwrap_or(1);
+    let inputs = config.dim / groups;
+    Ok((0..config.dim).map(|stream| stream % groups * inputs + stream / groups).collect())
+}
+
+/// The number of groups of a block's PCM, if it has one.
+fn pcm_groups(layers: &Layers<'_, '_>, name: &str, dim: usize) -> Result<Option<usize>, CheckpointError> {
+    if !layers.has(&format!("{name}.0.weight")) {
+        return Ok(None);
+    }
+    let inputs = layers.shape(&format!("{name}.0.weight"))?.get(1).copied().unwrap_or(0);
+    let (hidden, _) = pcm_sizes(layers, name)?;
+    if inputs == 0 || !dim.is_multiple_of(inputs) || hidden == 0 || !hidden.is_multiple_of(dim / inputs) {
+        return Err(CheckpointError::Unsupported(format!(
+            "`{name}.0`: {inputs} inputs a group do not divide {dim} channels and {hidden} outputs into groups"
+        )));
+    }
+    Ok(Some(dim / inputs))
+}
+
+/// (hidden channels, window) of a PCM.
+fn pcm_sizes(layers: &Layers<'_, '_>, name: &str) -> Result<(usize, usize), CheckpointError> {
+    let shape = layers.shape(&format!("{name}.0.weight"))?;
+    match shape {
+        &[hidden, _, window, same] if window == same && window % 2 == 1 && window <= PCM_WINDOW_MAX => {
+            Ok((hidden, window))
+        }
+        _ => Err(CheckpointError::Unsupported(format!(
+            "`{name}.0.weight` is {shape:?}, not (hidden, inputs, window, window) with an odd window up to {PCM_WINDOW_MAX}"
+        ))),
+    }
+}
+
+fn linear(weights: &Weights, rows: usize, x: &[f32], y: &mut [f32], activation: Activation, accumulate: bool) {
+    let product = Product {
+        weights,
+        input: Layout::plain(rows, weights.k()),
+        taps: Taps::one(weights.k()),
+        output: Layout::plain(rows, weights.n()),
+        activation,
+        accumulate,
+    };
+    gemm(&product, x, y);
+}

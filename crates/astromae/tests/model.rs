@@ -1,0 +1,187 @@
+//! What the model promises beyond its values: independence of neighbours, no hidden non-finite inputs, no allocation,
+//! and refusals where a checkpoint does not fit.
+
+use astromae::checkpoint::{Checkpoint, CheckpointError};
+use astromae::init::{Sizes, seeded};
+use astromae::{Isa, Model, Precision, reference};
+use safetensors::SafeTensors;
+
+fn isas() -> Vec<Isa> {
+    match std::env::var("COSMICAI_ISA") {
+        Ok(name) => vec![name.parse().expect("COSMICAI_ISA names an instruction set of this CPU")],
+        Err(_) => Isa::available().collect(),
+    }
+}
+
+fn model(bytes: &[u8], isa: Isa) -> Result<Model, CheckpointError> {
+    Model::from_bytes(bytes, None, Precision::F32, isa)
+}
+
+/// `count` images with their magnitudes, none like another.
+fn galaxies(model: &Model, count: usize) -> (Vec<f32>, Vec<f32>) {
+    let pixels = model.bands() * model.image_size().pow(2);
+    let image = (0..count * pixels).map(|i| ((i * 7919 + i / pixels * 31) % 1000) as f32 / 500.0 - 1.0).collect();
+    let magnitudes = (0..count * model.bands()).map(|i| 15.0 + (i * 37 % 70) as f32 / 10.0).collect();
+    (image, magnitudes)
+}
+
+fn predict(model: &Model, images: &[f32], magnitudes: &[f32]) -> Vec<f32> {
+    let mut redshift = vec![f32::NAN; magnitudes.len() / model.bands()];
+    model.predict(images, magnitudes, &mut model.scratch(), &mut redshift);
+    redshift
+}
+
+#[test]
+fn a_redshift_has_the_same_bits_whatever_lies_beside_it() {
+    let bytes = seeded(&Sizes::small(), 3);
+    for isa in isas() {
+        let model = model(&bytes, isa).unwrap();
+        let (images, magnitudes) = galaxies(&model, 211);
+        let together = predict(&model, &images, &magnitudes);
+        let pixels = images.len() / 211;
+        for size in [1, 2, 5, 6, 7, 96, 97] {
+            let apart: Vec<f32> = images
+                .chunks(size * pixels)
+                .zip(magnitudes.chunks(size * 5))
+                .flat_map(|(images, magnitudes)| predict(&model, images, magnitudes))
+                .collect();
+            assert_eq!(apart, together, "{isa} in batches of {size}");
+        }
+    }
+}
+
+#[test]
+fn a_non_finite_pixel_or_magnitude_spoils_its_own_redshift_and_no_other() {
+    let bytes = seeded(&Sizes::small(), 4);
+    for isa in isas() {
+        let model = model(&bytes, isa).unwrap();
+        let (images, magnitudes) = galaxies(&model, 8);
+        let clean = predict(&model, &images, &magnitudes);
+        let pixels = images.len() / 8;
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for pixel in [0, 517, pixels - 1] {
+                let mut spoilt = images.clone();
+                spoilt[3 * pixels + pixel] = value;
+                let redshift = predict(&model, &spoilt, &magnitudes);
+                assert!(!redshift[3].is_finite(), "{isa} {value} at {pixel}: {}", redshift[3]);
+                assert!((0..8).filter(|i| *i != 3).all(|i| redshift[i] == clean[i]), "{isa} {value}");
+            }
+            let mut spoilt = magnitudes.clone();
+            spoilt[3 * 5 + 2] = value;
+            let redshift = predict(&model, &images, &spoilt);
+            assert!(!redshift[3].is_finite(), "{isa} magnitude {value}: {}", redshift[3]);
+            assert!((0..8).filter(|i| *i != 3).all(|i| redshift[i] == clean[i]), "{isa} {value}");
+        }
+    }
+}
+
+#[test]
+fn predicting_allocates_nothing() {
+    let bytes = seeded(&Sizes::small(), 5);
+    for isa in isas() {
+        let model = model(&bytes, isa).unwrap();
+        let (images, magnitudes) = galaxies(&model, 100);
+        let (mut scratch, mut redshift) = (model.scratch(), vec![0.0; 100]);
+        let allocations = allocation_counter::measure(|| {
+            model.predict(&images, &magnitudes, &mut scratch, &mut redshift);
+        });
+        assert_eq!(allocations.count_total, 0, "{isa}");
+    }
+}
+
+#[test]
+fn other_sizes_agree_with_the_reference() {
+    let small = Sizes::small();
+    let others = [
+        Sizes { image_size: 64, ..small.clone() },
+        Sizes { patch_size: 4, depth: 1, ..small.clone() },
+        Sizes { patch_size: 16, dim: 33, heads: 3, pcm: Some((11, 5)), mlp: 22, ..small.clone() },
+        Sizes { pcm: None, mlp: 7, features: 17, hidden: 9, inception: (1, [1, 2, 3, 1, 5]), ..small.clone() },
+        Sizes { dim: 64, heads: 1, pcm: Some((64, 3)), mlp: 64, ..small },
+    ];
+    for (seed, sizes) in others.into_iter().enumerate() {
+        let bytes = seeded(&sizes, seed as u64);
+        let checkpoint = Checkpoint::read(&bytes).unwrap();
+        for isa in isas() {
+            let model = model(&bytes, isa).unwrap();
+            let (images, magnitudes) = galaxies(&model, 2);
+            let expected = reference::predict(&checkpoint, &images, &magnitudes, &mut |_, _| {}).unwrap();
+            for (z, expected) in predict(&model, &images, &magnitudes).iter().zip(expected) {
+                let error = (f64::from(*z) - expected).abs() / expected.abs().max(1.0);
+                assert!(error <= 1e-5, "{isa} {sizes:?}: {z}, not {expected}");
+            }
+        }
+    }
+}
+
+/// The small checkpoint with one change to its tensors.
+fn changed(bytes: &[u8], change: impl Fn(&str, &mut Vec<usize>) -> bool) -> Vec<u8> {
+    let file = SafeTensors::deserialize(bytes).unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(bytes).unwrap();
+    let mut kept = Vec::new();
+    for (name, tensor) in file.iter() {
+        let mut shape = tensor.shape().to_vec();
+        if change(name, &mut shape) {
+            let len = shape.iter().product::<usize>() * 4;
+            let data: Vec<u8> = tensor.data().iter().copied().cycle().take(len).collect();
+            kept.push((name.to_owned(), shape, data));
+        }
+    }
+    let views = kept.iter().map(|(name, shape, data)| {
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), data).unwrap();
+        (name.as_str(), view)
+    });
+    safetensors::serialize(views, metadata.metadata().clone()).unwrap()
+}
+
+#[test]
+fn a_missing_tensor_is_named_whichever_it_is() {
+    let bytes = seeded(&Sizes::small(), 6);
+    let names: Vec<String> =
+        SafeTensors::deserialize(&bytes).unwrap().iter().map(|(name, _)| name.to_owned()).collect();
+    for missing in names {
+        // Unused or optional ones: the second name of `vis_inception.0`, a branch never used, biases that may be absent.
+        let optional = missing.contains("conv2d_init")
+            || missing.contains("vis_inception.8.branch3")
+            || missing.ends_with("q_bias")
+            || missing.ends_with("v_bias");
+        let result = model(&changed(&bytes, |name, _| name != missing), Isa::detect());
+        match result {
+            Ok(_) => assert!(optional, "{missing} was not missed"),
+            Err(error) => assert!(!optional && !error.to_string().is_empty(), "{missing}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_wrong_shape_is_refused_whichever_tensor_has_it() {
+    let bytes = seeded(&Sizes::small(), 6);
+    let names: Vec<String> =
+        SafeTensors::deserialize(&bytes).unwrap().iter().map(|(name, _)| name.to_owned()).collect();
+    for wrong in names {
+        let unused = wrong.contains("conv2d_init") || wrong.contains("vis_inception.8.branch3");
+        for axis in 0..4 {
+            let wrong_bytes = changed(&bytes, |name, shape| {
+                if name == wrong && axis < shape.len() {
+                    shape[axis] += 1;
+                }
+                true
+            });
+            let differs = wrong_bytes != bytes && !unused;
+            let result = model(&wrong_bytes, Isa::detect());
+            assert_eq!(result.is_err(), differs, "{wrong} axis {axis}: {:?}", result.err());
+        }
+    }
+}
+
+#[test]
+fn a_tensor_without_a_use_is_refused() {
+    let bytes = seeded(&Sizes::small(), 6);
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let extra = file.tensor("head.bias").unwrap();
+    let views = file.iter().map(|(name, view)| (name.to_owned(), view)).chain([("blocks.0.gamma_1".to_owned(), extra)]);
+    let bytes = safetensors::serialize(views, metadata.metadata().clone()).unwrap();
+    let error = model(&bytes, Isa::detect()).unwrap_err().to_string();
+    assert!(error.contains("blocks.0.gamma_1"), "{error}");
+}
