@@ -1,0 +1,3 @@
+//! The data plane: partitions in storage in.
+
+pub mod partition;

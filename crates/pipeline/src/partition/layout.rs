@@ -1,0 +1,185 @@
+//! A partition's layout: the zip directory and the pickle in, three validated columns out.
+
+use std::sync::atomic::AtomicU64;
+
+use astromae::torch::pickle::{Pickle, Value};
+use astromae::torch::zip::{TAIL_BYTES, locate_directory, parse_directory};
+use astromae::torch::{Archive, Dtype, TensorSpec, TorchError, is_tensor_global};
+
+use super::column::{Column, Limits};
+use super::source::Source;
+use super::{BANDS, MAX_IMAGE_SIDE, PartitionError};
+
+/// A partition with a longer pickle is refused; three tensors take 400 bytes.
+const MAX_PICKLE_BYTES: u64 = 64 << 10;
+/// Bytes fetched together with the pickle, for the headers of the entries behind it.
+const HEAD_SLACK: u64 = 8 << 10;
+/// Bytes that tell PyTorch's older formats apart.
+const START_BYTES: u64 = 512;
+/// Samples may stand for this many times the bytes of their file (expanded tensors stand for more
+/// than they occupy), and [`MAX_UNFOLDED_BYTES`] beyond.
+const MAX_UNFOLDED_RATIO: u64 = 4;
+const MAX_UNFOLDED_BYTES: u64 = 2 << 30;
+
+/// The tensors of a partition, of equally many rows.
+pub(super) struct Columns {
+    /// (n, 5, H, W), float32.
+    pub(super) images: Column,
+    /// (n, 5).
+    pub(super) magnitudes: Column,
+    /// (n) or (n, 1).
+    pub(super) redshift: Option<Column>,
+}
+
+/// Reads and validates everything but the tensors' elements.
+pub(super) async fn read(source: &mut Source, limits: Limits) -> Result<Columns, PartitionError> {
+    let archive = open_archive(source).await?;
+    let specs = read_pickle(source, &archive).await?;
+    let tensors = specs.len();
+    if !(2..=3).contains(&tensors) {
+        let plural = if tensors == 1 { "tensor" } else { "tensors" };
+        return Err(source.malformed(format!(
+            "a TensorDataset of {tensors} {plural}; images, magnitudes and perhaps redshift expected"
+        )));
+    }
+    let mut columns = NAMES.into_iter().zip(specs).map(|(name, spec)| {
+        let entry = archive.storage(&spec.storage)?.clone();
+        spec.check_storage_bytes(entry.bytes)?;
+        Column::new(name, spec, entry, limits)
+    });
+    let mut next = || columns.next().transpose().map_err(|error| source.torch_error(error));
+    let (Some(images), Some(magnitudes), redshift) = (next()?, next()?, next()?) else {
+        return Err(source.malformed("a TensorDataset without images and magnitudes"));
+    };
+    let columns = Columns { images, magnitudes, redshift };
+    check(source, &columns)?;
+    Ok(columns)
+}
+
+const NAMES: [&str; 3] = ["images", "magnitudes", "redshift"];
+
+async fn open_archive(source: &mut Source) -> Result<Archive, PartitionError> {
+    let file_bytes = source.bytes();
+    let tail_start = file_bytes.saturating_sub(TAIL_BYTES);
+    source.keep(tail_start..file_bytes).await?;
+    let kept = &AtomicU64::new(0);
+
+    let tail = source.fetch(tail_start..file_bytes, kept).await?;
+    let location = match locate_directory(&tail, file_bytes) {
+        Ok(location) => location,
+        Err(error) => {
+            // Another format says so at its start, and says it better.
+            let start = source.fetch(0..file_bytes.min(START_BYTES), kept).await?;
+            let error = Archive::check_start(&start).err().unwrap_or(error);
+            return Err(source.torch_error(error));
+        }
+    };
+    let directory = source.fetch(location.range.clone(), kept).await?;
+    parse_directory(&directory, &location).and_then(Archive::new).map_err(|error| source.torch_error(error))
+}
+
+async fn read_pickle(source: &mut Source, archive: &Archive) -> Result<Vec<TensorSpec>, PartitionError> {
+    let entry = archive.pickle();
+    if entry.bytes > MAX_PICKLE_BYTES {
+        return Err(source.malformed(format!("a pickle of {} bytes, more than {MAX_PICKLE_BYTES}", entry.bytes)));
+    }
+    let head_end = entry.header_offset + entry.bytes + HEAD_SLACK;
+    source.keep(entry.header_offset..head_end.min(source.bytes())).await?;
+    let kept = &AtomicU64::new(0);
+
+    if let Some(byte_order) = archive.byte_order() {
+        if byte_order.bytes > MAX_PICKLE_BYTES {
+            return Err(source.malformed(format!("a `byteorder` entry of {} bytes", byte_order.bytes)));
+        }
+        let content = source.fetch_entry(byte_order, kept).await?;
+        Archive::check_byte_order(&content).map_err(|error| source.torch_error(error))?;
+    }
+    let bytes = source.fetch_entry(entry, kept).await?;
+    tensors(&bytes).map_err(|error| source.torch_error(error))
+}
+
+/// The tensors of a pickled `TensorDataset`.
+fn tensors(pickle: &[u8]) -> Result<Vec<TensorSpec>, TorchError> {
+    let pickle = Pickle::read(pickle, is_partition_global)?;
+    let root = pickle.root();
+    let no_dataset =
+        || TorchError::Malformed(format!("a torch TensorDataset expected, {} found", pickle.describe(root)));
+    let state = pickle
+        .call(root)
+        .filter(|call| call.is("torch.utils.data.dataset", "TensorDataset"))
+        .and_then(|call| call.state)
+        .ok_or_else(no_dataset)?;
+    let tensors: &[Value<'_>] =
+        pickle.get(state, "tensors").and_then(|tensors| pickle.sequence(tensors)).ok_or_else(no_dataset)?;
+    // One more than is read suffices to say that there are too many.
+    let found = tensors.iter().take(NAMES.len() + 1);
+    found
+        .zip(NAMES.into_iter().chain(["a fourth tensor"]))
+        .map(|(&value, name)| {
+            TensorSpec::from_pickle(&pickle, value).map_err(|error| match error {
+                TorchError::Malformed(what) => TorchError::Malformed(format!("{name}: {what}")),
+                TorchError::Unsupported(what) => TorchError::Unsupported(format!("{name}: {what}")),
+                refused @ TorchError::Refused(_) => refused,
+            })
+        })
+        .collect()
+}
+
+/// The classes and functions that a pickled `TensorDataset` needs.
+fn is_partition_global(module: &str, name: &str) -> bool {
+    is_tensor_global(module, name)
+        || matches!(
+            (module, name),
+            ("torch.utils.data.dataset", "TensorDataset")
+                | ("torch._tensor", "_rebuild_from_type_v2")
+                | ("torch", "Tensor" | "Size")
+        )
+}
+
+fn check(source: &Source, columns: &Columns) -> Result<(), PartitionError> {
+    let Columns { images, magnitudes, redshift } = columns;
+    let wrong = |name: &str, column: &Column, expected: &str| {
+        let shape = python_shape(column.shape());
+        source.malformed(format!("{name} are {} of shape {shape}, {expected} expected", column.dtype()))
+    };
+    let expected = "float32 (n, 5, height, width): 5 bands";
+    let &[samples, BANDS, height, width] = images.shape() else {
+        return Err(wrong("images", images, expected));
+    };
+    if images.dtype() != Dtype::F32 {
+        return Err(wrong("images", images, expected));
+    }
+    if samples == 0 {
+        return Err(PartitionError::Empty { path: source.path().clone() });
+    }
+    if !(1..=MAX_IMAGE_SIDE).contains(&height) || !(1..=MAX_IMAGE_SIDE).contains(&width) {
+        return Err(wrong("images", images, &format!("sides of 1 to {MAX_IMAGE_SIDE} pixels")));
+    }
+    if magnitudes.shape() != [samples, BANDS] || !is_float(magnitudes.dtype()) {
+        return Err(wrong("magnitudes", magnitudes, &format!("float64 or float32 ({samples}, 5)")));
+    }
+    if let Some(redshift) = redshift
+        && (redshift.shape() != [samples] && redshift.shape() != [samples, 1] || !is_float(redshift.dtype()))
+    {
+        return Err(wrong("redshift", redshift, &format!("float64 or float32 ({samples},)")));
+    }
+    let unfolded = (samples as u64).saturating_mul((images.row_bytes() + magnitudes.row_bytes()) as u64);
+    if unfolded > source.bytes() * MAX_UNFOLDED_RATIO + MAX_UNFOLDED_BYTES {
+        return Err(source
+            .malformed(format!("its {samples} samples stand for {unfolded} bytes, in a file of {}", source.bytes())));
+    }
+    Ok(())
+}
+
+fn is_float(dtype: Dtype) -> bool {
+    matches!(dtype, Dtype::F32 | Dtype::F64)
+}
+
+/// A shape as PyTorch prints it: `(3, 5)`, `(3,)`.
+fn python_shape(shape: &[usize]) -> String {
+    let lengths: Vec<String> = shape.iter().map(usize::to_string).collect();
+    match lengths.as_slice() {
+        [one] => format!("({one},)"),
+        _ => format!("({})", lengths.join(", ")),
+    }
+}

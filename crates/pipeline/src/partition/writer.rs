@@ -1,0 +1,188 @@
+//! Writing partitions: samples in, the bytes of a `TensorDataset` out as `torch.save` lays it out.
+//!
+//! Images stream through in chunks of any size; magnitudes and redshifts, a five-hundredth of the
+//! bytes, come at the end. Equal samples give equal bytes, and `torch.load` reads them.
+
+use std::io::{self, Write};
+
+use astromae::torch::{Dtype, encode_f32, encode_f64, row_major_strides, zip};
+
+use super::BANDS;
+
+/// Folder of the archive's entries, as `torch.save` to a buffer names it.
+const FOLDER: &str = "archive";
+/// Version of PyTorch's file format.
+const VERSION: &[u8] = b"3\n";
+/// Bytes encoded at a time.
+const CHUNK_ELEMENTS: usize = 16 << 10;
+
+/// Shapes and types of the partition to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Number of samples.
+    pub samples: usize,
+    /// Rows of pixels of an image.
+    pub height: usize,
+    /// Pixels of a row.
+    pub width: usize,
+    /// float32 or float64.
+    pub magnitude_dtype: Dtype,
+    /// float32 or float64; `None` for a partition without redshifts.
+    pub redshift_dtype: Option<Dtype>,
+}
+
+impl Layout {
+    fn image_elements(&self) -> usize {
+        self.samples * BANDS * self.height * self.width
+    }
+}
+
+/// Writes one partition to `W`, which need not seek.
+#[derive(Debug)]
+pub struct Writer<W> {
+    zip: zip::Writer<W>,
+    layout: Layout,
+    image_elements_left: usize,
+}
+
+impl<W: Write> Writer<W> {
+    /// Writes everything before the images.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    ///
+    /// # Panics
+    /// When a type is neither float32 nor float64.
+    pub fn new(out: W, layout: Layout) -> io::Result<Self> {
+        for dtype in [Some(layout.magnitude_dtype), layout.redshift_dtype].into_iter().flatten() {
+            assert!(matches!(dtype, Dtype::F32 | Dtype::F64), "a partition holds float32 or float64, not {dtype}");
+        }
+        let mut zip = zip::Writer::new(out);
+        put_entry(&mut zip, "data.pkl", &pickle(&layout))?;
+        put_entry(&mut zip, "byteorder", b"little")?;
+        zip.start(&format!("{FOLDER}/data/0"), 4 * layout.image_elements() as u64)?;
+        Ok(Self { zip, layout, image_elements_left: layout.image_elements() })
+    }
+
+    /// Appends pixels, (n, 5, H, W) row-major, in any chunks.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    ///
+    /// # Panics
+    /// When there are more than the layout says.
+    pub fn write_images(&mut self, pixels: &[f32]) -> io::Result<()> {
+        self.image_elements_left =
+            self.image_elements_left.checked_sub(pixels.len()).expect("no more pixels than the layout says");
+        let mut bytes = Vec::with_capacity(4 * pixels.len().min(CHUNK_ELEMENTS));
+        for chunk in pixels.chunks(CHUNK_ELEMENTS) {
+            bytes.clear();
+            encode_f32(chunk, &mut bytes);
+            self.zip.write(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Completes the partition with its magnitudes, (n, 5) row-major, and redshifts, (n), rounded to
+    /// the layout's types, and hands the underlying writer back.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    ///
+    /// # Panics
+    /// When pixels are missing, or counts are not the layout's.
+    pub fn finish(mut self, magnitudes: &[f64], redshift: Option<&[f64]>) -> io::Result<W> {
+        let Layout { samples, magnitude_dtype, redshift_dtype, .. } = self.layout;
+        assert_eq!(self.image_elements_left, 0, "pixels missing");
+        assert_eq!(magnitudes.len(), samples * BANDS, "five magnitudes a sample");
+        assert_eq!(redshift.is_some(), redshift_dtype.is_some(), "redshifts as the layout says");
+        put_entry(&mut self.zip, "data/1", &encode(magnitudes, magnitude_dtype))?;
+        if let (Some(redshift), Some(dtype)) = (redshift, redshift_dtype) {
+            assert_eq!(redshift.len(), samples, "one redshift a sample");
+            put_entry(&mut self.zip, "data/2", &encode(redshift, dtype))?;
+        }
+        put_entry(&mut self.zip, "version", VERSION)?;
+        self.zip.finish()
+    }
+
+    /// The underlying writer, to drain what was written so far.
+    pub fn get_mut(&mut self) -> &mut W {
+        self.zip.get_mut()
+    }
+}
+
+fn put_entry<W: Write>(zip: &mut zip::Writer<W>, name: &str, data: &[u8]) -> io::Result<()> {
+    zip.start(&format!("{FOLDER}/{name}"), data.len() as u64)?;
+    zip.write(data)
+}
+
+fn encode(values: &[f64], dtype: Dtype) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(values.len() * dtype.bytes());
+    if dtype == Dtype::F32 {
+        let rounded: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+        encode_f32(&rounded, &mut bytes);
+    } else {
+        encode_f64(values, &mut bytes);
+    }
+    bytes
+}
+
+/// The pickle of a `TensorDataset`, protocol 2, operation by operation as Python's pickler writes it,
+/// less its memo, which only saves bytes.
+fn pickle(layout: &Layout) -> Vec<u8> {
+    let &Layout { samples, height, width, magnitude_dtype, redshift_dtype } = layout;
+    let mut tensors =
+        vec![tensor(0, Dtype::F32, &[samples, BANDS, height, width]), tensor(1, magnitude_dtype, &[samples, BANDS])];
+    tensors.extend(redshift_dtype.map(|dtype| tensor(2, dtype, &[samples])));
+    [
+        b"\x80\x02",
+        &global("torch.utils.data.dataset", "TensorDataset")[..],
+        b")\x81", // TensorDataset.__new__()
+        b"}",
+        &string("tensors"),
+        &tuple(&tensors),
+        b"sb.", // {"tensors": (…)} becomes its state
+    ]
+    .concat()
+}
+
+/// A call of `_rebuild_tensor_v2` for a row-major tensor that fills the storage `key`.
+fn tensor(key: usize, dtype: Dtype, shape: &[usize]) -> Vec<u8> {
+    let integers = |values: &[usize]| tuple(&values.iter().map(|&value| integer(value)).collect::<Vec<_>>());
+    let storage = tuple(&[
+        string("storage"),
+        global("torch", dtype.storage_class()),
+        string(&key.to_string()),
+        string("cpu"),
+        integer(shape.iter().product()),
+    ]);
+    let no_hooks = [&global("collections", "OrderedDict")[..], b")R"].concat();
+    let arguments = tuple(&[
+        [&storage[..], b"Q"].concat(),
+        integer(0),
+        integers(shape),
+        integers(&row_major_strides(shape)),
+        b"\x89".to_vec(), // requires no gradient
+        no_hooks,
+    ]);
+    [&global("torch._utils", "_rebuild_tensor_v2")[..], &arguments, b"R"].concat()
+}
+
+fn global(module: &str, name: &str) -> Vec<u8> {
+    format!("c{module}\n{name}\n").into_bytes()
+}
+
+fn string(text: &str) -> Vec<u8> {
+    [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+fn tuple(items: &[Vec<u8>]) -> Vec<u8> {
+    [b"(", &items.concat()[..], b"t"].concat()
+}
+
+fn integer(value: usize) -> Vec<u8> {
+    match i32::try_from(value) {
+        Ok(value) => [b"J", &value.to_le_bytes()[..]].concat(),
+        Err(_) => [b"\x8a\x08", &(value as u64).to_le_bytes()[..]].concat(),
+    }
+}
