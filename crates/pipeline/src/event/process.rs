@@ -1,0 +1,34 @@
+//! What this process used: memory and processor time, as the operating system counts them.
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::time::{ClockId, clock_gettime};
+
+/// What `getrusage` counts the resident memory in.
+#[cfg(target_os = "macos")]
+const MAXRSS_PER_MB: f64 = 1024.0 * 1024.0;
+#[cfg(not(target_os = "macos"))]
+const MAXRSS_PER_MB: f64 = 1024.0;
+
+/// The most resident memory that this process ever had, in binary MB. 0 where the system does not say.
+pub fn memory_peak_mb() -> f64 {
+    getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| usage.max_rss() as f64 / MAXRSS_PER_MB)
+}
+
+/// Processor seconds of the calling thread since it began. 0 where the system does not say.
+pub fn thread_cpu_seconds() -> f64 {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map_or(0.0, |time| time.tv_sec() as f64 + time.tv_nsec() as f64 * 1e-9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_does_say() {
+        assert!(memory_peak_mb() > 1.0);
+        let before = thread_cpu_seconds();
+        let sum: f64 = (0..3_000_000).map(|i| f64::from(i).sqrt()).sum();
+        assert!(sum > 0.0 && thread_cpu_seconds() > before);
+    }
+}

@@ -1,0 +1,52 @@
+//! What may be wrong with one prediction, as bits. A flagged row is kept, never dropped, never repaired.
+
+/// A pixel that the model saw is NaN or infinite. The prediction is not finite either.
+pub const NON_FINITE_PIXEL: u8 = 1;
+/// A magnitude is outside 0 to 40, which includes NaN and the sentinels of catalogues (−9999, −99, 99).
+pub const BAD_MAGNITUDE: u8 = 2;
+/// The prediction is not finite, or outside 0 to 2.
+pub const BAD_PREDICTION: u8 = 4;
+
+/// Every flag with its name in reports.
+pub const NAMES: [(u8, &str); 3] =
+    [(NON_FINITE_PIXEL, "non_finite_pixel"), (BAD_MAGNITUDE, "bad_magnitude"), (BAD_PREDICTION, "bad_prediction")];
+
+/// Magnitudes that a galaxy can have.
+const MAGNITUDES: std::ops::RangeInclusive<f64> = 0.0..=40.0;
+/// Redshifts that the model was trained for.
+const REDSHIFTS: std::ops::RangeInclusive<f32> = 0.0..=2.0;
+
+/// The flags of one row: its `pixels` as the model saw them, its magnitudes as stored, its prediction.
+pub fn flags(pixels: &[f32], magnitudes: &[f64], z_phot: f32) -> u8 {
+    let mut flags = 0;
+    if !pixels.iter().all(|pixel| pixel.is_finite()) {
+        flags |= NON_FINITE_PIXEL;
+    }
+    if !magnitudes.iter().all(|magnitude| MAGNITUDES.contains(magnitude)) {
+        flags |= BAD_MAGNITUDE;
+    }
+    if !REDSHIFTS.contains(&z_phot) {
+        flags |= BAD_PREDICTION;
+    }
+    flags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fault_has_its_bit() {
+        let magnitudes = [18.0, 17.0, 16.0, 15.5, 15.0];
+        assert_eq!(flags(&[0.0, -1.0, 1e30], &magnitudes, 0.1), 0);
+        assert_eq!(flags(&[0.0, f32::NAN], &magnitudes, 0.1), NON_FINITE_PIXEL);
+        assert_eq!(flags(&[f32::NEG_INFINITY], &magnitudes, f32::NAN), NON_FINITE_PIXEL | BAD_PREDICTION);
+        for bad in [-9999.0, -99.0, 99.0, f64::NAN, f64::INFINITY, 40.001, -0.001] {
+            assert_eq!(flags(&[0.0], &[18.0, bad], 0.1), BAD_MAGNITUDE, "{bad}");
+        }
+        assert_eq!(flags(&[0.0], &[0.0, 40.0], 2.0), 0);
+        for bad in [f32::NAN, f32::INFINITY, -0.001, 2.001] {
+            assert_eq!(flags(&[0.0], &magnitudes, bad), BAD_PREDICTION, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Predictions as Parquet: typed, compressed, the same bytes for the same rows.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt8Type};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, Float32Array, Float64Array, Int64Array, PrimitiveArray, RecordBatch,
+    StringArray, UInt8Array,
+};
+use arrow_schema::{DataType, Field, Schema};
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::Compression;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::properties::WriterProperties;
+
+use super::{MAX_PREDICTIONS_ROWS, OutputError, Table, encode, malformed};
+use crate::predict::Predicted;
+
+/// How a Parquet file begins.
+pub(super) const MAGIC: &[u8] = b"PAR1";
+/// Rows of one group, which bounds what a reader must hold.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// Recorded in each file. Without a version, so that files differ only where rows do.
+const CREATED_BY: &str = "cosmicai";
+/// The five bands of the survey, in order.
+const BANDS: [&str; 5] = ["u", "g", "r", "i", "z"];
+
+/// See [`Format::Parquet`](super::Format::Parquet).
+#[derive(Debug)]
+pub struct Writer {
+    schema: Arc<Schema>,
+    bands: usize,
+    encoder: ArrowWriter<Vec<u8>>,
+}
+
+impl Writer {
+    pub(super) fn new(bands: usize) -> Result<Self, OutputError> {
+        let magnitudes = (0..bands).map(|band| Field::new(band_name(band, bands), DataType::Float64, false));
+        let mut fields = vec![
+            Field::new("data_path", DataType::Utf8, false),
+            Field::new("row", DataType::Int64, false),
+            Field::new("z_phot", DataType::Float32, false),
+            Field::new("z_spec", DataType::Float64, true),
+        ];
+        fields.extend(magnitudes);
+        fields.push(Field::new("flags", DataType::UInt8, false));
+        let schema = Arc::new(Schema::new(fields));
+        let properties = WriterProperties::builder()
+            .set_created_by(CREATED_BY.to_owned())
+            .set_compression(Compression::SNAPPY)
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .build();
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let encoder = ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options).map_err(encode)?;
+        Ok(Self { schema, bands, encoder })
+    }
+
+    pub(super) fn append(&mut self, data_path: &str, predicted: &Predicted) -> Result<(), OutputError> {
+        let rows = predicted.z_phot.len();
+        for start in (0..rows).step_by(ROW_GROUP_ROWS) {
+            let batch = self.batch(data_path, predicted, start..rows.min(start + ROW_GROUP_ROWS))?;
+            self.encoder.write(&batch).map_err(encode)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<Bytes, OutputError> {
+        self.encoder.into_inner().map(Bytes::from).map_err(encode)
+    }
+
+    fn batch(
+        &self,
+        data_path: &str,
+        predicted: &Predicted,
+        rows: std::ops::Range<usize>,
+    ) -> Result<RecordBatch, OutputError> {
+        let z_spec: Float64Array = match &predicted.z_spec {
+            Some(z_spec) => z_spec[rows.clone()].to_vec().into(),
+            None => Float64Array::new_null(rows.len()),
+        };
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(rows.clone().map(|_| data_path))),
+            Arc::new(Int64Array::from_iter_values(rows.clone().map(|row| row as i64))),
+            Arc::new(Float32Array::from(predicted.z_phot[rows.clone()].to_vec())),
+            Arc::new(z_spec),
+        ];
+        let magnitudes = &predicted.magnitudes[rows.start * self.bands..rows.end * self.bands];
+        columns.extend((0..self.bands).map(|band| {
+            let magnitudes = magnitudes.iter().skip(band).step_by(self.bands).copied();
+            Arc::new(Float64Array::from_iter_values(magnitudes)) as ArrayRef
+        }));
+        columns.push(Arc::new(UInt8Array::from(predicted.flags[rows].to_vec())));
+        RecordBatch::try_new(self.schema.clone(), columns).map_err(encode)
+    }
+}
+
+pub(super) fn read(bytes: Bytes, name: &str) -> Result<Table, OutputError> {
+    // The decoder asserts some of what a damaged file can break.
+    std::panic::catch_unwind(|| decode(bytes, name))
+        .unwrap_or_else(|_| Err(malformed(name, "damaged Parquet: the decoder gave up; make or copy it again")))
+}
+
+fn decode(bytes: Bytes, name: &str) -> Result<Table, OutputError> {
+    let file_bytes = bytes.len();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| malformed(name, error))?;
+    check_metadata(reader.metadata(), file_bytes).map_err(|problem| malformed(name, problem))?;
+    let reader = reader.build().map_err(|error| malformed(name, error))?;
+    let mut table = Table::default();
+    for batch in reader {
+        let batch = batch.map_err(|error| malformed(name, error))?;
+        let data_path = column(&batch, "data_path", &DataType::Utf8, name)?.as_string::<i32>();
+        if data_path.null_count() > 0 {
+            return Err(malformed(name, "column `data_path`: an empty value found"));
+        }
+        table.data_path.extend(data_path.iter().flatten().map(str::to_owned));
+        table.row.extend_from_slice(filled::<Int64Type>(&batch, "row", name)?.values());
+        table.z_phot.extend_from_slice(filled::<Float32Type>(&batch, "z_phot", name)?.values());
+        table.flags.extend_from_slice(filled::<UInt8Type>(&batch, "flags", name)?.values());
+        let z_spec = column(&batch, "z_spec", &DataType::Float64, name)?.as_primitive::<Float64Type>();
+        table.z_spec.extend(z_spec.iter());
+    }
+    Ok(table)
+}
+
+/// Whether a file's own table of contents can be true of a file of this size.
+fn check_metadata(metadata: &ParquetMetaData, file_bytes: usize) -> Result<(), String> {
+    let rows = metadata.file_metadata().num_rows();
+    if usize::try_from(rows).map_or(true, |rows| rows > MAX_PREDICTIONS_ROWS) {
+        return Err(format!("{rows} rows found, at most {MAX_PREDICTIONS_ROWS} are read"));
+    }
+    let is_inside = |value: i64| (0..=file_bytes as i64).contains(&value);
+    let inside = |column: &ColumnChunkMetaData| {
+        let places = [Some(column.data_page_offset()), column.dictionary_page_offset(), Some(column.compressed_size())];
+        places.into_iter().flatten().all(is_inside)
+    };
+    match metadata.row_groups().iter().flat_map(|group| group.columns()).find(|column| !inside(column)) {
+        Some(column) => Err(format!("damaged Parquet: column `{}` lies outside the file", column.column_path())),
+        None => Ok(()),
+    }
+}
+
+/// A column without empty values.
+fn filled<'a, T: ArrowPrimitiveType>(
+    batch: &'a RecordBatch,
+    column_name: &str,
+    name: &str,
+) -> Result<&'a PrimitiveArray<T>, OutputError> {
+    let values = column(batch, column_name, &T::DATA_TYPE, name)?.as_primitive::<T>();
+    match values.null_count() {
+        0 => Ok(values),
+        _ => Err(malformed(name, format!("column `{column_name}`: an empty value found"))),
+    }
+}
+
+fn column<'a>(
+    batch: &'a RecordBatch,
+    column: &str,
+    expected: &DataType,
+    name: &str,
+) -> Result<&'a ArrayRef, OutputError> {
+    let found = batch.column_by_name(column).ok_or_else(|| malformed(name, format!("no column `{column}`")))?;
+    match found.data_type() {
+        found_type if found_type == expected => Ok(found),
+        other => Err(malformed(name, format!("column `{column}`: type {other} found, {expected} expected"))),
+    }
+}
+
+/// `u g r i z` for five bands; a model of another sky gets numbers.
+fn band_name(band: usize, bands: usize) -> String {
+    if bands == BANDS.len() { BANDS[band].to_owned() } else { format!("magnitude_{band}") }
+}

@@ -1,0 +1,108 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn predicted(rows: usize, known: bool) -> Predicted {
+    Predicted {
+        z_phot: (0..rows).map(|row| if row == 3 { f32::NAN } else { row as f32 * 0.1 }).collect(),
+        z_spec: known.then(|| (0..rows).map(|row| row as f64 * 0.11).collect()),
+        magnitudes: (0..rows * 5).map(|value| value as f64).collect(),
+        flags: (0..rows).map(|row| if row == 3 { 4 } else { 0 }).collect(),
+        ..Predicted::default()
+    }
+}
+
+fn written(format: Format) -> Bytes {
+    let mut writer = Writer::new(format, 5).unwrap();
+    writer.append("100MB/1.pt", &predicted(5, true)).unwrap();
+    writer.append("100MB/a, \"b\".pt", &predicted(2, false)).unwrap();
+    writer.finish().unwrap()
+}
+
+#[test]
+fn both_formats_are_read_back_and_repeat_themselves() {
+    for format in [Format::Parquet, Format::Csv] {
+        let table = Table::read(written(format), "p").unwrap();
+        assert_eq!(table.len(), 7);
+        assert_eq!(table.row, [0, 1, 2, 3, 4, 0, 1]);
+        assert_eq!(table.data_path[4..], ["100MB/1.pt", "100MB/a, \"b\".pt", "100MB/a, \"b\".pt"]);
+        assert_eq!(table.z_phot[1].to_bits(), 0.1_f32.to_bits());
+        assert!(table.z_phot[3].is_nan());
+        assert_eq!(table.z_spec[2..], [Some(0.22), Some(0.33), Some(0.44), None, None]);
+        assert_eq!(table.flags, [0, 0, 0, 4, 0, 0, 0]);
+        assert_eq!(written(format), written(format), "{format:?}");
+    }
+}
+
+#[test]
+fn csv_is_what_people_expect() {
+    let text = String::from_utf8(written(Format::Csv).to_vec()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "data_path,row,z_phot,z_spec,flags");
+    assert_eq!(lines[2], "100MB/1.pt,1,0.1,0.11,0");
+    assert_eq!(lines[4], "100MB/1.pt,3,NaN,0.33,4");
+    assert_eq!(lines[6], "\"100MB/a, \"\"b\"\".pt\",0,0,,0");
+}
+
+#[test]
+fn parquet_has_the_documented_columns_and_bounded_groups() {
+    use ::parquet::file::reader::{FileReader, SerializedFileReader};
+    let rows = 300_000;
+    let mut writer = Writer::new(Format::Parquet, 5).unwrap();
+    writer.append("x.pt", &predicted(rows, true)).unwrap();
+    let reader = SerializedFileReader::new(writer.finish().unwrap()).unwrap();
+    let names: Vec<&str> =
+        reader.metadata().file_metadata().schema_descr().columns().iter().map(|c| c.name()).collect();
+    assert_eq!(names, ["data_path", "row", "z_phot", "z_spec", "u", "g", "r", "i", "z", "flags"]);
+    assert_eq!(reader.num_row_groups(), 3);
+    assert_eq!(reader.metadata().file_metadata().num_rows(), rows as i64);
+}
+
+#[test]
+fn what_is_no_file_of_predictions_is_refused() {
+    let refused = |bytes: &[u8]| Table::read(Bytes::copy_from_slice(bytes), "x").unwrap_err().to_string();
+    let parquet = written(Format::Parquet);
+    assert!(refused(&parquet[..parquet.len() / 2]).starts_with("predictions `x`: "));
+    assert!(refused(b"").contains("neither Parquet nor CSV"));
+    assert!(refused(b"data_path,row\na,1\n").contains("found `data_path,row`"));
+    let header = "data_path,row,z_phot,z_spec,flags\n";
+    assert!(
+        refused(format!("{header}a,0,0.1,,0\na,one,0.1,,0\n").as_bytes()).contains("line 3, column `row`: found `one`")
+    );
+    assert!(refused(format!("{header}a,0,0.1\n").as_bytes()).contains("3 fields"));
+    assert!(refused(format!("{header}a,0,0.1,,256\n").as_bytes()).contains("column `flags`"));
+    assert!(Table::read(Bytes::from(header), "x").unwrap().is_empty());
+}
+
+#[test]
+fn the_ending_of_a_name_asks_for_a_format() {
+    assert_eq!(Format::of("s3://b/p.PARQUET"), Some(Format::Parquet));
+    assert_eq!(Format::of("./p.csv"), Some(Format::Csv));
+    assert_eq!(Format::of("p.txt"), None);
+    assert_eq!(Format::of("csv"), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Damage anywhere gives an error or rows, never a panic.
+    #[test]
+    fn damaged_files_are_refused(
+        is_csv in any::<bool>(),
+        damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
+        cut in proptest::option::of(any::<proptest::sample::Index>()),
+    ) {
+        let format = if is_csv { Format::Csv } else { Format::Parquet };
+        let mut bytes = written(format).to_vec();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        if let Err(error) = Table::read(Bytes::from(bytes), "x") {
+            prop_assert!(error.to_string().starts_with("predictions `x`: "), "{}", error);
+        }
+    }
+}

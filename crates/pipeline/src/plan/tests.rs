@@ -1,0 +1,113 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn payload(extra: Value) -> Payload {
+    let mut json = json!({
+        "bucket": "b", "file_limit": 11, "batch_size": 256, "result_path": "r/", "data_bucket": "d",
+        "data_prefix": "100MB/", "model": "m.pt"
+    });
+    json.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    Payload::parse(json.to_string().as_bytes()).unwrap()
+}
+
+fn listing(keys: impl IntoIterator<Item = String>) -> Vec<Object> {
+    keys.into_iter()
+        .map(|key| Object { key, bytes: 9, e_tag: Some("\"1\"".into()), modified: "2025-08-05T19:03:04Z".into() })
+        .collect()
+}
+
+fn numbered(count: usize) -> Vec<Object> {
+    listing((1..=count).map(|n| format!("100MB/{n}.pt")))
+}
+
+fn planned(payload: Payload, listing: Vec<Object>) -> Result<Plan, PlanError> {
+    let model = ModelIdentity { url: "s3://b/m.pt".into(), sha256: "00".into(), bytes: 3 };
+    let origin = Origin { run_id: "1".into(), created: "now".into(), created_by: "test".into() };
+    plan(payload, listing, model, origin)
+}
+
+fn data_map(plan: &Plan) -> Value {
+    plan.study_payload()["data_map"].clone()
+}
+
+#[test]
+fn the_study_s_order_is_that_of_bytes() {
+    let plan = planned(payload(json!({})), numbered(130)).unwrap();
+    let paths: Vec<Value> = plan.tasks.iter().map(Task::data_path).collect();
+    let expected = ["1", "10", "100", "101", "102", "103", "104", "105", "106", "107", "108"];
+    assert_eq!(paths, expected.map(|n| json!(format!("100MB/{n}.pt"))));
+    let natural = planned(payload(json!({"order": "natural", "file_limit": "3"})), numbered(130)).unwrap();
+    assert_eq!(data_map(&natural), json!({"0": "100MB/1.pt", "1": "100MB/2.pt", "2": "100MB/3.pt"}));
+}
+
+#[test]
+fn files_are_spread_as_the_study_spreads_them() {
+    let five = planned(payload(json!({"world_size": "2", "file_limit": 5})), numbered(5)).unwrap();
+    assert_eq!(
+        data_map(&five),
+        json!({"0": ["100MB/1.pt", "100MB/2.pt", "100MB/3.pt"], "1": ["100MB/4.pt", "100MB/5.pt"]})
+    );
+    let two = planned(payload(json!({"world_size": 3})), numbered(2)).unwrap();
+    assert_eq!(data_map(&two), json!({"0": "100MB/1.pt", "1": "100MB/2.pt", "2": null}));
+    assert_eq!(two.study_payload()["world_size"], 3);
+}
+
+#[test]
+fn only_partitions_are_taken() {
+    let names = ["1.pt", "README.md", ".ipynb_checkpoints/2.pt", "._3.pt", "sub/4.pt", "5.pt.tmp", "6.PT"];
+    let plan = planned(payload(json!({})), listing(names.map(|name| format!("100MB/{name}")))).unwrap();
+    assert_eq!(data_map(&plan), json!({"0": "100MB/1.pt", "1": "100MB/sub/4.pt"}));
+    let none = planned(payload(json!({})), listing(["100MB/x".to_owned()])).unwrap_err().to_string();
+    assert!(none.contains("none of the 1 objects"), "{none}");
+}
+
+#[test]
+fn a_plan_is_read_back_and_its_version_checked() {
+    let plan = planned(payload(json!({"world_size": 4})), numbered(6)).unwrap();
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(Plan::parse(json.to_string().as_bytes()).unwrap(), plan);
+    let complain = |change: &dyn Fn(&mut Value)| {
+        let mut json = json.clone();
+        change(&mut json);
+        Plan::parse(json.to_string().as_bytes()).unwrap_err().to_string()
+    };
+    assert!(complain(&|json| json["format_version"] = json!(2)).contains("format_version 2"));
+    assert!(complain(&|json| json["tasks"][1]["rank"] = json!(7)).contains("task 1 has rank 7"));
+    assert!(complain(&|json| json["payload"]["batch_size"] = json!("x")).contains("`batch_size`"));
+    assert!(Plan::parse(b"{}").is_err() && Plan::parse(b"[1]").is_err() && Plan::parse(b"").is_err());
+}
+
+#[test]
+fn what_makes_two_plans_two_runs() {
+    let plan = planned(payload(json!({})), numbered(3)).unwrap();
+    let mut changed = numbered(3);
+    changed[1].bytes = 10;
+    assert_eq!(plan.differences(&planned(payload(json!({})), changed).unwrap()), Vec::<String>::new());
+    let longer = planned(payload(json!({})), numbered(4)).unwrap();
+    assert_eq!(plan.differences(&longer), ["3 tasks, not 4"]);
+    let other = planned(payload(json!({"batch_size": 1})), listing(["100MB/7.pt".to_owned()])).unwrap();
+    assert_eq!(plan.differences(&other), ["`batch_size`: 256, not 1", "rank 0: \"100MB/1.pt\", not \"100MB/7.pt\""]);
+}
+
+#[test]
+fn without_an_e_tag_the_time_tells_versions_apart() {
+    let mut objects = numbered(1);
+    objects[0].e_tag = None;
+    let plan = planned(payload(json!({})), objects).unwrap();
+    assert_eq!(plan.tasks[0].files[0].modified.as_deref(), Some("2025-08-05T19:03:04Z"));
+}
+
+proptest! {
+    /// Every file goes to exactly one rank, in order, and no rank has two more than another.
+    #[test]
+    fn spreading_keeps_all_files(files in 0_usize..60, workers in 1_usize..70) {
+        let all: Vec<FileIdentity> = numbered(files).into_iter().map(FileIdentity::from).collect();
+        let tasks = spread(all.clone(), workers);
+        prop_assert_eq!(tasks.len(), workers);
+        let shares: Vec<usize> = tasks.iter().map(|task| task.files.len()).collect();
+        prop_assert!(shares.is_sorted_by(|a, b| a >= b) && shares[0] - shares[workers - 1] <= 1);
+        prop_assert_eq!(tasks.into_iter().flat_map(|task| task.files).collect::<Vec<_>>(), all);
+    }
+}

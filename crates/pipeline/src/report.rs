@@ -1,0 +1,232 @@
+//! What a task and a run did and what it cost: `tasks/<rank>.json` and `report.json`.
+//!
+//! Plain records with a format version; every time is wall time in seconds unless its name says otherwise. The study's
+//! own record of a task is in [`record`](crate::record).
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::event::Machine;
+use crate::flags;
+use crate::plan::{FileIdentity, ModelIdentity};
+
+/// The version of `tasks/<rank>.json` and `report.json` that this code writes and reads.
+pub const REPORT_FORMAT: u32 = 1;
+/// The largest report of a task that is read, in bytes.
+pub const MAX_TASK_REPORT_BYTES: u64 = 64 << 20;
+
+/// What one task did, written after its results: its presence says that they are complete.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// Version of this format: [`REPORT_FORMAT`].
+    pub format_version: u32,
+    /// The plan's run.
+    pub run_id: String,
+    /// The task.
+    pub rank: usize,
+    /// SHA-256 of the model that predicted.
+    pub model_sha256: String,
+    /// The files, as planned.
+    pub files: Vec<FileIdentity>,
+    /// Images pushed through together.
+    pub batch_size: usize,
+    /// Arithmetic of the model.
+    pub precision: String,
+    /// Instruction set that ran.
+    pub isa: String,
+    /// Compute threads.
+    pub threads: usize,
+    /// Images predicted.
+    pub samples: u64,
+    /// Bytes of images and magnitudes, as stored.
+    pub bytes: u64,
+    /// Bytes of rows fetched from storage; what opening the files takes is not in it.
+    pub bytes_fetched: u64,
+    /// Rows by what is wrong with them.
+    pub flagged: FlagCounts,
+    /// When the executor had the task ready, RFC 3339.
+    pub queued: String,
+    /// When the attempt that succeeded began, RFC 3339.
+    pub started: String,
+    /// When its results were written, RFC 3339.
+    pub finished: String,
+    /// Where the time went, in the attempt that succeeded.
+    pub seconds: PhaseSeconds,
+    /// Processor seconds of the threads that convert and predict; what the system spends on files and sockets is not
+    /// in it.
+    pub cpu_seconds: f64,
+    /// Most resident memory of the worker's process until then, in binary MB.
+    pub memory_peak_mb: f64,
+    /// Attempts made, the last one succeeding.
+    pub attempts: u32,
+    /// Whether the worker had run a task before, so that the model was there.
+    pub warm: bool,
+}
+
+/// Wall seconds by phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSeconds {
+    /// Reading and packing the model; 0 in a warm worker.
+    pub init: f64,
+    /// Finding and opening the files.
+    pub list: f64,
+    /// Waiting for rows, as far as that was not hidden behind predicting.
+    pub read: f64,
+    /// Converting and cropping rows for the model.
+    pub decode: f64,
+    /// In the model.
+    pub infer: f64,
+    /// Encoding and writing the results; the task's report itself is not in it.
+    pub write: f64,
+}
+
+/// Rows by flag; a row may have several. See [`flags`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlagCounts {
+    /// Rows with any flag.
+    pub rows: u64,
+    /// Rows with a pixel that is NaN or infinite.
+    pub non_finite_pixel: u64,
+    /// Rows with a magnitude outside 0 to 40.
+    pub bad_magnitude: u64,
+    /// Rows whose prediction is not finite or outside 0 to 2.
+    pub bad_prediction: u64,
+}
+
+/// What a run did, as far as it went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// Version of this format: [`REPORT_FORMAT`].
+    pub format_version: u32,
+    /// The plan's run.
+    pub run_id: String,
+    /// Where the results are.
+    pub results_url: String,
+    /// The model.
+    pub model: ModelIdentity,
+    /// Where the tasks ran: `local`, …
+    pub executor: String,
+    /// The machine; where workers ran elsewhere, that of the executor.
+    pub machine: Machine,
+    /// Instruction set that ran.
+    pub isa: String,
+    /// Arithmetic of the model.
+    pub precision: String,
+    /// Workers at a time.
+    pub workers: usize,
+    /// Compute threads of each.
+    pub threads: usize,
+    /// When this execution began, RFC 3339. Tasks may have run in an earlier one.
+    pub started: String,
+    /// When it ended, RFC 3339.
+    pub finished: String,
+    /// Wall seconds of this execution.
+    pub seconds: f64,
+    /// Tasks of the plan.
+    pub tasks_planned: usize,
+    /// Images predicted by the finished tasks.
+    pub samples: u64,
+    /// Bytes of their images and magnitudes, as stored.
+    pub bytes: u64,
+    /// The finished tasks by rank, those of earlier executions included.
+    pub tasks: Vec<TaskReport>,
+    /// The tasks that failed, by rank.
+    pub failed: Vec<FailedTask>,
+    /// Ranks of the tasks that were not taken up or were abandoned.
+    pub left: Vec<usize>,
+}
+
+/// A task that failed for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedTask {
+    /// The task.
+    pub rank: usize,
+    /// Its files.
+    pub files: Vec<String>,
+    /// Attempts made.
+    pub attempts: u32,
+    /// What went wrong the last time.
+    pub error: String,
+}
+
+impl RunReport {
+    /// Whether every task of the plan is finished.
+    pub fn is_complete(&self) -> bool {
+        self.tasks.len() == self.tasks_planned
+    }
+}
+
+impl FlagCounts {
+    /// Counts the flags of rows.
+    pub fn count(rows: &[u8]) -> Self {
+        let with = |flag: u8| rows.iter().filter(|&&flags| flags & flag != 0).count() as u64;
+        Self {
+            rows: with(u8::MAX),
+            non_finite_pixel: with(flags::NON_FINITE_PIXEL),
+            bad_magnitude: with(flags::BAD_MAGNITUDE),
+            bad_prediction: with(flags::BAD_PREDICTION),
+        }
+    }
+
+    /// Adds the counts of other rows.
+    pub fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.non_finite_pixel += other.non_finite_pixel;
+        self.bad_magnitude += other.bad_magnitude;
+        self.bad_prediction += other.bad_prediction;
+    }
+}
+
+impl TaskReport {
+    /// Reads a `tasks/<rank>.json`.
+    pub fn parse(json: &[u8]) -> Result<Self, String> {
+        parse(json)
+    }
+}
+
+impl RunReport {
+    /// Reads a `report.json`.
+    pub fn parse(json: &[u8]) -> Result<Self, String> {
+        parse(json)
+    }
+}
+
+fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
+    check_format(json, REPORT_FORMAT)?;
+    serde_json::from_slice(json).map_err(|error| error.to_string())
+}
+
+/// Whether a JSON object carries this `format_version`, before anything else of it is believed.
+pub(crate) fn check_format(json: &[u8], expected: u32) -> Result<(), String> {
+    #[derive(Deserialize)]
+    struct Head {
+        format_version: u32,
+    }
+    let head: Head = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    match head.format_version {
+        found if found == expected => Ok(()),
+        found => Err(format!("format_version {found} found, {expected} expected; it was written by another version")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_counted() {
+        let counts = FlagCounts::count(&[0, 1, 2, 3, 4, 0, 5]);
+        assert_eq!(counts, FlagCounts { rows: 5, non_finite_pixel: 3, bad_magnitude: 2, bad_prediction: 2 });
+        let mut sum = counts;
+        sum.add(FlagCounts::count(&[4]));
+        assert_eq!((sum.rows, sum.bad_prediction), (6, 3));
+    }
+
+    #[test]
+    fn another_version_is_not_believed() {
+        assert_eq!(check_format(br#"{"format_version": 1, "x": []}"#, 1), Ok(()));
+        assert!(check_format(br#"{"format_version": 2}"#, 1).unwrap_err().starts_with("format_version 2 found, 1"));
+        assert!(check_format(br#"{"format": 1}"#, 1).unwrap_err().contains("format_version"));
+        assert!(TaskReport::parse(br#"{"format_version": 1}"#).unwrap_err().contains("run_id"));
+    }
+}

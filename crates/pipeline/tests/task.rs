@@ -1,0 +1,260 @@
+//! One task from its partitions to its results: the same bytes however it is cut up, flags for bad data, and one clear
+//! error for what cannot be predicted.
+
+mod support;
+
+use std::sync::Arc;
+
+use pipeline::event::{Event, Silence};
+use pipeline::output::Table;
+use pipeline::partition::Partition;
+use pipeline::plan::Plan;
+use pipeline::predict::{PredictError, Predicted, Worker, predict};
+use pipeline::prepare::{IfTaken, Prepared};
+use pipeline::record::StudyRecord;
+use pipeline::report::TaskReport;
+use pipeline::storage::{Bucket, StorageOptions, Stores};
+use pipeline::{Attempt, Run, TaskError, flags, run_task};
+use serde_json::{Value, json};
+use support::{Memory, model, partition, payload, prepared, sky, write};
+
+async fn predicted(bucket: &Bucket, key: &str, threads: usize, batch_size: usize) -> Result<Predicted, PredictError> {
+    let partition = Partition::open(bucket.store(), bucket.path(key).unwrap(), None).await?;
+    let mut worker = Worker::new(model(), threads, 0.0);
+    predict(Arc::new(partition), &mut worker, batch_size, &|_| {}).await
+}
+
+fn memory() -> Bucket {
+    Stores::open("memory:", StorageOptions::default()).unwrap().bucket("sky").unwrap()
+}
+
+async fn run(stores: &Stores, changes: Value, events: &Memory) -> (Prepared, Vec<Result<TaskReport, TaskError>>) {
+    let prepared = prepared(stores, payload(changes), IfTaken::Refuse, "1").await.unwrap();
+    let mut worker = Worker::new(model(), 2, 1.5);
+    let mut outcomes = Vec::new();
+    for task in &prepared.plan.tasks {
+        let run = Run { plan: &prepared.plan, data: &prepared.data, results: &prepared.results, events };
+        let attempt = Attempt { number: 1, queued: "then".into() };
+        outcomes.push(run_task(run, task, attempt, &mut worker).await);
+    }
+    (prepared, outcomes)
+}
+
+async fn table(prepared: &Prepared, rank: usize) -> Table {
+    let key = prepared.results.predictions(rank);
+    Table::read(prepared.data.read(&key, 1 << 20, "a test").await.unwrap(), &key).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threads_batches_and_reads_do_not_change_a_bit() {
+    let bucket = memory();
+    // More rows than one read takes, and no multiple of anything.
+    write(&bucket, "1.pt", partition(451, 7, 32)).await;
+    let reference = predicted(&bucket, "1.pt", 1, 1).await.unwrap();
+    assert_eq!(reference.z_phot.len(), 451);
+    assert_eq!(reference.magnitudes.len(), 451 * 5);
+    assert!(reference.cost.seconds > 0.0 && reference.cost.cpu_seconds > 0.0);
+    assert!(reference.cost.bytes_fetched >= 451 * 20_480);
+    for (threads, batch_size) in [(1, 256), (2, 32), (7, 512), (3, 450), (16, 1 << 20)] {
+        let other = predicted(&bucket, "1.pt", threads, batch_size).await.unwrap();
+        let bits = |predicted: &Predicted| predicted.z_phot.iter().map(|z| z.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&other), bits(&reference), "{threads} threads, batches of {batch_size}");
+        assert_eq!(other.magnitudes, reference.magnitudes);
+        assert_eq!((other.z_spec, other.flags), (reference.z_spec.clone(), reference.flags.clone()));
+    }
+}
+
+/// Each row is what the model says of it alone, in the order of the file.
+#[tokio::test]
+async fn rows_keep_their_order() {
+    let bucket = memory();
+    write(&bucket, "1.pt", partition(451, 7, 32)).await;
+    let predicted = predicted(&bucket, "1.pt", 2, 256).await.unwrap();
+    let partition = Partition::open(bucket.store(), bucket.path("1.pt").unwrap(), None).await.unwrap();
+    let model = model();
+    let mut scratch = model.scratch();
+    for row in [0, 1, 203, 204, 205, 450] {
+        let rows = partition.read(row..row + 1).await.unwrap();
+        let magnitudes: Vec<f32> = rows.magnitudes.iter().map(|&magnitude| magnitude as f32).collect();
+        let mut z_phot = [0.0];
+        model.predict(&rows.images, &magnitudes, &mut scratch, &mut z_phot);
+        assert_eq!(predicted.z_phot[row].to_bits(), z_phot[0].to_bits(), "row {row}");
+        assert_eq!(predicted.z_spec.as_ref().unwrap()[row], rows.redshift.unwrap()[0], "row {row}");
+    }
+}
+
+#[tokio::test]
+async fn larger_images_are_cropped_to_their_centre() {
+    let bucket = memory();
+    write(&bucket, "64.pt", partition(9, 3, 64)).await;
+    let large = predicted(&bucket, "64.pt", 2, 4).await.unwrap();
+    let partition = Partition::open(bucket.store(), bucket.path("64.pt").unwrap(), None).await.unwrap();
+    let rows = partition.read(0..9).await.unwrap();
+    let model = model();
+    let centre = |image: &[f32]| -> Vec<f32> {
+        let line = |at: usize| image[(at / 32) * 64 * 64 + (16 + at % 32) * 64 + 16..][..32].to_vec();
+        (0..5 * 32).flat_map(line).collect()
+    };
+    let magnitudes: Vec<f32> = rows.magnitudes.iter().map(|&magnitude| magnitude as f32).collect();
+    let images: Vec<f32> = rows.images.chunks(5 * 64 * 64).flat_map(centre).collect();
+    let mut z_phot = [0.0; 9];
+    model.predict(&images, &magnitudes, &mut model.scratch(), &mut z_phot);
+    assert_eq!(large.z_phot, z_phot);
+
+    write(&bucket, "16.pt", partition_of_zeros(2, 16)).await;
+    let error = predicted(&bucket, "16.pt", 1, 4).await.unwrap_err().to_string();
+    assert!(error.contains("images of 5×16×16 found, 5×32×32 (or larger, to be cropped) expected"), "{error}");
+}
+
+/// A partition of images of any size, which the simulated sky does not have.
+fn partition_of_zeros(images: usize, size: usize) -> Vec<u8> {
+    edited(images, size, |_, _| {})
+}
+
+/// A partition whose pixels and magnitudes were changed.
+fn edited(images: usize, size: usize, edit: impl FnOnce(&mut [f32], &mut [f64])) -> Vec<u8> {
+    use pipeline::partition::{Dtype, Layout, Writer};
+    let mut pixels = vec![0.0; images * 5 * size * size];
+    let mut magnitudes = vec![17.0; images * 5];
+    edit(&mut pixels, &mut magnitudes);
+    let (magnitude_dtype, redshift_dtype) = (Dtype::F64, Some(Dtype::F32));
+    let layout = Layout { samples: images, height: size, width: size, magnitude_dtype, redshift_dtype };
+    let mut writer = Writer::new(Vec::new(), layout).unwrap();
+    writer.write_images(&pixels).unwrap();
+    writer.finish(&magnitudes, Some(&vec![0.1; images])).unwrap()
+}
+
+#[tokio::test]
+async fn bad_rows_are_flagged_and_kept() {
+    let bucket = memory();
+    let bytes = edited(6, 32, |pixels, magnitudes| {
+        pixels[5 * 1024 + 7] = f32::NAN;
+        pixels[2 * 5 * 1024] = f32::INFINITY;
+        magnitudes[3 * 5] = -9999.0;
+        magnitudes[4 * 5 + 4] = f64::NAN;
+    });
+    write(&bucket, "1.pt", bytes).await;
+    let predicted = predicted(&bucket, "1.pt", 2, 256).await.unwrap();
+    let without = |row: usize, flag: u8| predicted.flags[row] & !flag;
+    assert_eq!(predicted.flags[0] & !flags::BAD_PREDICTION, 0);
+    assert_eq!(predicted.flags[1], flags::NON_FINITE_PIXEL | flags::BAD_PREDICTION);
+    assert_eq!(predicted.flags[2], flags::NON_FINITE_PIXEL | flags::BAD_PREDICTION);
+    assert_eq!(without(3, flags::BAD_PREDICTION), flags::BAD_MAGNITUDE);
+    assert_eq!(predicted.flags[4], flags::BAD_MAGNITUDE | flags::BAD_PREDICTION);
+    assert_eq!(predicted.flags[5], predicted.flags[0]);
+    // Neighbours are what they would be alone.
+    assert_eq!(predicted.z_phot[5].to_bits(), predicted.z_phot[0].to_bits());
+    assert!(!predicted.z_phot[1].is_finite() && !predicted.z_phot[4].is_finite());
+    assert_eq!(predicted.magnitudes[15], -9999.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_writes_what_the_formats_say() {
+    let stores = sky(3, 20).await;
+    let events = Memory::default();
+    let (prepared, outcomes) = run(&stores, json!({"world_size": 2, "batch_size": 8}), &events).await;
+    let reports: Vec<TaskReport> = outcomes.into_iter().map(Result::unwrap).collect();
+    assert_eq!((reports[0].samples, reports[1].samples), (40, 20));
+    assert_eq!((reports[0].warm, reports[1].warm), (false, true));
+    assert_eq!((reports[0].seconds.init, reports[1].seconds.init), (1.5, 0.0));
+    assert_eq!(reports[0].bytes, 40 * 20_520);
+    assert_eq!((reports[0].threads, reports[0].precision.as_str()), (2, "f32"));
+    assert!(reports[0].memory_peak_mb > 1.0 && reports[0].seconds.infer > 0.0);
+
+    let two = table(&prepared, 0).await;
+    assert_eq!(two.row, (0..20).chain(0..20).collect::<Vec<_>>());
+    assert_eq!((two.data_path[19].as_str(), two.data_path[20].as_str()), ("10MB/1.pt", "10MB/2.pt"));
+    assert!(two.z_spec.iter().all(Option::is_some));
+
+    let record = prepared.data.read("results/0.json", 1 << 20, "a test").await.unwrap();
+    let record: StudyRecord = serde_json::from_slice(&record).unwrap();
+    assert_eq!(record.data_path, json!(["10MB/1.pt", "10MB/2.pt"]));
+    assert_eq!((record.num_batches, record.batch_size, record.device.as_str()), (6, 8, "cpu"));
+    assert_eq!(record.result_path, "results/");
+    assert_eq!(record.total_image_memory, 8.0 * 20_520.0 / 1_048_576.0);
+    assert_eq!(record.total_model_memory, model().parameters() as f64 * 4.0 / 1_048_576.0);
+    // What the loop allocates: fetched ranges, images, both kinds of magnitudes, redshifts, predictions, flags.
+    let row = 20_480 + 20 + 40 + 8 + 4 + 1;
+    assert_eq!(record.total_cpu_memory * 1e6, (reports[0].bytes_fetched + 40 * row) as f64);
+
+    let written = prepared.data.read("results/tasks/0.json", 1 << 20, "a test").await.unwrap();
+    assert_eq!(TaskReport::parse(&written).unwrap(), reports[0]);
+    let predicted: usize = events
+        .events()
+        .iter()
+        .map(|event| match event {
+            Event::BatchPredicted { rank: 0, samples, .. } => *samples,
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(predicted, 40);
+}
+
+#[tokio::test]
+async fn a_task_without_files_leaves_only_its_report() {
+    let stores = sky(1, 2).await;
+    let (prepared, outcomes) = run(&stores, json!({"world_size": 2}), &Memory::default()).await;
+    assert_eq!(outcomes.into_iter().map(|outcome| outcome.unwrap().samples).collect::<Vec<_>>(), [2, 0]);
+    let keys: Vec<String> = prepared.data.list("results").await.unwrap().into_iter().map(|object| object.key).collect();
+    let expected = ["0.json", "payload.json", "plan.json", "predictions/0.parquet", "tasks/0.json", "tasks/1.json"];
+    assert_eq!(keys, expected.map(|name| format!("results/{name}")));
+}
+
+#[tokio::test]
+async fn predictions_may_be_left_out() {
+    let stores = sky(1, 2).await;
+    let (prepared, outcomes) = run(&stores, json!({"predictions": "none"}), &Memory::default()).await;
+    assert!(outcomes[0].is_ok());
+    assert!(prepared.data.list("results/predictions").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_partition_that_cannot_be_predicted_is_named_and_not_tried_again() {
+    let stores = sky(1, 4).await;
+    let bucket = stores.bucket("sky").unwrap();
+    let whole = partition(4, 1, 32);
+    write(&bucket, "10MB/2.pt", whole[..whole.len() / 2].to_vec()).await;
+    write(&bucket, "10MB/3.pt", partition_of_zeros(3, 16)).await;
+    write(&bucket, "10MB/4.pt", "not a zip").await;
+    let (prepared, outcomes) = run(&stores, json!({}), &Memory::default()).await;
+    assert!(outcomes[0].is_ok());
+    for (rank, outcome) in outcomes.iter().enumerate().skip(1) {
+        let error = outcome.as_ref().unwrap_err();
+        assert!(error.to_string().contains(&format!("10MB/{}.pt`", rank + 1)), "{error}");
+        assert!(!error.retry_can_help(), "{error}");
+        assert!(prepared.data.find(&format!("results/{rank}.json")).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_partition_that_changed_or_went_away_is_no_silent_success() {
+    let stores = sky(2, 4).await;
+    let prepared = prepared(&stores, payload(json!({})), IfTaken::Refuse, "1").await.unwrap();
+    prepared.data.delete(vec!["10MB/1.pt".into()]).await.unwrap();
+    write(&prepared.data, "10MB/2.pt", partition(4, 9, 32)).await;
+    let mut worker = Worker::new(model(), 1, 0.0);
+    let Prepared { plan, data, results, .. } = &prepared;
+    let mut errors = Vec::new();
+    for task in &plan.tasks {
+        let run = Run { plan, data, results, events: &Silence };
+        let attempt = Attempt { number: 1, queued: String::new() };
+        errors.push(run_task(run, task, attempt, &mut worker).await.unwrap_err());
+    }
+    assert!(errors[0].to_string().contains("there is no such object"), "{}", errors[0]);
+    assert!(errors[1].to_string().contains("changed"), "{}", errors[1]);
+    assert!(errors.iter().all(|error| !error.retry_can_help()));
+}
+
+/// What a plan says survives its own JSON, run id and all.
+#[tokio::test]
+async fn a_worker_elsewhere_reads_the_same_plan() {
+    let stores = sky(3, 2).await;
+    let prepared = prepared(&stores, payload(json!({})), IfTaken::Refuse, "1").await.unwrap();
+    let json = prepared.results.read_plan().await.unwrap().unwrap();
+    assert_eq!(Plan::parse(&json).unwrap(), prepared.plan);
+    let file = pipeline::model_file::ModelFile::of_plan(&stores, &prepared.plan.model).await.unwrap();
+    assert_eq!(file.bytes, prepared.model.bytes);
+    write(&prepared.data, "model/m.safetensors", "another").await;
+    let changed = pipeline::model_file::ModelFile::of_plan(&stores, &prepared.plan.model).await.unwrap_err();
+    assert!(changed.to_string().contains("has changed since the run was planned"), "{changed}");
+}
