@@ -1,0 +1,76 @@
+//! The commands, one file each: its options, then what it does.
+
+pub(crate) mod convert;
+pub(crate) mod demo;
+mod inputs;
+pub(crate) mod inspect;
+pub(crate) mod metrics;
+pub(crate) mod model_init;
+mod new_file;
+pub(crate) mod predict;
+pub(crate) mod run;
+pub(crate) mod simulate;
+pub(crate) mod split;
+pub(crate) mod summarize;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::args::Command;
+use crate::printer::Printer;
+use crate::settings::Settings;
+
+/// What became of a command that did not fail outright.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All was done.
+    Done,
+    /// Some of it failed; what failed was said, the rest is kept.
+    Incomplete,
+    /// It was interrupted; how to go on was said.
+    Interrupted,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> ExitCode {
+        match outcome {
+            Outcome::Done => ExitCode::SUCCESS,
+            Outcome::Incomplete => ExitCode::FAILURE,
+            Outcome::Interrupted => ExitCode::from(130),
+        }
+    }
+}
+
+/// Runs one command.
+pub(crate) async fn run(command: Command, settings: &Settings, printer: &Printer) -> Result<Outcome> {
+    match command {
+        Command::Demo(options) => demo::demo(options, settings, printer).await,
+        Command::Predict(options) => predict::predict(options, settings, printer).await,
+        Command::Run(options) => run::run(options, settings, printer).await,
+        Command::Summarize(options) => summarize::summarize(options, settings, printer).await,
+        Command::Split(options) => split::split(options, settings, printer).await,
+        Command::Simulate(options) => simulate::simulate(&options, printer),
+        Command::Inspect(options) => inspect::inspect(options, settings, printer).await,
+        Command::Convert(options) => convert::convert(options, settings, printer).await,
+        Command::ModelInit(options) => model_init::model_init(&options, printer),
+        Command::Metrics(options) => metrics::metrics(options, settings, printer).await,
+    }
+}
+
+/// A bar that counts `what` on a terminal, and nothing elsewhere.
+fn counting_bar(what: &str, total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total).with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{msg:>24} {wide_bar} {human_pos}/{human_len} eta {eta}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Cores that this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

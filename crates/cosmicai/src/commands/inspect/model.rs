@@ -1,0 +1,96 @@
+//! A model: its form, sizes and tensors.
+
+use anyhow::{Context, Result};
+use astromae::checkpoint::Checkpoint;
+use astromae::{Config, Isa, Model, Precision};
+use pipeline::model_file::ModelFile;
+use pipeline::storage::Stores;
+use serde::Serialize;
+
+use crate::printer::{bytes, grouped, table};
+
+#[derive(Serialize)]
+pub(super) struct Report {
+    kind: &'static str,
+    url: String,
+    form: String,
+    sha256: String,
+    bytes: u64,
+    parameters: usize,
+    memory_mb: f64,
+    isa: String,
+    isa_available: Vec<String>,
+    precision: String,
+    sizes: Sizes,
+    assumed: Vec<String>,
+    tensors: Vec<Tensor>,
+}
+
+#[derive(Serialize)]
+struct Sizes {
+    bands: usize,
+    image_size: usize,
+    patch_size: usize,
+    dim: usize,
+    depth: usize,
+    heads: usize,
+}
+
+#[derive(Serialize)]
+struct Tensor {
+    name: String,
+    shape: Vec<usize>,
+    dtype: String,
+    bytes: usize,
+}
+
+pub(super) async fn look(stores: &Stores, url: &str, isa: Isa) -> Result<Report> {
+    let file = ModelFile::of_url(stores, url).await?;
+    let checkpoint = Checkpoint::read_with_config(&file.bytes, file.config_json.as_deref())
+        .with_context(|| format!("model `{url}`"))?;
+    let model = Model::from_checkpoint(&checkpoint, Precision::F32, isa).with_context(|| format!("model `{url}`"))?;
+    let tensors = checkpoint.tensors().map(|(name, tensor)| Tensor {
+        name: name.to_owned(),
+        shape: tensor.shape().to_vec(),
+        dtype: tensor.dtype().name().to_owned(),
+        bytes: tensor.bytes(),
+    });
+    let Config { bands, image_size, patch_size, dim, depth, heads, .. } = *model.config();
+    Ok(Report {
+        kind: "model",
+        url: url.to_owned(),
+        form: checkpoint.form().to_string(),
+        sha256: file.identity.sha256,
+        bytes: file.identity.bytes,
+        parameters: model.parameters(),
+        memory_mb: model.parameters() as f64 * 4.0 / f64::from(1 << 20),
+        isa: isa.to_string(),
+        isa_available: Isa::available().map(|isa| isa.to_string()).collect(),
+        precision: model.precision().to_string(),
+        sizes: Sizes { bands, image_size, patch_size, dim, depth, heads },
+        assumed: model.config().assumed.clone(),
+        tensors: tensors.collect(),
+    })
+}
+
+pub(super) fn human(report: &Report) -> String {
+    let Sizes { bands, image_size, patch_size, dim, depth, heads } = report.sizes;
+    let mut text = table(
+        ["tensor", "shape", "type", "bytes"],
+        report.tensors.iter().map(|tensor| {
+            let shape: Vec<String> = tensor.shape.iter().map(usize::to_string).collect();
+            [tensor.name.clone(), shape.join("×"), tensor.dtype.clone(), grouped(tensor.bytes as u64)]
+        }),
+    );
+    text += &format!("model      {} ({}, {})\n", report.url, report.form, bytes(report.bytes));
+    text += &format!("sha256     {}\n", report.sha256);
+    text += &format!("parameters {} in {} tensors\n", grouped(report.parameters as u64), report.tensors.len());
+    text += &format!("images     {bands}×{image_size}×{image_size}, patches {patch_size}×{patch_size}\n");
+    text += &format!("blocks     {depth}, {dim} values a token, {heads} heads\n");
+    for assumed in &report.assumed {
+        text += &format!("assumed    {assumed} (the file does not say)\n");
+    }
+    text +=
+        &format!("runs on    {}, {} (available: {})\n", report.isa, report.precision, report.isa_available.join(", "));
+    text + "sound      every tensor the model needs is there, of the right shape, and no other\n"
+}

@@ -1,0 +1,144 @@
+//! A partition: its layout, and what is in every row.
+
+use anyhow::Result;
+use pipeline::flags::{BAD_MAGNITUDE, NON_FINITE_PIXEL, flags};
+use pipeline::partition::Partition;
+use serde::Serialize;
+
+use crate::printer::{bytes, grouped, table};
+
+/// Images looked at together.
+const ROWS: usize = 512;
+const BANDS: [&str; 5] = ["u", "g", "r", "i", "z"];
+
+#[derive(Serialize)]
+pub(super) struct Report {
+    kind: &'static str,
+    url: String,
+    images: usize,
+    bands: usize,
+    height: usize,
+    width: usize,
+    file_bytes: u64,
+    bytes_per_sample: usize,
+    tensors: Vec<Tensor>,
+    magnitudes: Vec<Range>,
+    redshift: Option<Range>,
+    rows_with_non_finite_pixels: usize,
+    rows_with_bad_magnitudes: usize,
+}
+
+#[derive(Serialize)]
+struct Tensor {
+    name: &'static str,
+    shape: Vec<usize>,
+    dtype: String,
+}
+
+/// Least and greatest finite value; none where no value is finite.
+#[derive(Serialize)]
+struct Range {
+    name: &'static str,
+    min: Option<f64>,
+    max: Option<f64>,
+}
+
+impl Range {
+    fn new(name: &'static str) -> Range {
+        Range { name, min: None, max: None }
+    }
+
+    fn add(&mut self, value: f64) {
+        if value.is_finite() {
+            self.min = Some(self.min.map_or(value, |min| min.min(value)));
+            self.max = Some(self.max.map_or(value, |max| max.max(value)));
+        }
+    }
+}
+
+pub(super) async fn look(url: &str, partition: Partition) -> Result<Report> {
+    let (images, bands) = (partition.len(), partition.bands());
+    let (height, width) = (partition.height(), partition.width());
+    let mut tensors = vec![
+        Tensor { name: "images", shape: vec![images, bands, height, width], dtype: "float32".to_owned() },
+        Tensor { name: "magnitudes", shape: vec![images, bands], dtype: partition.magnitude_dtype().name().to_owned() },
+    ];
+    if let Some(dtype) = partition.redshift_dtype() {
+        tensors.push(Tensor { name: "redshift", shape: vec![images], dtype: dtype.name().to_owned() });
+    }
+    let mut report = Report {
+        kind: "partition",
+        url: url.to_owned(),
+        images,
+        bands,
+        height,
+        width,
+        file_bytes: partition.file_bytes(),
+        bytes_per_sample: partition.bytes_per_sample(),
+        tensors,
+        magnitudes: BANDS.map(Range::new).into(),
+        redshift: partition.redshift_dtype().map(|_| Range::new("redshift")),
+        rows_with_non_finite_pixels: 0,
+        rows_with_bad_magnitudes: 0,
+    };
+    let bar = super::super::counting_bar("images", images as u64);
+    for start in (0..images).step_by(ROWS) {
+        let rows = partition.read(start..images.min(start + ROWS)).await?;
+        let pixels = rows.images.chunks_exact(bands * height * width);
+        for (image, magnitudes) in pixels.zip(rows.magnitudes.chunks_exact(bands)) {
+            let flags = flags(image, magnitudes, 0.0);
+            report.rows_with_non_finite_pixels += usize::from(flags & NON_FINITE_PIXEL != 0);
+            report.rows_with_bad_magnitudes += usize::from(flags & BAD_MAGNITUDE != 0);
+            for (range, magnitude) in report.magnitudes.iter_mut().zip(magnitudes) {
+                range.add(*magnitude);
+            }
+        }
+        if let (Some(range), Some(redshift)) = (&mut report.redshift, &rows.redshift) {
+            redshift.iter().for_each(|z| range.add(*z));
+        }
+        bar.inc((rows.magnitudes.len() / bands) as u64);
+    }
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+pub(super) fn human(report: &Report) -> String {
+    let mut text = table(
+        ["tensor", "shape", "type"],
+        report.tensors.iter().map(|tensor| {
+            let shape: Vec<String> = tensor.shape.iter().map(usize::to_string).collect();
+            [tensor.name.to_owned(), shape.join("×"), tensor.dtype.clone()]
+        }),
+    );
+    let value = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"));
+    text += &table(
+        ["values", "least", "greatest"],
+        report
+            .magnitudes
+            .iter()
+            .chain(&report.redshift)
+            .map(|range| [range.name.to_owned(), value(range.min), value(range.max)]),
+    );
+    text += &format!("partition  {} ({})\n", report.url, bytes(report.file_bytes));
+    text += &format!(
+        "images     {} of {}×{}×{}, {} bytes each with magnitudes\n",
+        grouped(report.images as u64),
+        report.bands,
+        report.height,
+        report.width,
+        grouped(report.bytes_per_sample as u64)
+    );
+    if report.redshift.is_none() {
+        text += "redshift   not in the file\n";
+    }
+    match (report.rows_with_non_finite_pixels, report.rows_with_bad_magnitudes) {
+        (0, 0) => text + "sound      every pixel is finite, every magnitude within 0–40\n",
+        (pixels, magnitudes) => {
+            text + &format!(
+                "flagged    {} rows with pixels that are not finite, {} with magnitudes outside 0–40\n",
+                grouped(pixels as u64),
+                grouped(magnitudes as u64)
+            )
+        }
+    }
+}

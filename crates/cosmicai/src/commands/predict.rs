@@ -1,0 +1,167 @@
+//! `cosmicai predict`: a catalogue from a few files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use indicatif::ProgressBar;
+use pipeline::event::Stopwatch;
+use pipeline::model_file::ModelFile;
+use pipeline::output::{Format, Writer};
+use pipeline::partition::Partition;
+use pipeline::predict::{Predicted, Worker};
+use serde::Serialize;
+
+use super::inputs::{self, Input};
+use super::{Outcome, new_file};
+use crate::printer::{Printer, grouped, write_out};
+use crate::settings::Settings;
+
+/// Predict the redshifts of a few files and write a catalogue.
+///
+/// Images larger than the model's are cropped to their centre. A row that looks wrong is kept and flagged: 1 a pixel
+/// that is not finite, 2 a magnitude outside 0–40 or a sentinel, 4 a redshift that is not finite or outside 0–2.
+///
+/// Example: cosmicai predict --model astromae.pt cutouts/ --out catalogue.parquet
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Model file or URL: a pickled module, a state dict or safetensors.
+    #[arg(long)]
+    model: String,
+    /// Partitions: files, folders, URLs; taken in natural order.
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<String>,
+    /// Catalogue to write, Parquet or CSV by its ending; CSV on standard output without it.
+    #[arg(long, value_name = "F.parquet|F.csv")]
+    out: Option<PathBuf>,
+    /// Images pushed through the model together.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    batch_size: u32,
+    /// Compute threads; as many as there are cores by default.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+/// What a person or a program wants to know afterwards.
+#[derive(Serialize)]
+struct Report {
+    files: usize,
+    images: usize,
+    flagged: usize,
+    failed: Vec<Failure>,
+    seconds: f64,
+    images_per_s: f64,
+    isa: String,
+    threads: usize,
+    out: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    input: String,
+    error: String,
+}
+
+pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
+    let format = options.out.as_deref().map_or(Ok(Format::Csv), format_of)?;
+    let isa = settings.isa()?;
+    let stores = settings.stores(".").await?;
+    let inputs = inputs::find(&stores, &options.inputs, &[".pt"]).await?;
+    let threads = options.threads.map_or_else(super::cores, usize::from);
+
+    let watch = Stopwatch::start();
+    let model = ModelFile::of_url(&stores, &options.model).await?.load(astromae::Precision::F32, isa)?;
+    for assumed in &model.config().assumed {
+        printer.tell(&format!("model `{}`: assumed, as the file does not say: {assumed}", options.model));
+    }
+    let mut writer = Writer::new(format, model.bands())?;
+    let mut worker = Worker::new(model, threads, watch.seconds());
+
+    let watch = Stopwatch::start();
+    let bar = super::counting_bar("bytes", inputs.iter().map(|input| input.bytes).sum());
+    let (mut images, mut flagged, mut failed) = (0, 0, Vec::new());
+    for input in &inputs {
+        match predict_one(input, &mut worker, options.batch_size as usize, &bar).await {
+            Ok(predicted) => {
+                writer.append(&input.name, &predicted)?;
+                images += predicted.z_phot.len();
+                flagged += predicted.flags.iter().filter(|flags| **flags != 0).count();
+            }
+            Err(error) => {
+                bar.suspend(|| printer.tell(&format!("error: {error:#}")));
+                failed.push(Failure { input: input.name.clone(), error: format!("{error:#}") });
+            }
+        }
+    }
+    bar.finish_and_clear();
+    let seconds = watch.seconds();
+    if images == 0 {
+        bail!("no image was predicted: all {} inputs failed", inputs.len());
+    }
+    let catalogue = writer.finish()?;
+    match &options.out {
+        Some(path) => new_file::write(path, &catalogue)?,
+        None => write_out(&catalogue)?,
+    }
+
+    let report = Report {
+        files: inputs.len() - failed.len(),
+        images,
+        flagged,
+        failed,
+        seconds,
+        images_per_s: images as f64 / seconds,
+        isa: isa.to_string(),
+        threads,
+        out: options.out,
+    };
+    // Without a file, standard output is the catalogue's.
+    match &report.out {
+        Some(_) if !printer.is_human() => printer.print(&report, human)?,
+        _ => printer.tell(human(&report).trim_end()),
+    }
+    Ok(if report.failed.is_empty() { Outcome::Done } else { Outcome::Incomplete })
+}
+
+fn format_of(path: &Path) -> Result<Format> {
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("parquet") => Ok(Format::Parquet),
+        Some("csv") => Ok(Format::Csv),
+        _ => bail!("--out `{}`: a name ending in .parquet or .csv is expected", path.display()),
+    }
+}
+
+async fn predict_one(input: &Input, worker: &mut Worker, batch_size: usize, bar: &ProgressBar) -> Result<Predicted> {
+    let before = bar.position();
+    let path = input.bucket.path(&input.key)?;
+    let result = async {
+        let partition = Partition::open(input.bucket.store(), path, None).await?;
+        let row_bytes = partition.bytes_per_sample() as u64;
+        let on_rows = |rows: usize| bar.inc(rows as u64 * row_bytes);
+        Ok::<_, anyhow::Error>(pipeline::predict::predict(Arc::new(partition), worker, batch_size, &on_rows).await?)
+    };
+    let result = result.await.with_context(|| format!("`{}`", input.name));
+    bar.set_position(before + input.bytes);
+    result
+}
+
+fn human(report: &Report) -> String {
+    let Report { files, images, flagged, failed, seconds, images_per_s, isa, threads, out } = report;
+    let (files, images) = (grouped(*files as u64), grouped(*images as u64));
+    let mut text = format!(
+        "{images} redshifts from {files} files in {seconds:.2} s ({images_per_s:.0} images/s, {isa}, {threads} threads)"
+    );
+    if let Some(out) = out {
+        text += &format!(" → {}", out.display());
+    }
+    if *flagged > 0 {
+        text += &format!("\n{flagged} rows are flagged: see the column `flags`");
+    }
+    if !failed.is_empty() {
+        text += &format!("\n{} inputs failed: {}", failed.len(), {
+            let names: Vec<&str> = failed.iter().map(|failure| failure.input.as_str()).collect();
+            names.join(", ")
+        });
+    }
+    text + "\n"
+}

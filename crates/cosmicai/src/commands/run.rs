@@ -1,0 +1,220 @@
+//! `cosmicai run`: a payload from plan to results.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use pipeline::event::{EventSink, Stopwatch, new_run_id, now};
+use pipeline::payload::{MAX_PAYLOAD_BYTES, Payload};
+use pipeline::plan::Origin;
+use pipeline::prepare::{IfTaken, Prepared, prepare};
+use pipeline::report::RunReport;
+use pipeline::storage::Stores;
+use pipeline::summary::{Summary, summarize, write_report};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::{Outcome, metrics};
+use crate::executor::{Executor, Local};
+use crate::printer::{Printer, bytes, grouped, table};
+use crate::progress::Progress;
+use crate::settings::Settings;
+
+/// The wait before a task's second attempt; it doubles from then on.
+const BACKOFF: Duration = Duration::from_secs(1);
+/// The most ranks that a message lists.
+const LISTED_MAX: usize = 20;
+
+/// Run a payload: plan, predict every partition, write the study's result files and ours.
+///
+/// The payload is the study's JSON: bucket, data_bucket, data_prefix, result_path, file_limit, batch_size, and the
+/// folder of the model (S3_object_name) or its URL (model). Under `result_path` appear <rank>.json and
+/// combined_data.json as the study has them, plan.json, report.json, summary.json, tasks/<rank>.json and
+/// predictions/<rank>.parquet.
+///
+/// Example: cosmicai run payload.json --store ./buckets
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Payload: file or URL.
+    #[arg(value_name = "PAYLOAD.json")]
+    pub(super) payload: String,
+    /// Where the buckets are: a folder that holds them as folders, `s3` (or `gs`, `az`), or a URL.
+    #[arg(long, default_value = ".", value_name = "DIR|s3|URL")]
+    pub(super) store: String,
+    /// Model to use instead of the payload's: URL, path, or key in its bucket.
+    #[arg(long, value_name = "URL")]
+    pub(super) model: Option<String>,
+    /// Where tasks run.
+    #[arg(long, value_enum, default_value_t = Where::Local)]
+    pub(super) executor: Where,
+    /// Tasks at a time.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) workers: u16,
+    /// Compute threads of each worker; by default the cores are shared among the workers.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+    /// Go on with the run in `result_path`: only what is missing, failed, or made from other files or another model.
+    #[arg(long, conflicts_with = "overwrite")]
+    pub(super) resume: bool,
+    /// Delete what the run in `result_path` wrote, nothing else, and begin anew.
+    #[arg(long)]
+    pub(super) overwrite: bool,
+    /// How often a task is tried where trying again can help.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(super) attempts: u32,
+}
+
+/// Where tasks run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Where {
+    /// On this machine.
+    Local,
+}
+
+/// What is printed afterwards.
+#[derive(Serialize)]
+struct Printed<'a> {
+    summary: &'a Summary,
+    report: &'a RunReport,
+}
+
+pub(crate) async fn run(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
+    let stores = settings.stores(&options.store).await?;
+    let payload = read_payload(&settings.stores(".").await?, &options.payload).await?;
+    run_payload(payload, &stores, &options, settings, printer).await
+}
+
+/// Runs a payload that was read, and prints what came of it.
+pub(super) async fn run_payload(
+    payload: Payload,
+    stores: &Stores,
+    options: &Options,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<Outcome> {
+    let isa = settings.isa()?;
+    let if_taken = match (options.resume, options.overwrite) {
+        (true, _) => IfTaken::Resume,
+        (_, true) => IfTaken::Overwrite,
+        _ => IfTaken::Refuse,
+    };
+    let origin = Origin { run_id: new_run_id(), created: now(), created_by: created_by() };
+    let Prepared { plan, results, data, model, .. } =
+        prepare(stores, payload, options.model.as_deref(), if_taken, origin).await?;
+    let watch = Stopwatch::start();
+    let model = model.load(plan.payload.precision, isa)?;
+    for assumed in &model.config().assumed {
+        printer.tell(&format!("model `{}`: assumed, as the file does not say: {assumed}", plan.model.url));
+    }
+
+    let cancel = CancellationToken::new();
+    let listener = tokio::spawn(cancel_on_ctrl_c(cancel.clone()));
+    let workers = usize::from(options.workers);
+    let executor = Local {
+        data,
+        results: results.clone(),
+        model,
+        init_seconds: watch.seconds(),
+        workers,
+        threads: options.threads.map_or_else(|| (super::cores() / workers).max(1), usize::from),
+        attempts: options.attempts,
+        backoff: BACKOFF,
+        cancel: cancel.clone(),
+    };
+    let progress = Progress::new();
+    let report = executor.execute(&plan, &progress as &dyn EventSink).await?;
+    listener.abort();
+
+    write_report(&results, &report).await?;
+    let summary = summarize(&results, &plan).await?;
+    printer.print(&Printed { summary: &summary, report: &report }, |printed| human(printed, &results.url()))?;
+    if summary.is_complete() {
+        return Ok(Outcome::Done);
+    }
+    say_what_is_missing(&summary, &report, options, printer);
+    Ok(if cancel.is_cancelled() { Outcome::Interrupted } else { Outcome::Incomplete })
+}
+
+/// Reads a payload from a file or a URL.
+pub(super) async fn read_payload(stores: &Stores, url: &str) -> Result<Payload> {
+    let (bucket, key) = stores.open_url(url)?;
+    if key.is_empty() {
+        bail!("`{url}` is a folder, where a payload is expected");
+    }
+    let json = bucket.read(&key, MAX_PAYLOAD_BYTES, "a payload").await?;
+    Payload::parse(&json).with_context(|| format!("`{url}`"))
+}
+
+/// Program, version and process, for whoever finds the folder taken.
+fn created_by() -> String {
+    format!("cosmicai {}, process {}", env!("CARGO_PKG_VERSION"), std::process::id())
+}
+
+/// The first Ctrl-C stops the run cleanly; the second one ends the program as it always does.
+async fn cancel_on_ctrl_c(cancel: CancellationToken) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        eprintln!("interrupted: leaving running tasks; press Ctrl-C again to end at once");
+        cancel.cancel();
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
+    }
+}
+
+fn human(printed: &Printed<'_>, url: &str) -> String {
+    let Printed { summary, report } = printed;
+    let mut text = summary.accuracy.as_ref().map_or_else(String::new, metrics::human);
+    let rate = |amount: f64| if report.seconds > 0.0 { amount / report.seconds } else { 0.0 };
+    let here: u64 = report.tasks.iter().filter(|task| task.started >= report.started).map(|task| task.samples).sum();
+    let rows = [
+        ["tasks".to_owned(), format!("{} of {}", grouped(summary.finished as u64), grouped(summary.tasks as u64))],
+        ["images".to_owned(), grouped(summary.samples)],
+        ["data".to_owned(), bytes(summary.bytes)],
+        ["time of this run".to_owned(), format!("{:.2} s", report.seconds)],
+        ["rate of this run".to_owned(), format!("{:.0} images/s", rate(here as f64))],
+        ["flagged rows".to_owned(), grouped(summary.flagged.rows)],
+        [
+            "ran on".to_owned(),
+            format!("{} workers × {} threads, {}, {}", report.workers, report.threads, report.isa, report.precision),
+        ],
+    ];
+    text += &table(["run", &report.run_id], rows);
+    text + &format!("results in {url}\n")
+}
+
+fn say_what_is_missing(summary: &Summary, report: &RunReport, options: &Options, printer: &Printer) {
+    if !report.failed.is_empty() {
+        let ranks: Vec<usize> = report.failed.iter().map(|task| task.rank).collect();
+        printer.tell(&format!("{} tasks failed: {}", ranks.len(), list(&ranks)));
+    }
+    if !report.left.is_empty() {
+        printer.tell(&format!("{} tasks were not run: {}", report.left.len(), list(&report.left)));
+    }
+    let missing = summary.missing.len();
+    printer.tell(&format!(
+        "{missing} of {} tasks are missing; to go on with them: cosmicai run {} --store {} --resume",
+        summary.tasks, options.payload, options.store
+    ));
+}
+
+/// Ranks, the first of them.
+pub(super) fn list(ranks: &[usize]) -> String {
+    let shown: Vec<String> = ranks.iter().take(LISTED_MAX).map(usize::to_string).collect();
+    let rest = if ranks.len() > LISTED_MAX { format!(" and {} more", ranks.len() - LISTED_MAX) } else { String::new() };
+    shown.join(", ") + &rest
+}
+
+/// Options of a run that a command makes by itself.
+pub(super) fn plain_options(payload: &Path, store: &Path) -> Options {
+    Options {
+        payload: payload.display().to_string(),
+        store: store.display().to_string(),
+        model: None,
+        executor: Where::Local,
+        workers: 1,
+        threads: None,
+        resume: false,
+        overwrite: true,
+        attempts: 3,
+    }
+}

@@ -1,0 +1,167 @@
+//! Tasks on this machine, in this process.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use astromae::Model;
+use async_trait::async_trait;
+use pipeline::event::{Event, EventSink, Machine, Stopwatch, now};
+use pipeline::finished::finished;
+use pipeline::plan::{Plan, Task};
+use pipeline::predict::Worker;
+use pipeline::report::{FailedTask, REPORT_FORMAT, RunReport, TaskReport};
+use pipeline::results::Results;
+use pipeline::storage::Bucket;
+use pipeline::{Attempt, Run, run_task};
+use tokio_util::sync::CancellationToken;
+
+use super::{Executor, ExecutorError, backoff};
+
+/// Runs tasks in this process, `workers` at a time, all with one model.
+#[derive(Debug)]
+pub struct Local {
+    /// The bucket of the partitions.
+    pub data: Bucket,
+    /// The folder of the results.
+    pub results: Results,
+    /// The model, shared by all workers.
+    pub model: Arc<Model>,
+    /// What reading and packing the model took; the first task's report bears it.
+    pub init_seconds: f64,
+    /// Tasks at a time. One is enough where partitions are large: its threads use every core, and it reads the next
+    /// rows while it predicts. More hide the requests at the ends of small ones.
+    pub workers: usize,
+    /// Compute threads of each worker.
+    pub threads: usize,
+    /// How often a task is tried, where trying again can help.
+    pub attempts: u32,
+    /// The wait before the second attempt; it doubles from then on.
+    pub backoff: Duration,
+    /// Cancelling it makes no further task begin and abandons those under way.
+    pub cancel: CancellationToken,
+}
+
+#[async_trait]
+impl Executor for Local {
+    async fn execute(&self, plan: &Plan, events: &dyn EventSink) -> Result<RunReport, ExecutorError> {
+        let started = now();
+        let watch = Stopwatch::start();
+        let before = finished(&self.results, plan).await?;
+        let mut outcomes: HashMap<usize, Outcome> =
+            before.into_iter().map(|report| (report.rank, Outcome::Finished(Box::new(report)))).collect();
+        let todo: Vec<&Task> = plan.tasks.iter().filter(|task| !outcomes.contains_key(&task.rank)).collect();
+        events.record(&Event::RunStarted {
+            run_id: plan.run_id.clone(),
+            tasks: plan.tasks.len(),
+            finished_before: outcomes.len(),
+            bytes: todo.iter().map(|task| task.bytes()).sum(),
+        });
+        let run = Run { plan, data: &self.data, results: &self.results, events };
+        let queue = Mutex::new(todo.into_iter());
+        let workers = (0..self.workers.max(1)).map(|index| {
+            let init_seconds = if index == 0 { self.init_seconds } else { 0.0 };
+            self.work(run, &queue, Worker::new(self.model.clone(), self.threads, init_seconds))
+        });
+        outcomes.extend(futures::future::join_all(workers).await.into_iter().flatten());
+        let report = self.report(plan, outcomes, started, watch);
+        events.record(&Event::RunFinished {
+            finished: report.tasks.len(),
+            failed: report.failed.len(),
+            left: report.left.len(),
+        });
+        Ok(report)
+    }
+}
+
+/// What became of a task that was taken up.
+enum Outcome {
+    Finished(Box<TaskReport>),
+    Failed(FailedTask),
+    Abandoned,
+}
+
+impl Local {
+    /// One worker: takes tasks from the queue until it is empty or the run is cancelled.
+    async fn work<'p>(
+        &self,
+        run: Run<'_>,
+        queue: &Mutex<impl Iterator<Item = &'p Task>>,
+        mut worker: Worker,
+    ) -> Vec<(usize, Outcome)> {
+        let mut outcomes = Vec::new();
+        let queued = now();
+        while !self.cancel.is_cancelled() {
+            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(task) = next else { break };
+            outcomes.push((task.rank, self.try_task(run, task, &queued, &mut worker).await));
+        }
+        outcomes
+    }
+
+    /// One task, tried again where that can help.
+    async fn try_task(&self, run: Run<'_>, task: &Task, queued: &str, worker: &mut Worker) -> Outcome {
+        let mut number = 1;
+        loop {
+            let attempt = Attempt { number, queued: queued.to_owned() };
+            let tried = self.cancel.run_until_cancelled(run_task(run, task, attempt, worker)).await;
+            let error = match tried {
+                None => return Outcome::Abandoned,
+                Some(Ok(report)) => return Outcome::Finished(Box::new(report)),
+                Some(Err(error)) => error,
+            };
+            let can_help = error.retry_can_help();
+            let error = format!("{:#}", anyhow::Error::new(error));
+            if !can_help || number >= self.attempts {
+                run.events.record(&Event::TaskFailed { rank: task.rank, attempts: number, error: error.clone() });
+                let files = task.files.iter().map(|file| file.key.clone()).collect();
+                return Outcome::Failed(FailedTask { rank: task.rank, files, attempts: number, error });
+            }
+            let wait = backoff::wait(self.backoff, number);
+            let wait_seconds = wait.as_secs_f64();
+            run.events.record(&Event::TaskRetried { rank: task.rank, attempt: number, wait_seconds, error });
+            if self.cancel.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                return Outcome::Abandoned;
+            }
+            number += 1;
+        }
+    }
+
+    fn report(
+        &self,
+        plan: &Plan,
+        mut outcomes: HashMap<usize, Outcome>,
+        started: String,
+        watch: Stopwatch,
+    ) -> RunReport {
+        let (mut tasks, mut failed, mut left) = (Vec::new(), Vec::new(), Vec::new());
+        for rank in 0..plan.tasks.len() {
+            match outcomes.remove(&rank) {
+                Some(Outcome::Finished(report)) => tasks.push(*report),
+                Some(Outcome::Failed(task)) => failed.push(task),
+                Some(Outcome::Abandoned) | None => left.push(rank),
+            }
+        }
+        RunReport {
+            format_version: REPORT_FORMAT,
+            run_id: plan.run_id.clone(),
+            results_url: self.results.url(),
+            model: plan.model.clone(),
+            executor: "local".to_owned(),
+            machine: Machine::detect(),
+            isa: self.model.isa().to_string(),
+            precision: self.model.precision().to_string(),
+            workers: self.workers,
+            threads: self.threads,
+            started,
+            finished: now(),
+            seconds: watch.seconds(),
+            tasks_planned: plan.tasks.len(),
+            samples: tasks.iter().map(|task| task.samples).sum(),
+            bytes: tasks.iter().map(|task| task.bytes).sum(),
+            tasks,
+            failed,
+            left,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `cosmicai`: what a person types and sees.
+//!
+//! [`main`] parses the arguments, reads the [`settings`] once, and runs one of the `commands`. An [`executor`] runs
+//! the tasks of a plan somewhere; `progress` listens to their events; `printer` is the only one that writes to
+//! standard output. Never here: a pixel, or the arithmetic of a model.
+
+mod args;
+mod commands;
+pub mod executor;
+mod printer;
+mod progress;
+pub mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Args;
+use printer::Printer;
+use settings::Settings;
+
+/// Parses the arguments, runs the command, and turns what became of it into an exit status: 0 done, 1 failed, 2 wrong
+/// arguments, 130 interrupted.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let settings = Settings::from_environment();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no threads to work with: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let printer = Printer::new(args.format);
+    let outcome = runtime.block_on(commands::run(args.command, &settings, &printer));
+    // Reads that were abandoned may still wait for a store; nobody waits for them.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

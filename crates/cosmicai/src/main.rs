@@ -1,0 +1,7 @@
+//! The `cosmicai` program: everything is in the library beside it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cosmicai::main()
+}

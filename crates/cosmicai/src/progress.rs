@@ -1,0 +1,101 @@
+//! Progress of a run: a bar on a terminal, plain lines elsewhere, both on standard error.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pipeline::event::{Event, EventSink};
+
+/// Plain lines say how far a run is at most once per this share of its tasks.
+const LINES_MAX: usize = 20;
+
+/// Listens to the events of a run and shows them.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    tasks: usize,
+    finished: usize,
+    failed: usize,
+    images: u64,
+    /// Bytes that the current attempt of each running task has put on the bar, to take back when it fails.
+    running: std::collections::HashMap<usize, u64>,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Progress {
+        let target =
+            if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        let template = "{msg:>24} {wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} eta {eta}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Progress { bar, state: Mutex::default() }
+    }
+
+    /// A line among the progress: above the bar on a terminal, as it is elsewhere.
+    fn line(&self, text: &str) {
+        if self.bar.is_hidden() {
+            // A closed standard error is no reason to stop.
+            drop(writeln!(io::stderr(), "{text}"));
+        } else {
+            self.bar.println(text);
+        }
+    }
+}
+
+impl EventSink for Progress {
+    fn record(&self, event: &Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::RunStarted { run_id, tasks, finished_before, bytes } => {
+                state.tasks = *tasks;
+                state.finished = *finished_before;
+                self.bar.set_length(*bytes);
+                self.bar.enable_steady_tick(Duration::from_millis(200));
+                let before = match finished_before {
+                    0 => String::new(),
+                    count => format!(", {count} finished before"),
+                };
+                self.line(&format!("run {run_id}: {tasks} tasks{before}"));
+            }
+            Event::TaskStarted { rank, .. } => {
+                state.running.insert(*rank, 0);
+            }
+            Event::BatchPredicted { rank, samples, bytes } => {
+                *state.running.entry(*rank).or_default() += bytes;
+                state.images += *samples as u64;
+                self.bar.inc(*bytes);
+            }
+            Event::TaskRetried { rank, attempt, wait_seconds, error } => {
+                let taken_back = state.running.remove(rank).unwrap_or(0);
+                self.bar.set_position(self.bar.position().saturating_sub(taken_back));
+                self.line(&format!(
+                    "task {rank}: attempt {attempt} failed: {error}; trying again in {wait_seconds:.1} s"
+                ));
+            }
+            Event::TaskFinished { rank, .. } => {
+                state.running.remove(rank);
+                state.finished += 1;
+                let step = state.tasks.div_ceil(LINES_MAX).max(1);
+                if self.bar.is_hidden() && (state.finished.is_multiple_of(step) || state.finished == state.tasks) {
+                    self.line(&format!("{} of {} tasks, {} images", state.finished, state.tasks, state.images));
+                }
+            }
+            Event::TaskFailed { rank, attempts, error } => {
+                state.running.remove(rank);
+                state.failed += 1;
+                let tries = if *attempts == 1 { String::new() } else { format!(" after {attempts} attempts") };
+                self.line(&format!("task {rank}: failed{tries}: {error}"));
+            }
+            Event::RunFinished { .. } => self.bar.finish_and_clear(),
+        }
+        let failed = if state.failed > 0 { format!(", {} failed", state.failed) } else { String::new() };
+        self.bar.set_message(format!("{}/{} tasks{failed}", state.finished, state.tasks));
+    }
+}

@@ -1,0 +1,177 @@
+//! `cosmicai predict`, `metrics`, `inspect`, `convert`, `split`, `simulate`, `model-init`: what a person gets.
+
+mod support;
+
+use std::fs;
+
+use serde_json::Value;
+use support::{Sandbox, cosmicai, error_of, shared};
+
+fn csv(bytes: &[u8]) -> Vec<Vec<String>> {
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn the_published_size_agrees_with_pytorch() {
+    let (Some(model), Some(partition), Some(expected)) =
+        (shared("golden/astromae-module.pt"), shared("golden/partition.pt"), shared("golden/expected.csv"))
+    else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let expected = csv(&fs::read(expected).unwrap());
+    let converted = folder.path().join("model.safetensors");
+    cosmicai().arg("convert").arg(&model).arg("--out").arg(&converted).assert().success();
+    let isas: Vec<String> = match std::env::var("COSMICAI_ISA") {
+        Ok(isa) => vec![isa],
+        Err(_) => astromae::Isa::available().map(|isa| isa.to_string()).collect(),
+    };
+    for isa in isas {
+        for model in [&model, &converted] {
+            let out = folder.path().join("p.csv");
+            let mut command = cosmicai();
+            command.env("COSMICAI_ISA", &isa).arg("predict").arg("--model").arg(model);
+            command.arg(&partition).arg("--out").arg(&out).assert().success();
+            let rows = csv(&fs::read(&out).unwrap());
+            assert_eq!(rows[0], ["data_path", "row", "z_phot", "z_spec", "flags"]);
+            assert_eq!(rows.len(), expected.len());
+            for (row, expected) in rows[1..].iter().zip(&expected[1..]) {
+                assert_eq!(row[1], expected[0]);
+                let (z, exact): (f64, f64) = (row[2].parse().unwrap(), expected[1].parse().unwrap());
+                assert!((z / exact - 1.0).abs() <= 1e-5, "{isa} row {}: {z}, not {exact}", row[1]);
+            }
+        }
+    }
+}
+
+#[test]
+fn files_folders_and_streams_give_one_catalogue_in_natural_order() {
+    let sandbox = Sandbox::with_partitions("cutouts", 11, 3);
+    let folder = sandbox.path("sky/cutouts");
+    let model = sandbox.model();
+    let to_stdout = cosmicai().arg("predict").arg("--model").arg(&model).arg(&folder).assert().success();
+    let rows = csv(&to_stdout.get_output().stdout);
+    let files: Vec<&str> = rows[1..].iter().map(|row| row[0].rsplit('/').next().unwrap()).collect();
+    let expected: Vec<String> = (1..=11).flat_map(|file| (0..3).map(move |_| format!("{file}.pt"))).collect();
+    assert_eq!(files, expected);
+
+    let out = sandbox.path("catalogue.parquet");
+    let mut command = cosmicai();
+    command.args(["predict", "--format", "json", "--batch-size", "2", "--threads", "3", "--model"]).arg(&model);
+    let report = command.arg(&folder).arg("--out").arg(&out).assert().success();
+    let report: Value = serde_json::from_slice(&report.get_output().stdout).unwrap();
+    assert_eq!((&report["images"], &report["files"], &report["threads"]), (&33.into(), &11.into(), &3.into()));
+
+    // The same numbers through both formats, so the same metrics.
+    let csv_out = sandbox.path("catalogue.csv");
+    fs::write(&csv_out, &to_stdout.get_output().stdout).unwrap();
+    let metrics = |file: &std::path::Path| {
+        let printed = cosmicai().args(["metrics", "--format", "json"]).arg(file).assert().success();
+        serde_json::from_slice::<Value>(&printed.get_output().stdout).unwrap()
+    };
+    let (from_parquet, from_csv) = (metrics(&out), metrics(&csv_out));
+    assert_eq!(from_parquet["rows"], 33);
+    assert_eq!(from_parquet["all"]["authors"], from_csv["all"]["authors"]);
+    let table = cosmicai().arg("metrics").arg(&out).assert().success();
+    assert!(String::from_utf8_lossy(&table.get_output().stdout).contains("NMAD"));
+}
+
+#[test]
+fn a_bad_input_among_good_ones_is_named_and_the_others_are_kept() {
+    let sandbox = Sandbox::with_partitions("cutouts", 3, 4);
+    let whole = sandbox.bytes("sky/cutouts/2.pt");
+    sandbox.write("sky/cutouts/2.pt", &whole[..whole.len() - 100]);
+    let out = sandbox.path("out.csv");
+    let mut command = cosmicai();
+    command.arg("predict").arg("--model").arg(sandbox.model()).arg(sandbox.path("sky/cutouts")).arg("--out").arg(&out);
+    let error = error_of(&mut command);
+    assert!(error.contains("2.pt"), "{error}");
+    assert_eq!(csv(&fs::read(&out).unwrap()).len(), 1 + 8);
+}
+
+#[test]
+fn a_failed_command_leaves_no_file() {
+    let sandbox = Sandbox::new();
+    sandbox.write("bad.pt", b"PK\x03\x04 not a zip after all");
+    let out = sandbox.path("out.csv");
+    for model in [sandbox.model(), sandbox.path("bad.pt"), sandbox.path("none.pt")] {
+        let mut command = cosmicai();
+        let error = error_of(
+            command.arg("predict").arg("--model").arg(&model).arg(sandbox.path("bad.pt")).arg("--out").arg(&out),
+        );
+        assert!(error.contains("bad.pt") || error.contains("none.pt"), "{error}");
+        assert!(!out.exists());
+    }
+    let error = error_of(cosmicai().arg("convert").arg(sandbox.path("bad.pt")).arg("--out").arg(&out));
+    assert!(error.contains("bad.pt") && !out.exists(), "{error}");
+}
+
+#[test]
+fn an_unknown_instruction_set_is_refused_with_those_that_are_there() {
+    let sandbox = Sandbox::with_partitions("cutouts", 1, 1);
+    let mut command = cosmicai();
+    command.env("COSMICAI_ISA", "mmx").arg("predict").arg("--model").arg(sandbox.model());
+    let error = error_of(command.arg(sandbox.path("sky/cutouts")));
+    assert!(error.contains("COSMICAI_ISA") && error.contains("mmx") && error.contains("scalar"), "{error}");
+}
+
+#[test]
+fn inspect_knows_models_and_partitions() {
+    let sandbox = Sandbox::with_partitions("cutouts", 1, 5);
+    let json = |name: &str| {
+        let printed = cosmicai().args(["inspect", "--format", "json"]).arg(sandbox.path(name)).assert().success();
+        serde_json::from_slice::<Value>(&printed.get_output().stdout).unwrap()
+    };
+    let partition = json("sky/cutouts/1.pt");
+    assert_eq!(partition["kind"], "partition");
+    assert_eq!((&partition["images"], &partition["bytes_per_sample"]), (&5.into(), &20_520.into()));
+    assert_eq!(partition["rows_with_non_finite_pixels"], 0);
+    let model = json("sky/Anomaly Detection/model.safetensors");
+    assert_eq!((&model["kind"], &model["form"]), (&"model".into(), &"safetensors".into()));
+    assert!(model["isa"].is_string() && model["tensors"].as_array().unwrap().len() > 100);
+    let error = error_of(cosmicai().arg("inspect").arg(sandbox.path("payload.txt")));
+    assert!(error.contains("payload.txt"), "{error}");
+}
+
+#[test]
+fn split_counts_as_the_study_and_keeps_every_row() {
+    let sandbox = Sandbox::new();
+    let sky = sandbox.path("sky.pt");
+    cosmicai().args(["simulate", "--count", "120", "--seed", "3", "--out"]).arg(&sky).assert().success();
+    let parts = sandbox.path("parts");
+    let mut command = cosmicai();
+    command.args(["split", "--format", "json", "--size", "1MB", "--out"]).arg(&parts).arg(&sky);
+    let report: Value = serde_json::from_slice(&command.assert().success().get_output().stdout).unwrap();
+    let images: Vec<u64> =
+        report["parts"].as_array().unwrap().iter().map(|part| part["images"].as_u64().unwrap()).collect();
+    assert_eq!(images, [51, 51, 18]);
+
+    let predict = |input: &std::path::Path| {
+        let printed = cosmicai().arg("predict").arg("--model").arg(sandbox.model()).arg(input).assert().success();
+        csv(&printed.get_output().stdout)[1..].iter().map(|row| row[2..].join(",")).collect::<Vec<_>>()
+    };
+    assert_eq!(predict(&sky), predict(&parts));
+}
+
+#[test]
+fn model_init_makes_the_published_size() {
+    let sandbox = Sandbox::new();
+    let out = sandbox.path("full.safetensors");
+    cosmicai().arg("model-init").arg("--out").arg(&out).assert().success();
+    let printed = cosmicai().args(["inspect", "--format", "json"]).arg(&out).assert().success();
+    let report: Value = serde_json::from_slice(&printed.get_output().stdout).unwrap();
+    assert_eq!(report["parameters"], 15_902_889);
+}
+
+#[test]
+fn the_demo_ends_with_a_table_and_its_files() {
+    let sandbox = Sandbox::new();
+    let out = sandbox.path("demo");
+    let printed = cosmicai().arg("demo").arg("--out").arg(&out).assert().success();
+    let table = String::from_utf8_lossy(&printed.get_output().stdout).into_owned();
+    assert!(table.contains("NMAD") && table.contains("images"), "{table}");
+    for file in ["combined_data.json", "report.json", "plan.json", "summary.json", "predictions/0.parquet", "0.json"] {
+        assert!(out.join("sky/results").join(file).exists(), "{file}");
+    }
+}

@@ -1,0 +1,135 @@
+//! What the tests of the program share: folders with partitions and a small model, payloads, a real S3 server, and the
+//! program itself with nothing of the tester's environment.
+
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+pub(crate) mod s3;
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use astromae::init::{Sizes, seeded};
+use pipeline::simulate::{Sky, write_partition};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A folder store with one bucket, `sky`, and a small model in it.
+pub(crate) struct Sandbox {
+    pub(crate) folder: TempDir,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Sandbox {
+        let folder = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox { folder };
+        let model = sandbox.path("sky/Anomaly Detection/model.safetensors");
+        std::fs::create_dir_all(model.parent().unwrap()).unwrap();
+        std::fs::write(model, seeded(&Sizes::small(), 1)).unwrap();
+        sandbox
+    }
+
+    /// With partitions `1.pt … count.pt` of `images` images under `prefix`.
+    pub(crate) fn with_partitions(prefix: &str, count: usize, images: usize) -> Sandbox {
+        let sandbox = Sandbox::new();
+        for number in 1..=count {
+            sandbox.partition(&format!("{prefix}/{number}.pt"), images, number as u64);
+        }
+        sandbox
+    }
+
+    pub(crate) fn partition(&self, key: &str, images: usize, seed: u64) {
+        self.write(&format!("sky/{key}"), &partition(images, seed));
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn model(&self) -> PathBuf {
+        self.path("sky/Anomaly Detection/model.safetensors")
+    }
+
+    /// The study's payload for this bucket, with `changes` over it (null takes a key away), as a file.
+    pub(crate) fn payload(&self, changes: Value) -> PathBuf {
+        let mut payload = json!({
+            "bucket": "sky",
+            "file_limit": "11",
+            "batch_size": 256,
+            "object_type": "folder",
+            "S3_object_name": "Anomaly Detection",
+            "script": "/tmp/Anomaly Detection/Inference/inference.py",
+            "result_path": "results/",
+            "data_bucket": "sky",
+            "data_prefix": "10MB"
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            if value.is_null() {
+                payload.as_object_mut().unwrap().remove(key);
+            } else {
+                payload[key] = value.clone();
+            }
+        }
+        let name = format!("payload-{}.json", payload["result_path"].as_str().unwrap_or("x").replace('/', "-"));
+        self.write(&name, payload.to_string().as_bytes());
+        self.path(&name)
+    }
+
+    pub(crate) fn json(&self, name: &str) -> Value {
+        let path = self.path(name);
+        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
+        let path = self.path(name);
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// `cosmicai run PAYLOAD --store FOLDER`.
+    pub(crate) fn run(&self, payload: &Path) -> Command {
+        let mut command = cosmicai();
+        command.arg("run").arg(payload).arg("--store").arg(self.folder.path());
+        command
+    }
+}
+
+/// A simulated partition.
+pub(crate) fn partition(images: usize, seed: u64) -> Vec<u8> {
+    let sky = Sky { count: images, seed, image_size: 32 };
+    write_partition(sky, NonZeroUsize::MIN, Vec::new(), |_| {}).unwrap()
+}
+
+/// The program, in an environment that says nothing but the path.
+pub(crate) fn cosmicai() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cosmicai"));
+    command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default());
+    if let Ok(isa) = std::env::var("COSMICAI_ISA") {
+        command.env("COSMICAI_ISA", isa);
+    }
+    command
+}
+
+/// Standard error of a command that must fail.
+pub(crate) fn error_of(command: &mut Command) -> String {
+    let output = command.assert().failure().get_output().clone();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!error.contains("panicked"), "{error}");
+    error
+}
+
+/// `../shared` of a checkout that has it; says that a test is skipped where it is not.
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(name);
+    if !path.exists() {
+        eprintln!("skipped: {} is not here", path.display());
+        return None;
+    }
+    Some(path)
+}
