@@ -2,7 +2,8 @@
 //!
 //! [`main`] parses the arguments, reads the [`settings`] once, and runs one of the `commands`. An [`executor`] runs
 //! the tasks of a plan somewhere; `progress` listens to their events; `printer` is the only one that writes to
-//! standard output. Never here: a pixel, or the arithmetic of a model.
+//! standard output. Never here: the arithmetic of a model, or a pixel, but to
+//! count bad ones for `inspect`.
 
 mod args;
 mod commands;
