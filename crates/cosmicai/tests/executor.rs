@@ -13,7 +13,7 @@ use pipeline::payload::Payload;
 use pipeline::plan::Origin;
 use pipeline::prepare::{IfTaken, Prepared, prepare};
 use pipeline::report::RunReport;
-use pipeline::simulate::{Sky, write_partition};
+use pipeline::simulate::{Galaxies, Sample, Sky, write_partition};
 use pipeline::storage::{StorageOptions, Stores};
 use pipeline::summary::summarize;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ async fn sky(images: &[usize], changes: Value) -> (Stores, Payload) {
     let bucket = stores.bucket("sky").unwrap();
     bucket.write("m.safetensors", seeded(&Sizes::small(), 1).into()).await.unwrap();
     for (index, &count) in images.iter().enumerate() {
-        let sky = Sky { count, seed: index as u64, image_size: 32 };
+        let sky = Sky { galaxies: Galaxies::Drawn(count, Sample::Main), seed: index as u64, image_size: 32 };
         let bytes = write_partition(sky, NonZeroUsize::MIN, Vec::new(), |_| {}).unwrap();
         bucket.write(&format!("10MB/{}.pt", index + 1), bytes.into()).await.unwrap();
     }
@@ -122,7 +122,7 @@ async fn a_bad_partition_fails_alone_and_at_once() {
     assert_eq!(summarize(&prepared.results, &prepared.plan).await.unwrap().missing, [1]);
 
     // The file is mended: resuming predicts it, and nothing else.
-    let sky = Sky { count: 3, seed: 1, image_size: 32 };
+    let sky = Sky { galaxies: Galaxies::Drawn(3, Sample::Main), seed: 1, image_size: 32 };
     let bytes = write_partition(sky, NonZeroUsize::MIN, Vec::new(), |_| {}).unwrap();
     bucket.write("10MB/2.pt", bytes.into()).await.unwrap();
     let prepared = begin(&stores, payload).await;
@@ -195,7 +195,13 @@ impl Flaky {
 }
 
 fn four_images() -> Vec<u8> {
-    write_partition(Sky { count: 4, seed: 0, image_size: 32 }, NonZeroUsize::MIN, Vec::new(), |_| {}).unwrap()
+    write_partition(
+        Sky { galaxies: Galaxies::Drawn(4, Sample::Main), seed: 0, image_size: 32 },
+        NonZeroUsize::MIN,
+        Vec::new(),
+        |_| {},
+    )
+    .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

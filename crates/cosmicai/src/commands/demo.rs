@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use astromae::init::{Sizes, seeded};
 use pipeline::partition::parse_size;
 use pipeline::payload::Payload;
-use pipeline::simulate::Sky;
+use pipeline::simulate::{Galaxies, Sample, Sky};
 use serde_json::json;
 
 use super::{Outcome, new_file, run, simulate, split};
@@ -35,7 +35,7 @@ pub(crate) async fn demo(options: Options, settings: &Settings, printer: &Printe
     let bucket = options.out.join("sky");
     let (sky, parts) = (options.out.join("sky.pt"), bucket.join(PART));
     printer.tell(&format!("simulating {} galaxies", grouped(GALAXIES as u64)));
-    simulate::write(Sky { count: GALAXIES, seed: SEED, image_size: 32 }, &sky)?;
+    simulate::write(Sky { galaxies: Galaxies::Drawn(GALAXIES, Sample::Main), seed: SEED, image_size: 32 }, &sky)?;
 
     let stores = settings.stores(".").await?;
     let size = parse_size(PART)?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use astromae::init::{Sizes, seeded};
-use pipeline::simulate::{Sky, write_partition};
+use pipeline::simulate::{Galaxies, Sample, Sky, write_partition};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -102,7 +102,7 @@ impl Sandbox {
 
 /// A simulated partition.
 pub(crate) fn partition(images: usize, seed: u64) -> Vec<u8> {
-    let sky = Sky { count: images, seed, image_size: 32 };
+    let sky = Sky { galaxies: Galaxies::Drawn(images, Sample::Main), seed, image_size: 32 };
     write_partition(sky, NonZeroUsize::MIN, Vec::new(), |_| {}).unwrap()
 }
 

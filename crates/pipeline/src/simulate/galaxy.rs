@@ -1,127 +1,231 @@
-//! One galaxy: redshift, type, luminosity, colours, size and shape.
+//! One galaxy, ready to be drawn: a member of the population in; magnitudes as measured, bulge and disc out.
+//!
+//! The total colours are the population's. The bulge is an old population, on the red sequence at the galaxy's own
+//! redshift and its own luminosity; the disc has what light is left in each band. So colour gradients follow from the
+//! types, and images know more about a redshift than magnitudes do, as those of real galaxies do. Never here: pixels.
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
-use super::BANDS;
+use super::cosmology::kpc_per_arcsec;
+use super::magnitudes::{BANDS, COLOURS, Magnitudes, R};
+use super::population::{Kind, Member};
+use super::profile::{Profile, half_light_radius};
+use super::survey::{PIXEL_ARCSEC, SKY_NOISE};
 
-/// Hubble distance in Mpc for H₀ = 70 km/s/Mpc.
-const HUBBLE_DISTANCE_MPC: f64 = 4282.7;
-/// Ω_m of a flat universe.
-const OMEGA_M: f64 = 0.3;
-/// The SDSS main sample's limit in r.
-const R_LIMIT: f64 = 17.77;
-const REDSHIFTS: std::ops::Range<f64> = 0.01..0.4;
-/// A draw that falls outside the sample is drawn again, this often at most; about one in five stays.
-const DRAWS_MAX: usize = 10_000;
+/// Largest half-light radius drawn, in arcseconds: beyond it, an image would hold nothing but a galaxy's centre.
+const RADIUS_MAX_ARCSEC: f64 = 15.0;
+/// The most of a band's light that may be the bulge's.
+const BULGE_MAX: f64 = 0.95;
+/// How a disc's thickness compares to its width.
+const DISC_THICKNESS: f64 = 0.2;
+/// How much of a late galaxy's redness follows from its inclination, as a correlation.
+const REDNESS_OF_INCLINATION: f64 = 0.6;
+/// Median colour excess E(B−V) of the dust of our Galaxy towards SDSS's main sample, and the scatter of its logarithm
+/// (Schlegel, Finkbeiner & Davis 1998).
+const DUST: (f64, f64) = (0.025, 0.6);
 
-/// Colours u−g, g−r, r−i, i−z at redshift 0 and their change per unit of redshift, and the scatter of each: early
-/// types, then late ones. Rounded from the loci of the SDSS main sample; linear where the truth bends.
-const COLOURS: [[(f64, f64, f64); BANDS - 1]; 2] = [
-    [(1.75, 1.2, 0.12), (0.68, 2.9, 0.04), (0.35, 0.75, 0.025), (0.27, 0.55, 0.03)],
-    [(1.15, 1.6, 0.18), (0.38, 2.1, 0.09), (0.22, 0.65, 0.05), (0.12, 0.75, 0.06)],
-];
-
-/// A simulated galaxy; everything its image needs.
+/// A simulated galaxy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Galaxy {
     /// True redshift.
     pub redshift: f64,
-    /// u g r i z, AB.
+    /// u g r i z as measured, AB, corrected for the dust of our Galaxy.
     pub magnitudes: [f64; BANDS],
-    /// Half-light radius in arcseconds.
+    /// Spectral type.
+    pub kind: Kind,
+    /// Radius of the circle that holds half the light in r, in arcseconds.
     pub radius_arcsec: f64,
-    /// Sérsic index: 4 for early types, 1 for late ones.
-    pub sersic_index: f64,
+    /// Bulge and disc.
+    pub(super) components: [Component; 2],
+}
+
+/// A part of a galaxy with one colour.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Component {
+    /// Nanomaggies in each band, behind the dust of our Galaxy.
+    pub(super) flux: [f64; BANDS],
+    /// In arcseconds, along the geometric mean of the axes.
+    pub(super) profile: Profile,
     /// Minor over major axis.
-    pub axis_ratio: f64,
-    /// Position angle in radians.
-    pub position_angle: f64,
-    /// Offset of the centre from the image's, in pixels.
-    pub offset_pixels: [f64; 2],
+    pub(super) axis_ratio: f64,
+    /// Radians.
+    pub(super) position_angle: f64,
 }
 
 impl Galaxy {
-    /// Galaxy `index` of the sky with this seed, and the generator that its image's noise continues.
-    pub(super) fn draw(seed: u64, index: u64) -> (Galaxy, ChaCha8Rng) {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(index);
-        let mut normal = {
-            let mut rng = rng.clone();
-            // Gaussian draws come from a stream of their own, so that rejected candidates leave them in step.
-            rng.set_stream(index | 1 << 63);
-            move || -> f64 { StandardNormal.sample(&mut rng) }
+    /// Gives a member of the population a size, a shape and magnitudes as measured.
+    pub(super) fn drawn(member: &Member, rng: &mut impl Rng) -> Galaxy {
+        let mut galaxy = Galaxy::known(member, rng);
+        galaxy.magnitudes = member.magnitudes.measured(sky_error(galaxy.radius_arcsec), rng).0;
+        galaxy
+    }
+
+    /// As [`Galaxy::drawn`], where the member's magnitudes are those that were measured.
+    pub(super) fn known(member: &Member, rng: &mut impl Rng) -> Galaxy {
+        let radius_kpc = draw_radius_kpc(member, rng);
+        let radius_arcsec = (radius_kpc / kpc_per_arcsec(member.redshift)).min(RADIUS_MAX_ARCSEC);
+        let dust = DUST.0 * (DUST.1 * normal(rng)).exp();
+        let total = member.magnitudes.reddened(dust).flux();
+        let (bulge_share, bulge_flux) = draw_bulge(member, dust, &total, rng);
+        let disc_flux = std::array::from_fn(|band| total[band] - bulge_flux[band]);
+
+        let bulge = Profile { index: draw_bulge_index(member.kind, rng), radius: 0.25 + 0.6 * bulge_share };
+        let bulge = Profile { radius: bulge.radius * (0.2 * normal(rng)).exp(), ..bulge };
+        let disc = Profile { index: 1.0, radius: 1.0 + 0.3 * bulge_share };
+        let scale = radius_arcsec / half_light_radius(bulge_share, bulge, disc);
+        let position_angle = rng.random_range(0.0..std::f64::consts::PI);
+        let (bulge_axes, disc_axes) = draw_axis_ratios(member, rng);
+        let component = |flux, profile: Profile, axis_ratio| Component {
+            flux,
+            profile: Profile { radius: profile.radius * scale, ..profile },
+            axis_ratio,
+            position_angle,
         };
-        let (mut redshift, mut early, mut r) = (REDSHIFTS.start, false, R_LIMIT);
-        for _ in 0..DRAWS_MAX {
-            // Volume grows as z²; the flux limit below cuts the far end.
-            redshift = REDSHIFTS.end * rng.random::<f64>().cbrt();
-            early = rng.random::<f64>() < 0.45;
-            let absolute = if early { -21.3 } else { -20.6 } + 0.9 * normal();
-            let k_correction = if early { 1.0 } else { 0.6 } * redshift;
-            r = absolute + distance_modulus(redshift) + k_correction;
-            if REDSHIFTS.contains(&redshift) && (13.5..R_LIMIT).contains(&r) {
-                break;
-            }
+        Galaxy {
+            redshift: member.redshift,
+            magnitudes: member.magnitudes.0,
+            kind: member.kind,
+            radius_arcsec,
+            components: [component(bulge_flux, bulge, bulge_axes), component(disc_flux, disc, disc_axes)],
         }
-        let mut colour = |which: usize| {
-            let (at_zero, slope, scatter) = COLOURS[usize::from(!early)][which];
-            at_zero + slope * redshift + scatter * normal()
-        };
-        let g = r + colour(1);
-        let u = g + colour(0);
-        let i = r - colour(2);
-        let z = i - colour(3);
-        // Kiloparsecs grow with luminosity; half the light lies within a few of them.
-        let absolute = r - distance_modulus(redshift);
-        let radius_kpc = 4.5 * 10f64.powf(-0.25 * (absolute + 21.0) + 0.15 * normal());
-        let kpc_per_arcsec = comoving_distance_mpc(redshift) / (1.0 + redshift) * 1000.0 / 206_265.0;
-        let galaxy = Galaxy {
-            redshift,
-            magnitudes: [u, g, r, i, z],
-            radius_arcsec: radius_kpc / kpc_per_arcsec,
-            sersic_index: if early { 4.0 } else { 1.0 },
-            axis_ratio: if early { rng.random_range(0.5..1.0) } else { rng.random_range(0.2..1.0) },
-            position_angle: rng.random_range(0.0..std::f64::consts::PI),
-            offset_pixels: [rng.random_range(-0.5..0.5), rng.random_range(-0.5..0.5)],
-        };
-        (galaxy, rng)
     }
 }
 
-/// 5·log₁₀ of the luminosity distance over 10 pc.
-fn distance_modulus(redshift: f64) -> f64 {
-    5.0 * (comoving_distance_mpc(redshift) * (1.0 + redshift) * 1e5).log10()
+/// Half-light radius by luminosity (Shen et al. 2003, equations 14, 15 and 16 with table 1).
+fn draw_radius_kpc(member: &Member, rng: &mut impl Rng) -> f64 {
+    let absolute = member.absolute.clamp(-24.0, -16.0);
+    let log = if member.kind == Kind::Early {
+        // The power law holds for giants; dwarfs are no smaller than a kiloparsec or so.
+        (-0.4 * 0.60 * absolute - 4.63).max(0.1)
+    } else {
+        -0.4 * 0.26 * absolute + (0.51 - 0.26) * (1.0 + 10f64.powf(-0.4 * (absolute + 20.91))).log10() - 1.71
+    };
+    let scatter = 0.27 + (0.45 - 0.27) / (1.0 + 10f64.powf(-0.8 * (absolute + 20.91)));
+    10f64.powf(log) * (scatter * normal(rng)).exp()
 }
 
-/// Simpson's rule over dz/E(z); 16 intervals are exact to 1e-6 below redshift 0.4.
-fn comoving_distance_mpc(redshift: f64) -> f64 {
-    let inverse_e = |z: f64| (OMEGA_M * (1.0 + z).powi(3) + 1.0 - OMEGA_M).powf(-0.5);
-    let step = redshift / 16.0;
-    let inside: f64 = (1..16).map(|i| inverse_e(f64::from(i) * step) * if i % 2 == 1 { 4.0 } else { 2.0 }).sum();
-    HUBBLE_DISTANCE_MPC * step / 3.0 * (inverse_e(0.0) + inside + inverse_e(redshift))
+/// The bulge's share of the light in r, and its light in each band, where the galaxy's is `total`.
+fn draw_bulge(member: &Member, dust: f64, total: &[f64; BANDS], rng: &mut impl Rng) -> (f64, [f64; BANDS]) {
+    let (mean, deviation, least, most) = match member.kind {
+        Kind::Early => (0.8, 0.15, 0.4, BULGE_MAX),
+        Kind::Intermediate => (0.4, 0.15, 0.1, 0.8),
+        Kind::Late => (0.15, 0.10, 0.02, 0.5),
+    };
+    let wanted = (mean + deviation * normal(rng)).clamp(least, most);
+    let r = member.magnitudes.0[R];
+    let colours = match member.kind {
+        // Ellipticals redden inwards by a few hundredths of a magnitude (La Barbera et al. 2010).
+        Kind::Early => {
+            let gradient = [0.08, 0.03, 0.01, 0.01];
+            let own = member.magnitudes.colours();
+            let strength = 1.0 + 0.5 * normal(rng);
+            std::array::from_fn::<f64, COLOURS, _>(|c| own[c] + gradient[c] * strength)
+        }
+        _ => Kind::Early.draw_colours(member.redshift, member.absolute - 2.5 * wanted.log10(), rng),
+    };
+    let flux = Magnitudes::of_colours(r, colours).reddened(dust).flux();
+    // Where that would be more than the galaxy's own light in a band, the bulge is smaller.
+    let share = (0..BANDS).map(|band| BULGE_MAX * total[band] / flux[band]).fold(wanted, f64::min);
+    (share, flux.map(|flux| flux * share))
+}
+
+fn draw_bulge_index(kind: Kind, rng: &mut impl Rng) -> f64 {
+    let (mean, deviation) = match kind {
+        Kind::Early => (4.0, 0.8),
+        Kind::Intermediate => (3.0, 0.8),
+        Kind::Late => (2.0, 0.7),
+    };
+    (mean + deviation * normal(rng)).clamp(0.8, 6.0)
+}
+
+/// Of bulge and disc. Discs lie at random; of the late ones, those seen edge-on are the redder ones.
+fn draw_axis_ratios(member: &Member, rng: &mut impl Rng) -> (f64, f64) {
+    let round = (0.75 + 0.15 * normal(rng)).clamp(0.3, 1.0);
+    if member.kind == Kind::Early {
+        return (round, (round - 0.1).max(0.3));
+    }
+    let own = normal(rng);
+    let inclined =
+        REDNESS_OF_INCLINATION * member.redness.clamp(-3.0, 3.0) + (1.0 - REDNESS_OF_INCLINATION.powi(2)).sqrt() * own;
+    // The logistic curve is the normal distribution's to a hundredth, and makes of it a uniform cosine.
+    let cosine = 1.0 / (1.0 + (1.702 * inclined).exp());
+    let disc = (cosine.powi(2) * (1.0 - DISC_THICKNESS.powi(2)) + DISC_THICKNESS.powi(2)).sqrt();
+    (round.max(disc), disc)
+}
+
+/// Noise of the sky under a galaxy fitted by its own profile, nanomaggies: √(4π) σ pixels of it, σ that of the image.
+fn sky_error(radius_arcsec: f64) -> [f64; BANDS] {
+    let width = (1.4f64.powi(2) + (0.6 * radius_arcsec / PIXEL_ARCSEC).powi(2)).sqrt();
+    SKY_NOISE.map(|noise| noise * width * (4.0 * std::f64::consts::PI).sqrt())
+}
+
+fn normal(rng: &mut impl Rng) -> f64 {
+    StandardNormal.sample(rng)
 }
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::super::population::{Population, Sample};
     use super::*;
 
-    #[test]
-    fn distances_are_those_of_the_stated_cosmology() {
-        // Flat, H₀ = 70, Ω_m = 0.3: D_C(0.1) = 418.4 Mpc, distance modulus 38.31.
-        assert!((comoving_distance_mpc(0.1) - 418.4).abs() < 0.3, "{}", comoving_distance_mpc(0.1));
-        assert!((distance_modulus(0.1) - 38.315).abs() < 0.01, "{}", distance_modulus(0.1));
+    fn galaxies(count: usize) -> Vec<(Member, Galaxy)> {
+        let population = Population::new(Sample::Main);
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let one = |_| {
+            let member = population.draw(&mut rng);
+            let galaxy = Galaxy::drawn(&member, &mut rng);
+            (member, galaxy)
+        };
+        (0..count).map(one).collect()
     }
 
     #[test]
-    fn redder_galaxies_lie_farther_away() {
-        let galaxies: Vec<Galaxy> = (0..2000).map(|index| Galaxy::draw(1, index).0).collect();
-        let mean_colour = |near: bool| {
-            let chosen = galaxies.iter().filter(|galaxy| (galaxy.redshift < 0.1) == near);
-            let colours: Vec<f64> = chosen.map(|galaxy| galaxy.magnitudes[1] - galaxy.magnitudes[2]).collect();
-            colours.iter().sum::<f64>() / colours.len() as f64
-        };
-        assert!(mean_colour(false) > mean_colour(true) + 0.15);
+    fn bulge_and_disc_are_the_whole_galaxy() {
+        for (member, galaxy) in galaxies(500) {
+            let true_flux = member.magnitudes.flux();
+            for band in 0..BANDS {
+                let parts = galaxy.components.each_ref().map(|component| component.flux[band]);
+                assert!(parts.iter().all(|flux| *flux > 0.0), "{galaxy:?}");
+                // Less what the dust of our Galaxy takes.
+                let share = (parts[0] + parts[1]) / true_flux[band];
+                assert!((0.3..1.0).contains(&share), "{share} of the light in band {band}: {galaxy:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_half_light_radius_is_the_drawn_one() {
+        for (_, galaxy) in galaxies(100) {
+            let [bulge, disc] = &galaxy.components;
+            let share = bulge.flux[R] / (bulge.flux[R] + disc.flux[R]);
+            let radius = half_light_radius(share, bulge.profile, disc.profile);
+            assert!((radius / galaxy.radius_arcsec - 1.0).abs() < 1e-3, "{radius}: {galaxy:?}");
+        }
+    }
+
+    #[test]
+    fn bulges_are_redder_than_discs() {
+        let redder = galaxies(500).into_iter().filter(|(_, galaxy)| {
+            let [bulge, disc] = galaxy.components.each_ref().map(|component| component.flux[1] / component.flux[R]);
+            bulge < disc
+        });
+        assert!(redder.count() > 400);
+    }
+
+    #[test]
+    fn sizes_are_those_of_shen_et_al() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let magnitudes = Magnitudes([19.0, 17.5, 17.0, 16.7, 16.5]);
+        let member = |kind| Member { kind, redshift: 0.1, absolute: -21.5, magnitudes, redness: 0.0 };
+        // Figure 4: 3.4 kpc for early, 4.4 kpc for late types at M_r = −21.5, H₀ = 70.
+        for (kind, expected) in [(Kind::Early, 3.39), (Kind::Late, 4.43)] {
+            let logs: f64 = (0..2000).map(|_| draw_radius_kpc(&member(kind), &mut rng).ln()).sum();
+            let radius = (logs / 2000.0).exp();
+            assert!((radius / expected - 1.0).abs() < 0.03, "{kind:?}: {radius} kpc");
+        }
     }
 }

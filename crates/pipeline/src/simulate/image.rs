@@ -1,68 +1,188 @@
-//! A galaxy's image: a Sérsic profile softened by the seeing, in every band, with sky and photon noise.
+//! A galaxy's image: components in; u g r i z pixels in nanomaggies out, with seeing, neighbours, and the noise of sky
+//! and photons.
+//!
+//! Everything is a sum of Gaussians, so that the seeing only widens each. A Gaussian is drawn column by column: along a
+//! line, each pixel is the one before times a factor that itself changes by a constant factor.
 
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, Poisson, StandardNormal};
 
-use super::{BANDS, Galaxy};
+use super::galaxy::{Component, Galaxy};
+use super::magnitudes::{BANDS, Magnitudes};
+use super::profile::Profile;
+use super::survey::{
+    FWHM_IN_SIGMA, PHOTONS_PER_NANOMAGGY, PIXEL_ARCSEC, SEEING_BY_BAND, SEEING_FWHM, SEEING_WING, SKY_NOISE,
+    SKY_SCATTER,
+};
 
-/// SDSS pixels.
-const PIXEL_ARCSEC: f64 = 0.396;
-/// σ of the seeing: 1.3″ full width at half maximum.
-const SEEING_ARCSEC: f64 = 0.55;
-/// Sky noise of an SDSS pixel in u g r i z, nanomaggies.
-const SKY_NOISE: [f64; BANDS] = [0.07, 0.025, 0.033, 0.045, 0.13];
-/// Photons counted per nanomaggie, about (gain over the calibration's nanomaggies per count).
-const PHOTONS_PER_NANOMAGGIE: [f64; BANDS] = [350.0, 880.0, 950.0, 680.0, 120.0];
+/// A Gaussian is drawn this many of its σ far.
+const REACH: f64 = 5.0;
+/// Variance in pixels² that a pixel's own width adds.
+const PIXEL_VARIANCE: f64 = 1.0 / 12.0;
+/// Gaussians of a profile narrower than this, in pixels, are points to the seeing, and drawn as one.
+const POINT_SIGMA: f64 = 0.3;
+/// Gaussians with less of a component's light are left out; together they are less than a hundredth of it.
+const LIGHT_MIN: f64 = 0.002;
+/// Neighbours brighter than [`NEIGHBOUR_R`] on a square arcminute, stars and galaxies (Yasuda et al. 2001).
+const NEIGHBOURS_PER_ARCMIN2: f64 = 5.0;
+/// Magnitudes r of neighbours: the brightest drawn and the faintest; their number grows as 10^(0.33 r).
+const NEIGHBOUR_R: (f64, f64) = (15.0, 22.0);
+const NEIGHBOUR_SLOPE: f64 = 0.33;
+/// How far outside the image a neighbour may lie, in arcseconds.
+const NEIGHBOUR_MARGIN: f64 = 3.0;
 
-/// Draws `galaxy` into `image` (5, size, size), nanomaggies.
-pub(super) fn render(galaxy: &Galaxy, size: usize, rng: &mut ChaCha8Rng, image: &mut [f32]) {
-    let profile = profile(galaxy, size);
-    for (band, plane) in image.chunks_exact_mut(size * size).enumerate() {
-        let flux = 10f64.powf(0.4 * (22.5 - galaxy.magnitudes[band]));
-        for (pixel, share) in plane.iter_mut().zip(&profile) {
-            let light = flux * share;
-            let variance = SKY_NOISE[band].powi(2) + light / PHOTONS_PER_NANOMAGGIE[band];
-            let noise: f64 = StandardNormal.sample(rng);
-            *pixel = (light + variance.sqrt() * noise) as f32;
+/// Light spread as one Gaussian before the seeing.
+#[derive(Clone, Copy)]
+struct Blob {
+    flux: [f64; BANDS],
+    /// Column and line, pixels.
+    centre: [f64; 2],
+    /// Covariance of column and line: (column, column), (column, line), (line, line), pixels².
+    covariance: [f64; 3],
+}
+
+/// What drawing an image needs, kept from one to the next.
+#[derive(Default)]
+pub(super) struct Canvas {
+    blobs: Vec<Blob>,
+    /// One band, column by column.
+    plane: Vec<f64>,
+    /// Along the lines of a column: the Gaussian there, and its change to the next column.
+    value: Vec<f64>,
+    change: Vec<f64>,
+}
+
+impl Canvas {
+    /// Draws `galaxy` into `image` (5, size, size), nanomaggies.
+    pub(super) fn render(&mut self, galaxy: &Galaxy, size: usize, rng: &mut impl Rng, image: &mut [f32]) {
+        self.blobs.clear();
+        let middle = (size as f64 - 1.0) / 2.0;
+        let centre: [f64; 2] = std::array::from_fn(|_| middle + rng.random_range(-0.5..0.5));
+        for component in &galaxy.components {
+            self.add(component, centre);
+        }
+        self.add_neighbours(size, rng);
+
+        let seeing = SEEING_FWHM.0 * (SEEING_FWHM.1 * normal(rng)).exp();
+        let noise = (SKY_SCATTER * normal(rng)).exp();
+        for (band, pixels) in image.chunks_exact_mut(size * size).enumerate() {
+            let fwhm = seeing * SEEING_BY_BAND[band] * (0.03 * normal(rng)).exp() / PIXEL_ARCSEC;
+            self.draw_band(band, fwhm / FWHM_IN_SIGMA, size);
+            let sky_variance = (SKY_NOISE[band] * noise * (0.05 * normal(rng)).exp()).powi(2);
+            for (index, pixel) in pixels.iter_mut().enumerate() {
+                let light = self.plane[index % size * size + index / size];
+                let variance = sky_variance + light / PHOTONS_PER_NANOMAGGY[band];
+                *pixel = (light + variance.sqrt() * normal(rng)) as f32;
+            }
+        }
+    }
+
+    /// Adds the Gaussians of a component.
+    fn add(&mut self, component: &Component, centre: [f64; 2]) {
+        let (sin, cos) = component.position_angle.sin_cos();
+        let mut point = 0.0;
+        for (sigma, light) in component.profile.gaussians() {
+            let sigma = sigma / PIXEL_ARCSEC;
+            if sigma < POINT_SIGMA {
+                point += light;
+            } else if light > LIGHT_MIN {
+                // σ is that of the circle of the same area.
+                let (major, minor) = (sigma.powi(2) / component.axis_ratio, sigma.powi(2) * component.axis_ratio);
+                let covariance = [
+                    major * cos * cos + minor * sin * sin,
+                    (major - minor) * sin * cos,
+                    major * sin * sin + minor * cos * cos,
+                ];
+                self.blobs.push(Blob { flux: component.flux.map(|flux| flux * light), centre, covariance });
+            }
+        }
+        if point > LIGHT_MIN {
+            self.blobs.push(Blob { flux: component.flux.map(|flux| flux * point), centre, covariance: [0.0; 3] });
+        }
+    }
+
+    /// Adds what else happens to lie in the field: stars, and other galaxies.
+    fn add_neighbours(&mut self, size: usize, rng: &mut impl Rng) {
+        let margin = NEIGHBOUR_MARGIN / PIXEL_ARCSEC;
+        let side = size as f64 + 2.0 * margin;
+        let expected = NEIGHBOURS_PER_ARCMIN2 * (side * PIXEL_ARCSEC / 60.0).powi(2);
+        let count: f64 = Poisson::new(expected).expect("a positive number is expected").sample(rng);
+        for _ in 0..count as usize {
+            let fainter: f64 = 1.0 - rng.random::<f64>();
+            let r = (NEIGHBOUR_R.1 + fainter.log10() / NEIGHBOUR_SLOPE).max(NEIGHBOUR_R.0);
+            // Stars from F to M, and galaxies of all sorts, have g−r about 0.8 and follow it in the other colours.
+            let gr = (0.8 + 0.4 * normal(rng)).clamp(0.2, 1.6);
+            let colours = [0.6 + 1.1 * gr, gr, 0.45 * gr, 0.25 * gr].map(|colour| colour + 0.1 * normal(rng));
+            let flux = Magnitudes::of_colours(r, colours).flux();
+            let centre = std::array::from_fn(|_| rng.random_range(-0.5 - margin..size as f64 - 0.5 + margin));
+            let is_star = rng.random::<f64>() < 0.4;
+            let radius = if is_star { 0.0 } else { 0.8 * (0.4 * normal(rng)).exp() };
+            self.add(
+                &Component {
+                    flux,
+                    profile: Profile { index: 1.0, radius },
+                    axis_ratio: rng.random_range(0.3..1.0),
+                    position_angle: rng.random_range(0.0..std::f64::consts::PI),
+                },
+                centre,
+            );
+        }
+    }
+
+    /// Draws all blobs of a band into `plane`, widened by a seeing whose first Gaussian has this σ in pixels.
+    fn draw_band(&mut self, band: usize, sigma: f64, size: usize) {
+        self.plane.clear();
+        self.plane.resize(size * size, 0.0);
+        self.value.resize(size, 0.0);
+        self.change.resize(size, 0.0);
+        let (ratio, share) = SEEING_WING;
+        for index in 0..self.blobs.len() {
+            let blob = self.blobs[index];
+            for (sigma, light) in [(sigma, 1.0 - share), (sigma * ratio, share)] {
+                let width = sigma.powi(2) + PIXEL_VARIANCE;
+                let [xx, xy, yy] = blob.covariance;
+                self.draw_gaussian(blob.flux[band] * light, blob.centre, [xx + width, xy, yy + width], size);
+            }
+        }
+    }
+
+    /// Adds a Gaussian to `plane`.
+    fn draw_gaussian(&mut self, flux: f64, [x0, y0]: [f64; 2], [xx, xy, yy]: [f64; 3], size: usize) {
+        let within = |centre: f64, variance: f64| {
+            let reach = REACH * variance.sqrt();
+            let first = (centre - reach).ceil().clamp(0.0, size as f64) as usize;
+            let last = (centre + reach).floor().clamp(-1.0, size as f64 - 1.0);
+            first..(last + 1.0) as usize
+        };
+        let (columns, lines) = (within(x0, xx), within(y0, yy));
+        if columns.is_empty() || lines.is_empty() {
+            return;
+        }
+        let determinant = xx * yy - xy * xy;
+        let (a, b, c) = (yy / determinant, -xy / determinant, xx / determinant);
+        let peak = flux / (2.0 * std::f64::consts::PI * determinant.sqrt());
+        let (value, change) = (&mut self.value[lines.clone()], &mut self.change[lines.clone()]);
+        let x = columns.start as f64 - x0;
+        for ((value, change), line) in value.iter_mut().zip(change.iter_mut()).zip(lines.clone()) {
+            let y = line as f64 - y0;
+            *value = peak * (-0.5 * (a * x * x + c * y * y) - b * x * y).exp();
+            // value(x + 1) / value(x) = exp(−a·(x + ½) − b·y), and that changes by exp(−a) with each x.
+            *change = (-a * (x + 0.5) - b * y).exp();
+        }
+        let factor = (-a).exp();
+        for column in columns {
+            let pixels = &mut self.plane[column * size..][lines.clone()];
+            for ((pixel, value), change) in pixels.iter_mut().zip(value.iter_mut()).zip(change.iter_mut()) {
+                *pixel += *value;
+                *value *= *change;
+                *change *= factor;
+            }
         }
     }
 }
 
-/// Each pixel's share of the galaxy's light: I(r) ∝ exp(−b·(r/R)^(1/n)), the radius softened by the seeing, which
-/// stands in for a convolution with it.
-fn profile(galaxy: &Galaxy, size: usize) -> Vec<f64> {
-    let n = galaxy.sersic_index;
-    let b = 2.0 * n - 1.0 / 3.0 + 0.009_876 / n;
-    let (sin, cos) = galaxy.position_angle.sin_cos();
-    let centre = (size as f64 - 1.0) / 2.0;
-    let mut profile = Vec::with_capacity(size * size);
-    for line in 0..size {
-        for column in 0..size {
-            let x = (column as f64 - centre - galaxy.offset_pixels[0]) * PIXEL_ARCSEC;
-            let y = (line as f64 - centre - galaxy.offset_pixels[1]) * PIXEL_ARCSEC;
-            let (major, minor) = (x * cos + y * sin, y * cos - x * sin);
-            // √q and 1/√q keep the area within the half-light ellipse that of the circle.
-            let squared = major.powi(2) * galaxy.axis_ratio + minor.powi(2) / galaxy.axis_ratio;
-            let radius = (squared + SEEING_ARCSEC.powi(2)).sqrt();
-            profile.push((-b * (radius / galaxy.radius_arcsec).powf(1.0 / n)).exp());
-        }
-    }
-    let inside: f64 = profile.iter().sum();
-    let total = inside / share_within(size as f64 / 2.0 * PIXEL_ARCSEC / galaxy.radius_arcsec, n, b);
-    profile.iter_mut().for_each(|share| *share /= total);
-    profile
-}
-
-/// The share of a Sérsic profile's light within `radius` half-light radii: the incomplete gamma function P(2n, b·x),
-/// x = radius^(1/n), whose series ends for whole 2n.
-fn share_within(radius: f64, n: f64, b: f64) -> f64 {
-    let x = b * radius.powf(1.0 / n);
-    let (mut term, mut sum) = (1.0, 1.0);
-    for order in 1..(2.0 * n) as u32 {
-        term *= x / f64::from(order);
-        sum += term;
-    }
-    1.0 - (-x).exp() * sum
+fn normal(rng: &mut impl Rng) -> f64 {
+    StandardNormal.sample(rng)
 }
 
 #[cfg(test)]
@@ -70,11 +190,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_the_light_lies_within_the_half_light_radius() {
-        for n in [1.0, 4.0] {
-            let b = 2.0 * n - 1.0 / 3.0 + 0.009_876 / n;
-            assert!((share_within(1.0, n, b) - 0.5).abs() < 2e-3, "n = {n}: {}", share_within(1.0, n, b));
-            assert!(share_within(100.0, n, b) > 0.99);
+    fn a_gaussian_is_drawn_as_its_formula_says() {
+        let size = 40;
+        for (centre, covariance) in [
+            ([19.3, 20.8], [4.0, 0.0, 4.0]),
+            ([2.0, 38.5], [30.0, 18.0, 20.0]),
+            ([-3.0, 10.0], [3.0, -1.0, 2.0]),
+            ([20.0, 20.0], [900.0, -850.0, 900.0]),
+        ] {
+            let mut canvas = Canvas { plane: vec![0.0; size * size], ..Canvas::default() };
+            canvas.value.resize(size, 0.0);
+            canvas.change.resize(size, 0.0);
+            canvas.draw_gaussian(7.0, centre, covariance, size);
+            let [xx, xy, yy] = covariance;
+            let determinant: f64 = xx * yy - xy * xy;
+            let peak = 7.0 / (2.0 * std::f64::consts::PI * determinant.sqrt());
+            for (index, value) in canvas.plane.iter().enumerate() {
+                let (x, y) = ((index / size) as f64 - centre[0], (index % size) as f64 - centre[1]);
+                let distance = (yy * x * x - 2.0 * xy * x * y + xx * y * y) / determinant;
+                let expected = peak * (-0.5 * distance).exp();
+                assert!((value - expected).abs() < 1e-5 * peak, "{covariance:?} at {x}, {y}: {value}, not {expected}");
+            }
         }
+    }
+
+    #[test]
+    fn a_component_keeps_its_light() {
+        let mut canvas = Canvas::default();
+        let component = Component {
+            flux: [100.0; BANDS],
+            profile: Profile { index: 4.0, radius: 1.0 },
+            axis_ratio: 0.5,
+            position_angle: 0.7,
+        };
+        canvas.add(&component, [63.5, 63.5]);
+        canvas.draw_band(2, 1.4, 128);
+        let light: f64 = canvas.plane.iter().sum();
+        assert!((light - 100.0).abs() < 2.0, "{light}");
+        assert!(canvas.blobs.len() < 12, "{} blobs", canvas.blobs.len());
     }
 }

@@ -17,7 +17,7 @@ use pipeline::event::{Event, EventSink};
 use pipeline::payload::Payload;
 use pipeline::plan::Origin;
 use pipeline::prepare::{IfTaken, PrepareError, Prepared, prepare};
-use pipeline::simulate::{Sky, write_partition};
+use pipeline::simulate::{Galaxies, Sample, Sky, write_partition};
 use pipeline::storage::{Bucket, Limits, S3Options, StorageOptions, Stores};
 use serde_json::{Value, json};
 
@@ -51,7 +51,13 @@ pub(crate) async fn write(bucket: &Bucket, key: &str, bytes: impl Into<bytes::By
 
 /// A simulated partition.
 pub(crate) fn partition(images: usize, seed: u64, image_size: usize) -> Vec<u8> {
-    write_partition(Sky { count: images, seed, image_size }, NonZeroUsize::MIN, Vec::new(), |_| {}).unwrap()
+    write_partition(
+        Sky { galaxies: Galaxies::Drawn(images, Sample::Main), seed, image_size },
+        NonZeroUsize::MIN,
+        Vec::new(),
+        |_| {},
+    )
+    .unwrap()
 }
 
 pub(crate) fn model() -> Arc<Model> {
