@@ -59,7 +59,7 @@ pub(crate) enum Command {
     Convert(convert::Options),
     /// Make a full-size model with seeded, untrained weights, for trials and benchmarks.
     ModelInit(model_init::Options),
-    /// Measure predictions against known redshifts.
+    /// Measure predictions against known redshifts, and draw them.
     Metrics(metrics::Options),
 }
 
