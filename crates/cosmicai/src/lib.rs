@@ -7,6 +7,7 @@
 
 mod args;
 mod commands;
+mod demo_model;
 pub mod executor;
 mod plots;
 mod printer;
