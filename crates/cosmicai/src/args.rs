@@ -41,7 +41,7 @@ pub(crate) enum Format {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Simulate a sky, split it, run it, summarise it: a first look, in under a minute.
+    /// Simulate a sky, split it, run it, sum it up, draw it: a first look, in under a minute.
     Demo(demo::Options),
     /// Predict the redshifts of a few files and write a catalogue.
     Predict(predict::Options),
@@ -57,9 +57,9 @@ pub(crate) enum Command {
     Inspect(inspect::Options),
     /// Turn a model of any form into safetensors.
     Convert(convert::Options),
-    /// Make a full-size model with seeded, untrained weights, for trials and benchmarks.
+    /// Make a model to try things with: full-size and untrained, or the demonstration's.
     ModelInit(model_init::Options),
-    /// Measure predictions against known redshifts.
+    /// Measure predictions against known redshifts, and draw them.
     Metrics(metrics::Options),
 }
 

@@ -6,7 +6,7 @@ mod inputs;
 pub(crate) mod inspect;
 pub(crate) mod metrics;
 pub(crate) mod model_init;
-mod new_file;
+pub(crate) mod new_file;
 pub(crate) mod predict;
 pub(crate) mod run;
 pub(crate) mod simulate;

@@ -2,12 +2,14 @@
 //!
 //! [`main`] parses the arguments, reads the [`settings`] once, and runs one of the `commands`. An [`executor`] runs
 //! the tasks of a plan somewhere; `progress` listens to their events; `printer` is the only one that writes to
-//! standard output. Never here: the arithmetic of a model, or a pixel, but to
-//! count bad ones for `inspect`.
+//! standard output; `plots` draws how good predictions are. Never here: the arithmetic of a model, or a pixel of a
+//! galaxy, but to count bad ones for `inspect`.
 
 mod args;
 mod commands;
+mod demo_model;
 pub mod executor;
+mod plots;
 mod printer;
 mod progress;
 pub mod settings;

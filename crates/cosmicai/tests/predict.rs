@@ -165,13 +165,12 @@ fn model_init_makes_the_published_size() {
 }
 
 #[test]
-fn the_demo_ends_with_a_table_and_its_files() {
-    let sandbox = Sandbox::new();
-    let out = sandbox.path("demo");
-    let printed = cosmicai().arg("demo").arg("--out").arg(&out).assert().success();
-    let table = String::from_utf8_lossy(&printed.get_output().stdout).into_owned();
-    assert!(table.contains("NMAD") && table.contains("images"), "{table}");
-    for file in ["combined_data.json", "report.json", "plan.json", "summary.json", "predictions/0.parquet", "0.json"] {
-        assert!(out.join("sky/results").join(file).exists(), "{file}");
-    }
+fn model_init_gives_the_demo_model_to_predict_with() {
+    let sandbox = Sandbox::with_partitions("cutouts", 1, 4);
+    let model = sandbox.path("demo.safetensors");
+    cosmicai().args(["model-init", "--demo", "--out"]).arg(&model).assert().success();
+    let mut command = cosmicai();
+    command.arg("predict").arg("--model").arg(&model).arg(sandbox.path("sky/cutouts/1.pt"));
+    assert_eq!(csv(&command.assert().success().get_output().stdout).len(), 1 + 4);
+    cosmicai().args(["model-init", "--demo", "--seed", "2", "--out"]).arg(&model).assert().code(2);
 }

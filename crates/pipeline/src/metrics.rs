@@ -2,16 +2,21 @@
 //!
 //! dz = (z_phot − z_spec) / (1 + z_spec). Rows without a known redshift, and rows where dz is not a finite number, are
 //! not judged, and are counted. Flagged rows are judged with the others; where there are any, the rest is judged once
-//! more without them. Never here: files.
+//! more without them. [`running`] says how that changes with redshift. Never here: files.
+
+mod running;
 
 use serde::{Deserialize, Serialize};
 
 use crate::output::Table;
+pub use running::{Bin, running};
 
 /// The version of this format.
 pub const METRICS_FORMAT: u32 = 1;
 /// |dz| above which a redshift is an outlier, for η.
 const ETA_LIMITS: [f64; 2] = [0.05, 0.15];
+/// NMAD over the median absolute deviation, as the model's authors have it.
+const NMAD_FACTOR: f64 = 1.48;
 
 /// The accuracy of some predictions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,52 +82,60 @@ pub struct RailScores {
 
 /// Judges every row of a table.
 pub fn metrics(table: &Table) -> Metrics {
-    let mut judged = Vec::new();
-    let (mut unknown, mut non_finite) = (0, 0);
-    for ((&z_phot, &z_spec), &flags) in table.z_phot.iter().zip(&table.z_spec).zip(&table.flags) {
-        match z_spec {
-            None => unknown += 1,
-            Some(z_spec) if z_phot.is_finite() && z_spec.is_finite() && z_spec > -1.0 => {
-                judged.push((Pair { z_phot: f64::from(z_phot), z_spec }, flags));
-            }
-            Some(_) => non_finite += 1,
-        }
-    }
-    let all: Vec<Pair> = judged.iter().map(|(pair, _)| *pair).collect();
-    let unflagged: Vec<Pair> = judged.iter().filter(|(_, flags)| *flags == 0).map(|(pair, _)| *pair).collect();
+    let all = judged(table);
+    let unflagged: Vec<Judged> = all.iter().filter(|row| row.flags == 0).copied().collect();
     let flagged = all.len() - unflagged.len();
+    let unknown = table.z_spec.iter().filter(|z_spec| z_spec.is_none()).count();
     Metrics {
         format_version: METRICS_FORMAT,
         rows: table.len(),
         excluded_unknown: unknown,
-        excluded_non_finite: non_finite,
+        excluded_non_finite: table.len() - unknown - all.len(),
         flagged,
         all: scores(&all),
         unflagged: if flagged > 0 { scores(&unflagged) } else { None },
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Pair {
-    z_phot: f64,
-    z_spec: f64,
+/// A row that can be judged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judged {
+    /// Predicted redshift; finite.
+    pub z_phot: f64,
+    /// Known redshift; finite and above −1.
+    pub z_spec: f64,
+    /// [`flags`](crate::flags).
+    pub flags: u8,
 }
 
-fn scores(pairs: &[Pair]) -> Option<Scores> {
+impl Judged {
+    /// (z_phot − z_spec) / (1 + z_spec).
+    pub fn dz(&self) -> f64 {
+        (self.z_phot - self.z_spec) / (1.0 + self.z_spec)
+    }
+}
+
+/// The rows of a table that can be judged, in its order.
+pub fn judged(table: &Table) -> Vec<Judged> {
+    let rows = table.z_phot.iter().zip(&table.z_spec).zip(&table.flags);
+    let known = rows.filter_map(|((&z_phot, &z_spec), &flags)| {
+        z_spec.map(|z_spec| Judged { z_phot: f64::from(z_phot), z_spec, flags })
+    });
+    known.filter(|row| row.z_phot.is_finite() && row.z_spec.is_finite() && row.z_spec > -1.0).collect()
+}
+
+fn scores(pairs: &[Judged]) -> Option<Scores> {
     if pairs.is_empty() {
         return None;
     }
     let rows = pairs.len() as f64;
-    let mean = |value: &dyn Fn(&Pair) -> f64| pairs.iter().map(value).sum::<f64>() / rows;
-    let error = |pair: &Pair| pair.z_phot - pair.z_spec;
-    let mut dz: Vec<f64> = pairs.iter().map(|pair| error(pair) / (1.0 + pair.z_spec)).collect();
+    let mean = |value: &dyn Fn(&Judged) -> f64| pairs.iter().map(value).sum::<f64>() / rows;
+    let error = |pair: &Judged| pair.z_phot - pair.z_spec;
+    let mut dz: Vec<f64> = pairs.iter().map(Judged::dz).collect();
     dz.sort_unstable_by(f64::total_cmp);
     let fraction_above = |limit: f64| dz.iter().filter(|dz| dz.abs() > limit).count() as f64 / rows;
 
-    let median = percentile(&dz, 50.0);
-    let mut deviations: Vec<f64> = dz.iter().map(|dz| (dz - median).abs()).collect();
-    deviations.sort_unstable_by(f64::total_cmp);
-    let mad = percentile(&deviations, 50.0);
+    let (median, mad) = median_and_mad(&dz);
     let mse = mean(&|pair| error(pair).powi(2));
     let mean_z = mean(&|pair| pair.z_spec);
     let variance = mean(&|pair| (pair.z_spec - mean_z).powi(2));
@@ -133,7 +146,7 @@ fn scores(pairs: &[Pair]) -> Option<Scores> {
             mae: mean(&|pair| error(pair).abs()),
             mse,
             bias: dz.iter().sum::<f64>() / rows,
-            nmad: 1.48 * mad,
+            nmad: NMAD_FACTOR * mad,
             r2: (variance > 0.0).then(|| 1.0 - mse / variance),
         },
         rail: RailScores {
@@ -147,8 +160,20 @@ fn scores(pairs: &[Pair]) -> Option<Scores> {
     })
 }
 
-/// The percentile of sorted values that are at least one, linearly between the two nearest.
-fn percentile(sorted: &[f64], percent: f64) -> f64 {
+/// The median of sorted values that are at least one, and the median of their distances from it.
+fn median_and_mad(sorted: &[f64]) -> (f64, f64) {
+    let median = percentile(sorted, 50.0);
+    let mut deviations: Vec<f64> = sorted.iter().map(|value| (value - median).abs()).collect();
+    deviations.sort_unstable_by(f64::total_cmp);
+    (median, percentile(&deviations, 50.0))
+}
+
+/// The percentile of sorted values, linearly between the two nearest.
+///
+/// # Panics
+/// Where there is no value, or `percent` is not in 0–100.
+pub fn percentile(sorted: &[f64], percent: f64) -> f64 {
+    assert!(!sorted.is_empty() && (0.0..=100.0).contains(&percent), "percentile {percent} of {} values", sorted.len());
     let position = (sorted.len() - 1) as f64 * percent / 100.0;
     let (below, above) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
     below + (above - below) * position.fract()

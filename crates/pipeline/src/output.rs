@@ -4,11 +4,13 @@
 //! Never here: storage.
 
 mod csv;
+mod merge;
 mod parquet;
 
 use bytes::Bytes;
 
 use crate::predict::Predicted;
+pub use merge::merge;
 
 /// The largest file of predictions that is read back, in bytes.
 pub const MAX_PREDICTIONS_BYTES: u64 = 8 << 30;

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::finished::{READS_AT_ONCE, finished};
 use crate::metrics::{Metrics, metrics};
-use crate::output::{MAX_PREDICTIONS_BYTES, OutputError, Table};
+use crate::output::{MAX_PREDICTIONS_BYTES, OutputError, Table, merge};
 use crate::payload::PredictionsFormat;
-use crate::plan::{Plan, Task};
+use crate::plan::Plan;
 use crate::report::{FlagCounts, RunReport};
 use crate::results::Results;
 use crate::storage::StorageError;
@@ -94,9 +94,7 @@ pub async fn summarize(results: &Results, plan: &Plan) -> Result<Summary, Summar
         summary.flagged.add(report.flagged);
     }
     summary.missing = (0..plan.tasks.len()).filter(|&rank| !is_finished[rank]).collect();
-    // A task without files is finished without a record or predictions.
-    let has_results = |task: &&Task| is_finished[task.rank] && !task.files.is_empty();
-    let ranks: Vec<usize> = plan.tasks.iter().filter(has_results).map(|task| task.rank).collect();
+    let ranks: Vec<usize> = ranks_with_results(plan).filter(|&rank| is_finished[rank]).collect();
     if plan.payload.predictions == PredictionsFormat::Parquet {
         summary.accuracy = Some(metrics(&predictions(results, &ranks).await?));
     }
@@ -106,6 +104,28 @@ pub async fn summarize(results: &Results, plan: &Plan) -> Result<Summary, Summar
         results.bucket().write(&results.summary(), json(&summary)).await?;
     }
     Ok(summary)
+}
+
+/// The predictions of a run whose tasks are all finished, as one Parquet file in the order of its plan.
+///
+/// # Errors
+/// Where a task's predictions are not there, or cannot be read.
+pub async fn merge_predictions(results: &Results, plan: &Plan) -> Result<Bytes, SummaryError> {
+    let parts: Vec<(String, Bytes)> = futures::stream::iter(ranks_with_results(plan).collect::<Vec<_>>())
+        .map(|rank| async move {
+            let key = results.predictions(rank);
+            let bytes = results.bucket().read(&key, MAX_PREDICTIONS_BYTES, "predictions").await?;
+            Ok::<_, SummaryError>((results.bucket().url(&key), bytes))
+        })
+        .buffered(READS_AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(merge(&parts)?)
+}
+
+/// A task without files is finished without a record or predictions.
+fn ranks_with_results(plan: &Plan) -> impl Iterator<Item = usize> {
+    plan.tasks.iter().filter(|task| !task.files.is_empty()).map(|task| task.rank)
 }
 
 /// Writes `report.json`.

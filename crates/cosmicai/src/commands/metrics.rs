@@ -1,10 +1,14 @@
 //! `cosmicai metrics`: how good predictions are.
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
 use pipeline::metrics::{Metrics, Scores};
 use pipeline::output::{MAX_PREDICTIONS_BYTES, Table};
+use serde::Serialize;
 
 use super::{Outcome, inputs};
+use crate::plots;
 use crate::printer::{Printer, grouped, table};
 use crate::settings::Settings;
 
@@ -12,11 +16,29 @@ use crate::settings::Settings;
 ///
 /// Both conventions of the field, side by side, on dz = (z_phot − z_spec)/(1 + z_spec): that of the model's authors and
 /// RAIL's. Rows without a known redshift are counted and left out.
+///
+/// With --plots, three pictures say the same, each as SVG and as PNG: z_phot_z_spec (a good prediction lies on the
+/// diagonal), dz_z_spec (where predictions lean or scatter, with running median and NMAD) and dz_histogram. Any number of
+/// rows fits: where many galaxies lie together, colours count them; what lies outside the axes is counted in words.
+///
+/// Example: cosmicai metrics catalogue.parquet --plots plots
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Predictions as `predict` and `run` write them, Parquet or CSV: files, folders, URLs.
     #[arg(required = true, value_name = "PREDICTIONS")]
     predictions: Vec<String>,
+    /// Folder to draw the pictures into; files of the same names there are replaced.
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
+}
+
+/// The metrics as they are, and what was drawn.
+#[derive(Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    metrics: &'a Metrics,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plots: Option<Vec<PathBuf>>,
 }
 
 pub(crate) async fn metrics(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
@@ -26,7 +48,15 @@ pub(crate) async fn metrics(options: Options, settings: &Settings, printer: &Pri
         let bytes = input.bucket.read(&input.key, MAX_PREDICTIONS_BYTES, "a file of predictions").await?;
         rows.append(Table::read(bytes, &input.name)?);
     }
-    printer.print(&pipeline::metrics::metrics(&rows), human)?;
+    let plots = match &options.plots {
+        Some(folder) => Some(plots::write(&plots::draw(&rows).context("--plots")?, folder)?),
+        None => None,
+    };
+    let metrics = pipeline::metrics::metrics(&rows);
+    printer.print(&Printed { metrics: &metrics, plots }, |printed| {
+        let plots = printed.plots.iter().flatten().map(|path| format!("{}\n", path.display()));
+        human(printed.metrics) + &plots.collect::<String>()
+    })?;
     Ok(Outcome::Done)
 }
 

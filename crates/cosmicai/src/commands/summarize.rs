@@ -1,18 +1,23 @@
 //! `cosmicai summarize`: a run's combined records and summary from what is there.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
+use pipeline::payload::PredictionsFormat;
 use pipeline::prepare::read_plan;
 use pipeline::results::Results;
-use pipeline::summary::{Summary, summarize as sum_up};
+use pipeline::summary::{Summary, merge_predictions, summarize as sum_up};
 
-use super::{Outcome, metrics, run};
+use super::{Outcome, metrics, new_file, run};
 use crate::printer::{Printer, bytes, grouped, table};
 use crate::settings::Settings;
 
 /// Rebuild a run's combined records and summary from what is there, saying what is missing.
 ///
 /// Only the ranks of the run's own plan.json count, and only those whose results are complete. combined_data.json is
-/// written when none is missing.
+/// written when none is missing, and so are the predictions of all tasks in one file where --predictions asks for it.
+///
+/// Example: cosmicai summarize sky/results --store s3 --predictions catalogue.parquet
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Folder of the results: path or URL, or with --store a bucket and a folder in it (`bucket/results`).
@@ -21,6 +26,9 @@ pub(crate) struct Options {
     /// Where the buckets are: a folder, `s3` (or `gs`, `az`), or a URL.
     #[arg(long, value_name = "DIR|s3|URL")]
     store: Option<String>,
+    /// Also write the predictions of all tasks, with every column, into one file in the order of the plan.
+    #[arg(long, value_name = "F.parquet")]
+    predictions: Option<PathBuf>,
 }
 
 pub(crate) async fn summarize(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
@@ -34,7 +42,14 @@ pub(crate) async fn summarize(options: Options, settings: &Settings, printer: &P
     let Some(plan) = read_plan(&results).await? else {
         bail!("`{}` holds no plan.json: not the results of a run, or not of ours", results.url());
     };
+    if options.predictions.is_some() && plan.payload.predictions == PredictionsFormat::None {
+        bail!("--predictions: the run in `{}` kept none, as its payload asks (`predictions`)", results.url());
+    }
     let summary = sum_up(&results, &plan).await?;
+    if let Some(path) = options.predictions.as_deref().filter(|_| summary.is_complete()) {
+        new_file::write(path, &merge_predictions(&results, &plan).await?)?;
+        printer.tell(&format!("predictions of {} images in {}", grouped(summary.samples), path.display()));
+    }
     printer.print(&summary, |summary| human(summary, &results.url()))?;
     if summary.is_complete() {
         return Ok(Outcome::Done);

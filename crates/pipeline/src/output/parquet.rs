@@ -49,14 +49,7 @@ impl Writer {
         fields.extend(magnitudes);
         fields.push(Field::new("flags", DataType::UInt8, false));
         let schema = Arc::new(Schema::new(fields));
-        let properties = WriterProperties::builder()
-            .set_created_by(CREATED_BY.to_owned())
-            .set_compression(Compression::SNAPPY)
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .build();
-        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let encoder = ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options).map_err(encode)?;
-        Ok(Self { schema, bands, encoder })
+        Ok(Self { encoder: encoder(schema.clone())?, schema, bands })
     }
 
     pub(super) fn append(&mut self, data_path: &str, predicted: &Predicted) -> Result<(), OutputError> {
@@ -98,17 +91,40 @@ impl Writer {
     }
 }
 
+/// What encodes predictions with these columns, so that the same rows give the same bytes.
+pub(super) fn encoder(schema: Arc<Schema>) -> Result<ArrowWriter<Vec<u8>>, OutputError> {
+    let properties = WriterProperties::builder()
+        .set_created_by(CREATED_BY.to_owned())
+        .set_compression(Compression::SNAPPY)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .build();
+    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+    ArrowWriter::try_new_with_options(Vec::new(), schema, options).map_err(encode)
+}
+
 pub(super) fn read(bytes: Bytes, name: &str) -> Result<Table, OutputError> {
-    // The decoder asserts some of what a damaged file can break.
-    std::panic::catch_unwind(|| decode(bytes, name))
+    guarded(name, || decode(bytes, name))
+}
+
+/// Does what reads a file: the decoder asserts some of what a damaged file can break.
+pub(super) fn guarded<T>(
+    name: &str,
+    read: impl FnOnce() -> Result<T, OutputError> + std::panic::UnwindSafe,
+) -> Result<T, OutputError> {
+    std::panic::catch_unwind(read)
         .unwrap_or_else(|_| Err(malformed(name, "damaged Parquet: the decoder gave up; make or copy it again")))
 }
 
-fn decode(bytes: Bytes, name: &str) -> Result<Table, OutputError> {
+/// A reader of a file whose table of contents can be true.
+pub(super) fn open(bytes: Bytes, name: &str) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, OutputError> {
     let file_bytes = bytes.len();
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| malformed(name, error))?;
     check_metadata(reader.metadata(), file_bytes).map_err(|problem| malformed(name, problem))?;
-    let reader = reader.build().map_err(|error| malformed(name, error))?;
+    Ok(reader)
+}
+
+fn decode(bytes: Bytes, name: &str) -> Result<Table, OutputError> {
+    let reader = open(bytes, name)?.build().map_err(|error| malformed(name, error))?;
     let mut table = Table::default();
     for batch in reader {
         let batch = batch.map_err(|error| malformed(name, error))?;

@@ -1,0 +1,128 @@
+//! A figure as SVG: words stay words, a title and a description go with it, numbers are rounded to a hundredth of a
+//! pixel so that the same figure is the same file.
+
+use super::colours::{Colour, WHITE};
+use super::figure::{Anchor, BELOW_SHIFT, BELOW_SIZE, Cell, Figure, HALO_WIDTH, Mark, Point, Run, Stroke, Style, Text};
+use super::font::FAMILIES;
+
+pub(super) fn write(figure: &Figure) -> String {
+    let Figure { width, height, title, description, marks } = figure;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} \
+         {height}\" role=\"img\" aria-labelledby=\"title desc\" font-family=\"{FAMILIES}\">\n\
+         <title id=\"title\">{}</title>\n<desc id=\"desc\">{}</desc>\n\
+         <rect width=\"{width}\" height=\"{height}\" fill=\"{}\"/>\n",
+        escaped(title),
+        escaped(description),
+        hex(WHITE)
+    );
+    for mark in marks {
+        svg += &match mark {
+            Mark::Cells { cells, fill } => {
+                let path: String = cells.iter().map(cell).collect();
+                format!("<path fill=\"{}\" shape-rendering=\"crispEdges\" d=\"{path}\"/>\n", hex(*fill))
+            }
+            Mark::Area { corners, fill } => format!("<path fill=\"{}\" d=\"{}z\"/>\n", hex(*fill), line(corners)),
+            Mark::Lines { lines, stroke } => {
+                let path: String = lines.iter().map(|points| line(points)).collect();
+                format!("<path fill=\"none\" {} d=\"{path}\"/>\n", stroked(stroke))
+            }
+            // A line of no length with round ends is a disc in half as many letters.
+            Mark::Dots { centres, radius, fill } => {
+                let path: String = centres.iter().map(|(x, y)| format!("M{} {}h0", rounded(*x), rounded(*y))).collect();
+                let (colour, width) = (hex(*fill), rounded(2.0 * radius));
+                format!("<path stroke=\"{colour}\" stroke-width=\"{width}\" stroke-linecap=\"round\" d=\"{path}\"/>\n")
+            }
+            Mark::Text(text) => words(text),
+        };
+    }
+    svg + "</svg>\n"
+}
+
+fn cell(cell: &Cell) -> String {
+    let [x, y, width, height] = [cell.x, cell.y, cell.width, cell.height].map(rounded);
+    format!("M{x} {y}h{width}v{height}h-{width}z")
+}
+
+fn line(points: &[Point]) -> String {
+    let mut path = String::new();
+    for (index, (x, y)) in points.iter().enumerate() {
+        path += &format!("{}{} {}", if index == 0 { 'M' } else { 'L' }, rounded(*x), rounded(*y));
+    }
+    path
+}
+
+fn stroked(stroke: &Stroke) -> String {
+    let Stroke { colour, width, dash } = stroke;
+    let mut attributes = format!("stroke=\"{}\" stroke-width=\"{}\"", hex(*colour), rounded(*width));
+    if let Some((dash, gap)) = dash {
+        attributes += &format!(" stroke-dasharray=\"{} {}\"", rounded(*dash), rounded(*gap));
+    }
+    attributes
+}
+
+fn words(text: &Text) -> String {
+    let Text { at: (x, y), anchor, size, colour, upwards, halo, runs } = text;
+    let (x, y) = (rounded(*x), rounded(*y));
+    let mut svg = format!("<text x=\"{x}\" y=\"{y}\" font-size=\"{}\" fill=\"{}\"", rounded(*size), hex(*colour));
+    match anchor {
+        Anchor::Start => {}
+        Anchor::Middle => svg += " text-anchor=\"middle\"",
+        Anchor::End => svg += " text-anchor=\"end\"",
+    }
+    if *upwards {
+        svg += &format!(" transform=\"rotate(-90 {x} {y})\"");
+    }
+    if *halo {
+        svg += &format!(
+            " paint-order=\"stroke\" stroke=\"{}\" stroke-width=\"{}\" stroke-linejoin=\"round\"",
+            hex(WHITE),
+            rounded(HALO_WIDTH)
+        );
+    }
+    svg += ">";
+    let mut lowered = false;
+    for Run { words, style } in runs {
+        let lower = *style == Style::Below;
+        let shift = match (lowered, lower) {
+            (false, true) => format!(" dy=\"{}\"", rounded(size * BELOW_SHIFT)),
+            (true, false) => format!(" dy=\"-{}\"", rounded(size * BELOW_SHIFT)),
+            _ => String::new(),
+        };
+        lowered = lower;
+        let words = escaped(words);
+        svg += &match style {
+            Style::Upright if shift.is_empty() => words,
+            Style::Upright => format!("<tspan{shift}>{words}</tspan>"),
+            Style::Italic => format!("<tspan{shift} font-style=\"italic\">{words}</tspan>"),
+            Style::Below => format!("<tspan{shift} font-size=\"{}\">{words}</tspan>", rounded(size * BELOW_SIZE)),
+        };
+    }
+    svg + "</text>\n"
+}
+
+fn hex(Colour([red, green, blue]): Colour) -> String {
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
+/// To a hundredth, without zeros at its end.
+fn rounded(value: f64) -> String {
+    let text = format!("{value:.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!([0.0, -0.001, 1.5, 100.0, 2.346, -3.0].map(rounded), ["0", "0", "1.5", "100", "2.35", "-3"]);
+        assert_eq!(escaped("a < b & c"), "a &lt; b &amp; c");
+    }
+}

@@ -1,0 +1,64 @@
+//! `cosmicai demo`: the files that a first look ends with, also the second time.
+
+mod support;
+
+use std::path::Path;
+
+use serde_json::Value;
+use support::{Sandbox, cosmicai};
+
+fn stdout(command: &mut assert_cmd::Command) -> String {
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_demo_ends_with_predictions_and_pictures() {
+    let sandbox = Sandbox::new();
+    let out = sandbox.path("demo");
+    let demo = |galaxies: &str| {
+        let mut command = cosmicai();
+        let printed = command.arg("demo").arg("--out").arg(&out).args(["--galaxies", galaxies]).assert().success();
+        let output = printed.get_output();
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    };
+    let rows = || {
+        let json = stdout(cosmicai().args(["metrics", "--format", "json"]).arg(out.join("predictions.parquet")));
+        serde_json::from_str::<Value>(&json).unwrap()["rows"].clone()
+    };
+
+    let [table, talk] = demo("600");
+    assert!(table.contains("authors: NMAD") && table.contains("RAIL: bias") && table.contains("images"), "{table}");
+    for named in ["predictions.parquet", "plots/z_phot_z_spec.png", "sky/model/astromae.safetensors"] {
+        assert!(talk.contains(&out.join(named).display().to_string()), "{talk}");
+    }
+    for file in ["combined_data.json", "report.json", "plan.json", "summary.json", "predictions/2.parquet", "2.json"] {
+        assert!(out.join("sky/results").join(file).exists(), "{file}");
+    }
+    assert_eq!(files(&out.join("plots")).len(), 6);
+    assert_eq!(rows(), 600);
+
+    // Fewer galaxies in the same folder leave nothing of the first time.
+    demo("300");
+    assert_eq!(rows(), 300);
+    assert_eq!(files(&out.join("sky/5MB")), ["1.pt", "2.pt"]);
+    assert!(!out.join("sky/results/predictions/2.parquet").exists());
+
+    // What is one file is what the tasks wrote, in their order.
+    let merged = out.join("merged.parquet");
+    let results = out.join("sky/results");
+    cosmicai().arg("summarize").arg(&results).arg("--predictions").arg(&merged).assert().success();
+    assert_eq!(std::fs::read(&merged).unwrap(), std::fs::read(out.join("predictions.parquet")).unwrap());
+
+    // A run with a missing task has no such file.
+    std::fs::remove_file(results.join("tasks/1.json")).unwrap();
+    std::fs::remove_file(&merged).unwrap();
+    cosmicai().arg("summarize").arg(&results).arg("--predictions").arg(&merged).assert().code(1);
+    assert!(!merged.exists());
+}

@@ -1,0 +1,68 @@
+//! `cosmicai metrics --plots`: which files are drawn, where, and what is printed then.
+
+mod support;
+
+use std::path::Path;
+
+use serde_json::Value;
+use support::{Sandbox, cosmicai, error_of};
+
+const PICTURES: [&str; 6] = [
+    "z_phot_z_spec.svg",
+    "z_phot_z_spec.png",
+    "dz_z_spec.svg",
+    "dz_z_spec.png",
+    "dz_histogram.svg",
+    "dz_histogram.png",
+];
+
+/// A catalogue of 40 galaxies, every second one without a known redshift.
+fn catalogue(sandbox: &Sandbox) -> std::path::PathBuf {
+    let rows = (0..40).map(|row| {
+        let z = 0.01 * f64::from(row);
+        if row % 2 == 0 { format!("1.pt,{row},{},{z},0\n", z + 0.003) } else { format!("1.pt,{row},{z},,0\n") }
+    });
+    let csv: String = ["data_path,row,z_phot,z_spec,flags\n".to_owned()].into_iter().chain(rows).collect();
+    sandbox.write("catalogue.csv", csv.as_bytes());
+    sandbox.path("catalogue.csv")
+}
+
+fn stdout(command: &mut assert_cmd::Command) -> String {
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn plots_are_drawn_where_asked_and_named_in_both_formats() {
+    let sandbox = Sandbox::new();
+    let (catalogue, folder) = (catalogue(&sandbox), sandbox.path("plots"));
+    let plain = stdout(cosmicai().args(["metrics", "--format", "json"]).arg(&catalogue));
+    let drawn = stdout(cosmicai().args(["metrics", "--format", "json"]).arg(&catalogue).arg("--plots").arg(&folder));
+    let mut with_plots: Value = serde_json::from_str(&drawn).unwrap();
+    let listed = with_plots.as_object_mut().unwrap().remove("plots").unwrap();
+    let expected: Vec<String> = PICTURES.iter().map(|name| folder.join(name).display().to_string()).collect();
+    assert_eq!(listed, Value::from(expected.clone()));
+    // Without the list, the same keys in the same order with the same values.
+    assert_eq!(serde_json::to_string_pretty(&with_plots).unwrap() + "\n", plain);
+    assert_eq!(files(&folder).len(), PICTURES.len());
+
+    let human = stdout(cosmicai().arg("metrics").arg(&catalogue).arg("--plots").arg(&folder));
+    assert!(human.contains("NMAD") && human.ends_with(&(expected.join("\n") + "\n")), "{human}");
+}
+
+#[test]
+fn without_known_redshifts_nothing_is_drawn() {
+    let sandbox = Sandbox::new();
+    sandbox.write("unknown.csv", b"data_path,row,z_phot,z_spec,flags\n1.pt,0,0.1,,0\n");
+    let (catalogue, folder) = (sandbox.path("unknown.csv"), sandbox.path("plots"));
+    let error = error_of(cosmicai().arg("metrics").arg(&catalogue).arg("--plots").arg(&folder));
+    assert!(error.contains("--plots: nothing to plot: of 1 predictions 1 have no known redshift"), "{error}");
+    assert!(!folder.exists());
+    cosmicai().arg("metrics").arg(&catalogue).assert().success();
+}

@@ -1,0 +1,160 @@
+//! Files of predictions, one after another, as one.
+//!
+//! In: Parquet with whatever columns its writer had. Out: Parquet with every column that any of them has, empty where a
+//! file had it not; the same bytes for the same files. Never here: what a column means.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, new_null_array};
+use arrow_schema::{Field, Schema};
+use bytes::Bytes;
+
+use super::parquet::{encoder, guarded, open};
+use super::{MAX_PREDICTIONS_BYTES, MAX_PREDICTIONS_ROWS, OutputError, encode, malformed};
+
+/// Joins Parquet files of predictions, each with its name for messages, in this order.
+///
+/// # Errors
+/// Where one is not Parquet, where a column has different types in two of them, and where they are together more than is
+/// read back from one file.
+pub fn merge(parts: &[(String, Bytes)]) -> Result<Bytes, OutputError> {
+    let schema = schema_of_all(parts)?;
+    let mut encoder = encoder(schema.clone())?;
+    for (name, part) in parts {
+        let batches = guarded(name, || open(part.clone(), name)?.build().map_err(|error| malformed(name, error)))?;
+        let mut batches = AssertUnwindSafe(batches);
+        // A reader that gave up is not asked again.
+        while let Some(batch) = guarded(name, AssertUnwindSafe(|| Ok(batches.next())))? {
+            let batch = batch.map_err(|error| malformed(name, error))?;
+            encoder.write(&with_columns(&batch, &schema)?).map_err(encode)?;
+        }
+    }
+    encoder.into_inner().map(Bytes::from).map_err(encode)
+}
+
+/// The columns that any file has; those that may be empty which one lacks, or may be empty in one.
+fn schema_of_all(parts: &[(String, Bytes)]) -> Result<Arc<Schema>, OutputError> {
+    let (mut bytes, mut rows) = (0, 0);
+    let (mut columns, mut schemas) = (Vec::new(), Vec::with_capacity(parts.len()));
+    for (name, part) in parts {
+        let (schema, part_rows) = guarded(name, || {
+            let reader = open(part.clone(), name)?;
+            let rows = usize::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or(usize::MAX);
+            Ok((reader.schema().clone(), rows))
+        })?;
+        bytes += part.len() as u64;
+        rows += part_rows;
+        if bytes > MAX_PREDICTIONS_BYTES || rows > MAX_PREDICTIONS_ROWS {
+            let limits = format!("{MAX_PREDICTIONS_BYTES} bytes and {MAX_PREDICTIONS_ROWS} rows");
+            return Err(malformed(name, format!("with those before it more than {limits}; merge fewer")));
+        }
+        add_columns(&mut columns, &schema).map_err(|problem| malformed(name, problem))?;
+        schemas.push(schema);
+    }
+    let is_filled = |column: &Field| {
+        schemas.iter().all(|schema| schema.field_with_name(column.name()).is_ok_and(|field| !field.is_nullable()))
+    };
+    let columns = columns.into_iter().map(|column| {
+        let filled = is_filled(&column);
+        column.with_nullable(!filled)
+    });
+    Ok(Arc::new(Schema::new(columns.collect::<Vec<_>>())))
+}
+
+/// Adds the columns that are not there yet, each behind the one that it follows in its file.
+fn add_columns(columns: &mut Vec<Field>, found: &Schema) -> Result<(), String> {
+    let mut place = 0;
+    for field in found.fields() {
+        match columns.iter().position(|column| column.name() == field.name()) {
+            Some(at) if columns[at].data_type() == field.data_type() => place = at + 1,
+            Some(at) => {
+                let (expected, other) = (columns[at].data_type(), field.data_type());
+                return Err(format!(
+                    "column `{}`: type {other} found, {expected} in the files before it",
+                    field.name()
+                ));
+            }
+            None => {
+                columns.insert(place, field.as_ref().clone());
+                place += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The rows of a batch under a schema that has its columns and more.
+fn with_columns(batch: &RecordBatch, schema: &Arc<Schema>) -> Result<RecordBatch, OutputError> {
+    let column = |field: &Arc<Field>| -> ArrayRef {
+        let found = batch.column_by_name(field.name()).cloned();
+        found.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
+    };
+    RecordBatch::try_new(schema.clone(), schema.fields().iter().map(column).collect()).map_err(encode)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Float32Array, Int64Array, StringArray};
+    use arrow_schema::DataType;
+
+    use super::*;
+
+    fn file(columns: Vec<(&str, ArrayRef)>) -> Bytes {
+        let fields: Vec<Field> =
+            columns.iter().map(|(name, values)| Field::new(*name, values.data_type().clone(), false)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let batch = RecordBatch::try_new(schema.clone(), columns.into_iter().map(|column| column.1).collect()).unwrap();
+        let mut encoder = encoder(schema).unwrap();
+        encoder.write(&batch).unwrap();
+        Bytes::from(encoder.into_inner().unwrap())
+    }
+
+    fn integers(values: &[i64]) -> ArrayRef {
+        Arc::new(Int64Array::from(values.to_vec()))
+    }
+
+    fn read(bytes: Bytes) -> RecordBatch {
+        let mut batches = open(bytes, "merged").unwrap().build().unwrap();
+        let first = batches.next().unwrap().unwrap();
+        assert!(batches.next().is_none());
+        first
+    }
+
+    #[test]
+    fn every_column_of_every_file_survives_in_its_place() {
+        let names: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+        let z: ArrayRef = Arc::new(Float32Array::from(vec![0.1, 0.2]));
+        let parts = [
+            ("1".to_owned(), file(vec![("row", integers(&[0])), ("flags", integers(&[7]))])),
+            (
+                "2".to_owned(),
+                file(vec![("row", integers(&[0, 1])), ("id", names), ("z", z), ("flags", integers(&[8, 9]))]),
+            ),
+        ];
+        let merged = merge(&parts).unwrap();
+        assert_eq!(merged, merge(&parts).unwrap());
+        let batch = read(merged);
+        let schema = batch.schema();
+        let names: Vec<(&str, bool)> =
+            schema.fields().iter().map(|field| (field.name().as_str(), field.is_nullable())).collect();
+        assert_eq!(names, [("row", false), ("id", true), ("z", true), ("flags", false)]);
+        assert_eq!(batch.column(0), &integers(&[0, 0, 1]));
+        assert_eq!(batch.column(3), &integers(&[7, 8, 9]));
+        let expected: ArrayRef = Arc::new(StringArray::from(vec![None, Some("a"), Some("b")]));
+        assert_eq!(batch.column(1), &expected);
+        assert_eq!(batch.column(2).data_type(), &DataType::Float32);
+    }
+
+    #[test]
+    fn what_cannot_be_joined_is_named() {
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+        let good = ("1.parquet".to_owned(), file(vec![("row", integers(&[0]))]));
+        let refused = |bytes: Bytes| merge(&[good.clone(), ("2.parquet".to_owned(), bytes)]).unwrap_err().to_string();
+        let other_type = refused(file(vec![("row", text)]));
+        assert_eq!(other_type, "predictions `2.parquet`: column `row`: type Utf8 found, Int64 in the files before it");
+        assert!(refused(Bytes::from_static(b"row\n1\n")).starts_with("predictions `2.parquet`: "));
+        let half = good.1.slice(..good.1.len() / 2);
+        assert!(refused(half).starts_with("predictions `2.parquet`: "));
+    }
+}
