@@ -1,0 +1,63 @@
+"""Judges the demo model with the program's own predictions: see README.md beside this script.
+
+In: `cosmicai` from target/release, and where they are there, a catalogue of real magnitudes and redshifts and real
+cutouts (neither is ever trained on). Out: metrics of each, and every residual of the real cutouts, as JSON.
+"""
+
+import argparse
+import csv
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PROGRAM = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/cosmicai"
+SEEDS = (2025, 2026, 2027)
+
+
+def cosmicai(*arguments):
+    done = subprocess.run([PROGRAM, *map(str, arguments)], check=True, stdout=subprocess.PIPE)
+    return done.stdout
+
+
+def judge(model, partition):
+    """Metrics of the model's predictions for a partition, and the predictions."""
+    predictions = partition.with_suffix(".csv")
+    cosmicai("predict", "--model", model, partition, "--out", predictions)
+    scores = json.loads(cosmicai("metrics", predictions, "--format", "json"))["all"]
+    with open(predictions, newline="") as lines:
+        return scores, list(csv.DictReader(lines))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = ROOT.parent / "shared/data"
+    parser.add_argument("--model", type=pathlib.Path, default=ROOT / "crates/cosmicai/models/demo.safetensors")
+    parser.add_argument("--catalogue", type=pathlib.Path, default=data / "sdss_mgs_5000.csv.gz")
+    parser.add_argument("--cutouts", type=pathlib.Path, default=data / "sdss_cutouts_15.npz")
+    options = parser.parse_args()
+    report = {}
+    with tempfile.TemporaryDirectory() as folder:
+        partition = pathlib.Path(folder) / "sky.pt"
+        for seed in SEEDS:
+            cosmicai("simulate", "--count", 5000, "--seed", seed, "--out", partition)
+            report[f"simulated sky, 5,000 galaxies, seed {seed}"] = judge(options.model, partition)[0]
+        if options.catalogue.exists():
+            cosmicai("simulate", "--catalogue", options.catalogue, "--seed", SEEDS[0], "--out", partition)
+            report["real magnitudes, simulated images"] = judge(options.model, partition)[0]
+        if options.cutouts.exists():
+            cosmicai("ingest", options.cutouts, "--out", partition)
+            scores, rows = judge(options.model, partition)
+            residuals = [
+                {"z_spec": float(row["z_spec"]), "z_phot": float(row["z_phot"])} for row in rows if row["z_spec"]
+            ]
+            for row in residuals:
+                row["dz"] = (row["z_phot"] - row["z_spec"]) / (1 + row["z_spec"])
+            report["real cutouts"] = {**scores, "residuals": residuals}
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
