@@ -14,6 +14,7 @@ pub mod prepare;
 
 pub mod flags;
 pub mod model_file;
+pub mod objects;
 pub mod output;
 pub mod partition;
 pub mod predict;
