@@ -30,6 +30,7 @@ mod task;
 pub mod metrics;
 pub mod summary;
 
+pub mod ingest;
 pub mod simulate;
 
 mod natural_order;

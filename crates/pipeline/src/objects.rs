@@ -155,6 +155,15 @@ impl Objects {
         Self { object_id: object_id[rows.clone()].to_vec(), ra: ra[rows.clone()].to_vec(), dec: dec[rows].to_vec() }
     }
 
+    /// The identities of these galaxies alone.
+    pub(crate) fn keep(&self, rows: &[usize]) -> Self {
+        Self {
+            object_id: rows.iter().map(|&row| self.object_id[row].clone()).collect(),
+            ra: rows.iter().map(|&row| self.ra[row]).collect(),
+            dec: rows.iter().map(|&row| self.dec[row]).collect(),
+        }
+    }
+
     /// The file beside the partition of this key, or None where there is none.
     ///
     /// S3 answers a question for a missing object with a refusal where listing is not allowed; that is taken for none.

@@ -17,6 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::event::Stopwatch;
 use crate::objects::Objects;
 use crate::partition::{Partition, PartitionError, Rows};
+pub(crate) use rows::crop;
 pub use worker::{MAX_THREADS, Worker};
 
 /// Bytes of rows read at once, for each compute thread: enough images to keep it busy while the next are read.
