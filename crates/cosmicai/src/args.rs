@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{convert, demo, inspect, metrics, model_init, predict, run, simulate, split, summarize};
+use crate::commands::{convert, demo, ingest, inspect, metrics, model_init, predict, run, simulate, split, summarize};
 
 /// Photometric redshifts from galaxy cutouts, fast, at a known cost.
 ///
@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Summarize(summarize::Options),
     /// Cut a partition into smaller ones.
     Split(split::Options),
+    // What it says of itself, at length, stands with its options.
+    Ingest(ingest::Options),
     /// Make a partition of simulated galaxies with known redshifts.
     Simulate(simulate::Options),
     /// Show what is in a model or a partition, and whether it is sound.

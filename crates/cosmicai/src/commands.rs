@@ -2,6 +2,7 @@
 
 pub(crate) mod convert;
 pub(crate) mod demo;
+pub(crate) mod ingest;
 mod inputs;
 pub(crate) mod inspect;
 pub(crate) mod metrics;
@@ -52,6 +53,7 @@ pub(crate) async fn run(command: Command, settings: &Settings, printer: &Printer
         Command::Run(options) => run::run(options, settings, printer).await,
         Command::Summarize(options) => summarize::summarize(options, settings, printer).await,
         Command::Split(options) => split::split(options, settings, printer).await,
+        Command::Ingest(options) => ingest::ingest(options, settings, printer).await,
         Command::Simulate(options) => simulate::simulate(&options, printer),
         Command::Inspect(options) => inspect::inspect(options, settings, printer).await,
         Command::Convert(options) => convert::convert(options, settings, printer).await,

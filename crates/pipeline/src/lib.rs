@@ -14,6 +14,7 @@ pub mod prepare;
 
 pub mod flags;
 pub mod model_file;
+pub mod objects;
 pub mod output;
 pub mod partition;
 pub mod predict;
@@ -29,6 +30,7 @@ mod task;
 pub mod metrics;
 pub mod summary;
 
+pub mod ingest;
 pub mod simulate;
 
 mod natural_order;

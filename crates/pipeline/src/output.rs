@@ -1,6 +1,7 @@
 //! Predictions as files: Parquet with every column, CSV with the essential ones; and back, for metrics.
 //!
-//! In: the [`Predicted`] rows of one file after another. Out: the bytes of one object, the same for the same rows.
+//! In: the [`Predicted`] rows of one file after another. Out: the bytes of one object, the same for the same rows. Who
+//! the objects are stands in columns of their own, which are there only where something is known of it.
 //! Never here: storage.
 
 mod csv;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 
 use crate::predict::Predicted;
 pub use merge::merge;
+pub(crate) use parquet::check_metadata as check_parquet;
 
 /// The largest file of predictions that is read back, in bytes.
 pub const MAX_PREDICTIONS_BYTES: u64 = 8 << 30;
@@ -36,9 +38,10 @@ pub enum OutputError {
 /// How predictions are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// `data_path, row, z_phot, z_spec, u, g, r, i, z, flags`, typed and compressed.
+    /// `data_path, row, z_phot, z_spec, u, g, r, i, z, flags`, and `object_id, ra, dec` where they are known; typed and
+    /// compressed.
     Parquet,
-    /// `data_path,row,z_phot,z_spec,flags`, for people.
+    /// `data_path,row,z_phot,z_spec,flags`, and `object_id,ra,dec` where they are known; for people.
     Csv,
 }
 
@@ -66,13 +69,25 @@ pub enum Writer {
 impl Writer {
     /// An empty file for images of so many bands.
     pub fn new(format: Format, bands: usize) -> Result<Self, OutputError> {
+        Self::open(format, bands, false)
+    }
+
+    /// As [`new`](Self::new), with columns for who the [`objects`](crate::objects) are.
+    pub fn with_objects(format: Format, bands: usize) -> Result<Self, OutputError> {
+        Self::open(format, bands, true)
+    }
+
+    fn open(format: Format, bands: usize, with_objects: bool) -> Result<Self, OutputError> {
         Ok(match format {
-            Format::Parquet => Self::Parquet(parquet::Writer::new(bands)?),
-            Format::Csv => Self::Csv(csv::Writer::new()?),
+            Format::Parquet => Self::Parquet(parquet::Writer::new(bands, with_objects)?),
+            Format::Csv => Self::Csv(csv::Writer::new(with_objects)?),
         })
     }
 
     /// Adds the rows of one partition, numbered from 0.
+    ///
+    /// # Panics
+    /// When the rows say who the objects are and this file has no columns for it.
     pub fn append(&mut self, data_path: &str, predicted: &Predicted) -> Result<(), OutputError> {
         match self {
             Self::Parquet(writer) => writer.append(data_path, predicted),
@@ -89,7 +104,7 @@ impl Writer {
     }
 }
 
-/// Predictions read back: the columns that both formats have, one entry for each row.
+/// Predictions read back: the columns that both formats always have, one entry for each row.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
     /// The partition that a row came from.
@@ -128,6 +143,11 @@ impl Table {
         self.z_spec.extend(other.z_spec);
         self.flags.extend(other.flags);
     }
+}
+
+/// A redshift that is known; NaN in a partition is one that is not.
+fn known(z_spec: f64) -> Option<f64> {
+    Some(z_spec).filter(|z_spec| !z_spec.is_nan())
 }
 
 /// An error of the encoder, which no input of a person can cause.

@@ -185,6 +185,13 @@ impl Partition {
         self.source.bytes()
     }
 
+    /// The checksums of its images and magnitudes and where they start, which tell it from every other partition but a
+    /// copy of it; None where its writer recorded none.
+    pub fn fingerprint(&self) -> Option<String> {
+        let part = |column: &Column| Some(format!("{:08x}+{}", column.crc32()?, column.offset()));
+        Some(format!("crc32 images {} magnitudes {}", part(&self.images)?, part(&self.magnitudes)?))
+    }
+
     /// Where the partition lies in its store.
     pub fn path(&self) -> &Path {
         self.source.path()

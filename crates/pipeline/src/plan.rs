@@ -3,10 +3,13 @@
 //! In: a payload, the listing of its folder, the identity of its model. Out: a [`Plan`], written as `plan.json`, and
 //! the study's `payload.json`. Never here: storage, the clock; what a plan says about time is handed in.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::natural_order;
+use crate::objects::{ObjectsIdentity, objects_key};
 use crate::payload::{Order, Payload};
 use crate::storage::Object;
 
@@ -88,6 +91,9 @@ pub struct FileIdentity {
     /// When it was written, RFC 3339; only where there is no `e_tag` to tell versions apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modified: Option<String>,
+    /// The file beside it that says who its galaxies are; absent where there is none, so that no worker asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objects: Option<ObjectsIdentity>,
 }
 
 /// Who plans, and when.
@@ -104,18 +110,23 @@ pub struct Origin {
 /// Plans a run over the partitions of a folder's `listing`: `file_limit` of them, the first ones in the payload's
 /// order, spread over `world_size` tasks, or one for each file.
 pub fn plan(payload: Payload, listing: Vec<Object>, model: ModelIdentity, origin: Origin) -> Result<Plan, PlanError> {
-    let objects = listing.len();
-    let mut files: Vec<Object> = listing.into_iter().filter(|object| is_partition(&object.key, &payload)).collect();
+    let (mut files, others): (Vec<Object>, Vec<Object>) =
+        listing.into_iter().partition(|object| is_partition(&object.key, &payload));
     if files.is_empty() {
-        return Err(PlanError::NoPartitions { others: objects });
+        return Err(PlanError::NoPartitions { others: others.len() });
     }
+    let beside: HashMap<&str, &Object> = others.iter().map(|object| (object.key.as_str(), object)).collect();
     match payload.order {
         Order::Lexicographic => files.sort_by(|a, b| a.key.cmp(&b.key)),
         Order::Natural => files.sort_by(|a, b| natural_order(&a.key, &b.key)),
     }
     files.truncate(payload.file_limit);
     let workers = payload.world_size.unwrap_or(files.len());
-    let tasks = spread(files.into_iter().map(FileIdentity::from).collect(), workers);
+    let identity = |file: Object| {
+        let objects = beside.get(objects_key(&file.key).as_str()).map(|&object| ObjectsIdentity::from(object));
+        FileIdentity { objects, ..FileIdentity::from(file) }
+    };
+    let tasks = spread(files.into_iter().map(identity).collect(), workers);
     let Origin { run_id, created, created_by } = origin;
     Ok(Plan { format_version: PLAN_FORMAT, run_id, created, created_by, payload, model, tasks })
 }
@@ -179,7 +190,7 @@ impl Task {
 impl From<Object> for FileIdentity {
     fn from(object: Object) -> Self {
         let modified = object.e_tag.is_none().then_some(object.modified);
-        Self { key: object.key, bytes: object.bytes, e_tag: object.e_tag, modified }
+        Self { key: object.key, bytes: object.bytes, e_tag: object.e_tag, modified, objects: None }
     }
 }
 

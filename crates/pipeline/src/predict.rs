@@ -15,7 +15,9 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::event::Stopwatch;
+use crate::objects::Objects;
 use crate::partition::{Partition, PartitionError, Rows};
+pub(crate) use rows::crop;
 pub use worker::{MAX_THREADS, Worker};
 
 /// Bytes of rows read at once, for each compute thread: enough images to keep it busy while the next are read.
@@ -60,12 +62,14 @@ pub enum PredictError {
 pub struct Predicted {
     /// Predicted redshift (n).
     pub z_phot: Vec<f32>,
-    /// Known redshift (n), where the partition has them.
+    /// Known redshift (n), where the partition has them; NaN for a row whose redshift is not known.
     pub z_spec: Option<Vec<f64>>,
     /// Magnitudes as stored (n, bands).
     pub magnitudes: Vec<f64>,
     /// [`flags`](crate::flags) (n).
     pub flags: Vec<u8>,
+    /// Who they are (n), where that is known; the caller has it from beside the partition.
+    pub objects: Option<Objects>,
     /// What it cost.
     pub cost: Cost,
 }

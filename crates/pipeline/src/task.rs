@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::event::{Event, EventSink, Stopwatch, memory_peak_mb, now};
+use crate::objects::{Objects, ObjectsError};
 use crate::output::{Format, OutputError, Writer};
 use crate::partition::{Partition, PartitionError};
 use crate::payload::PredictionsFormat;
@@ -24,6 +25,9 @@ pub enum TaskError {
     /// A partition cannot be predicted.
     #[error(transparent)]
     Predict(#[from] PredictError),
+    /// Who the galaxies of a partition are cannot be read.
+    #[error(transparent)]
+    Objects(#[from] ObjectsError),
     /// The predictions could not be encoded.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -33,9 +37,9 @@ impl TaskError {
     /// Whether another attempt may succeed. Not where the data are malformed, or where access is denied.
     pub fn retry_can_help(&self) -> bool {
         match self {
-            Self::Storage(error) => error.is_transient(),
+            Self::Storage(error) | Self::Objects(ObjectsError::Storage(error)) => error.is_transient(),
             Self::Predict(PredictError::Partition(PartitionError::Storage { source, .. })) => is_transient(source),
-            Self::Predict(_) | Self::Output(_) => false,
+            Self::Predict(_) | Self::Objects(_) | Self::Output(_) => false,
         }
     }
 }
@@ -78,7 +82,7 @@ pub async fn run_task(
     let started = now();
     let whole = Stopwatch::start();
     let (init_seconds, warm) = worker.begin_task();
-    let mut done = Done::new(plan, worker)?;
+    let mut done = Done::new(plan, task, worker)?;
     for file in &task.files {
         done.add(run, task.rank, file, worker).await?;
     }
@@ -142,9 +146,12 @@ struct Done {
 }
 
 impl Done {
-    fn new(plan: &Plan, worker: &Worker) -> Result<Self, OutputError> {
+    fn new(plan: &Plan, task: &Task, worker: &Worker) -> Result<Self, OutputError> {
+        let bands = worker.model().bands();
+        let with_objects = task.files.iter().any(|file| file.objects.is_some());
         let predictions = match plan.payload.predictions {
-            PredictionsFormat::Parquet => Some(Writer::new(Format::Parquet, worker.model().bands())?),
+            PredictionsFormat::Parquet if with_objects => Some(Writer::with_objects(Format::Parquet, bands)?),
+            PredictionsFormat::Parquet => Some(Writer::new(Format::Parquet, bands)?),
             PredictionsFormat::None => None,
         };
         let (cost, flagged) = Default::default();
@@ -164,16 +171,21 @@ impl Done {
         let partition = Partition::open(run.data.store(), run.data.path(&file.key)?, file.e_tag.clone())
             .await
             .map_err(|error| place(error, run.data, file))?;
+        let objects = match &file.objects {
+            Some(listed) if self.predictions.is_some() => Some(Objects::read(run.data, listed, &partition).await?),
+            _ => None,
+        };
         self.list_seconds += opening.seconds();
         let sample_bytes = partition.bytes_per_sample() as u64;
         let on_rows = |samples: usize| {
             run.events.record(&Event::BatchPredicted { rank, samples, bytes: samples as u64 * sample_bytes });
         };
-        let predicted = match predict(Arc::new(partition), worker, batch_size, &on_rows).await {
+        let mut predicted = match predict(Arc::new(partition), worker, batch_size, &on_rows).await {
             Ok(predicted) => predicted,
             Err(PredictError::Partition(error)) => return Err(place(error, run.data, file)),
             Err(error) => return Err(error.into()),
         };
+        predicted.objects = objects;
         if let Some(predictions) = &mut self.predictions {
             predictions.append(&file.key, &predicted)?;
         }

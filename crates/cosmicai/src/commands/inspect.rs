@@ -4,6 +4,7 @@ mod model;
 mod partition;
 
 use anyhow::Result;
+use pipeline::objects::Objects;
 use pipeline::storage::Stores;
 
 use super::Outcome;
@@ -27,7 +28,9 @@ pub(crate) async fn inspect(options: Options, settings: &Settings, printer: &Pri
     // more about a file that is neither.
     match open_partition(&stores, &options.url).await? {
         Ok(partition) => {
-            let report = partition::look(&options.url, partition).await?;
+            let (bucket, _) = stores.open_url(&options.url)?;
+            let objects = Objects::beside(&bucket, &partition).await?;
+            let report = partition::look(&options.url, partition, objects).await?;
             printer.print(&report, partition::human)?;
         }
         Err(not_a_partition) => {

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use pipeline::event::Stopwatch;
 use pipeline::model_file::ModelFile;
+use pipeline::objects::Objects;
 use pipeline::output::{Format, Writer};
 use pipeline::partition::Partition;
 use pipeline::predict::{Predicted, Worker};
@@ -21,6 +22,8 @@ use crate::settings::Settings;
 ///
 /// Images larger than the model's are cropped to their centre. A row that looks wrong is kept and flagged: 1 a pixel
 /// that is not finite, 2 a magnitude outside 0–40 or a sentinel, 4 a redshift that is not finite or outside 0–2.
+/// Where a file beside a partition says who its galaxies are (F.objects.parquet beside F.pt, as `ingest` writes it), the
+/// catalogue has the columns object_id, ra and dec.
 ///
 /// Example: cosmicai predict --model astromae.pt cutouts/ --out catalogue.parquet
 #[derive(Debug, clap::Args)]
@@ -74,7 +77,10 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
     for assumed in &model.config().assumed {
         printer.tell(&format!("model `{}`: assumed, as the file does not say: {assumed}", options.model));
     }
-    let mut writer = Writer::new(format, model.bands())?;
+    let mut writer = match inputs.iter().any(|input| input.objects.is_some()) {
+        true => Writer::with_objects(format, model.bands())?,
+        false => Writer::new(format, model.bands())?,
+    };
     let mut worker = Worker::new(model, threads, watch.seconds());
 
     let watch = Stopwatch::start();
@@ -136,9 +142,14 @@ async fn predict_one(input: &Input, worker: &mut Worker, batch_size: usize, bar:
     let path = input.bucket.path(&input.key)?;
     let result = async {
         let partition = Partition::open(input.bucket.store(), path, None).await?;
+        let objects = match &input.objects {
+            Some(listed) => Some(Objects::read(&input.bucket, listed, &partition).await?),
+            None => None,
+        };
         let row_bytes = partition.bytes_per_sample() as u64;
         let on_rows = |rows: usize| bar.inc(rows as u64 * row_bytes);
-        Ok::<_, anyhow::Error>(pipeline::predict::predict(Arc::new(partition), worker, batch_size, &on_rows).await?)
+        let predicted = pipeline::predict::predict(Arc::new(partition), worker, batch_size, &on_rows).await?;
+        Ok::<_, anyhow::Error>(Predicted { objects, ..predicted })
     };
     let result = result.await.with_context(|| format!("`{}`", input.name));
     bar.set_position(before + input.bytes);

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use object_store::path::Path as Key;
 use pipeline::event::Stopwatch;
+use pipeline::objects::Objects;
 use pipeline::partition::{Part, Partition, parse_size, samples_per_part};
 use pipeline::storage::Stores;
 use serde_json::json;
@@ -16,7 +17,8 @@ use crate::settings::Settings;
 /// Cut a partition into smaller ones: 1.pt, 2.pt, …
 ///
 /// The size counts as the study counted: binary megabytes over 20,508 bytes a galaxy of 32×32 pixels, so that 25MB are
-/// 1,278 galaxies and 100MB are 5,113. Whatever the size of INPUT, memory stays flat.
+/// 1,278 galaxies and 100MB are 5,113. Whatever the size of INPUT, memory stays flat. A file beside INPUT that says who its
+/// galaxies are (F.objects.parquet) is cut with it.
 ///
 /// Example: cosmicai split sky.pt --size 25MB --out data/bucket/25MB
 #[derive(Debug, clap::Args)]
@@ -66,6 +68,7 @@ pub(crate) async fn split(options: Options, settings: &Settings, printer: &Print
 pub(super) async fn into(stores: &Stores, input: &str, size: u64, out: &str) -> Result<Vec<Part>> {
     let (bucket, key) = stores.open_url(input)?;
     let partition = Partition::open(bucket.store(), bucket.path(&key)?, None).await?;
+    let objects = Objects::beside(&bucket, &partition).await?;
     if !out.contains("://") {
         std::fs::create_dir_all(Path::new(out)).with_context(|| format!("create folder `{out}`"))?;
     }
@@ -75,5 +78,9 @@ pub(super) async fn into(stores: &Stores, input: &str, size: u64, out: &str) -> 
     let bar = super::counting_bar("parts", count as u64);
     let parts = pipeline::partition::split(&partition, size, to.store(), &prefix, |_| bar.inc(1)).await;
     bar.finish_and_clear();
-    Ok(parts?)
+    let parts = parts?;
+    if let Some(objects) = objects {
+        objects.write_parts(&to, &parts).await?;
+    }
+    Ok(parts)
 }

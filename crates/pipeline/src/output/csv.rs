@@ -1,42 +1,62 @@
-//! Predictions as CSV: `data_path,row,z_phot,z_spec,flags`. A redshift that is not known is an empty field.
+//! Predictions as CSV: `data_path,row,z_phot,z_spec,flags`, and `object_id,ra,dec` behind them where they are known. What
+//! is not known of a row is an empty field.
 
 use bytes::Bytes;
 use csv::{ReaderBuilder, StringRecord};
 
-use super::{OutputError, Table, encode, malformed};
+use super::{OutputError, Table, encode, known, malformed};
+use crate::objects::COLUMNS;
 use crate::predict::Predicted;
 
 const HEADER: [&str; 5] = ["data_path", "row", "z_phot", "z_spec", "flags"];
 
 /// See [`Format::Csv`](super::Format::Csv).
 #[derive(Debug)]
-pub struct Writer(csv::Writer<Vec<u8>>);
+pub struct Writer {
+    encoder: csv::Writer<Vec<u8>>,
+    with_objects: bool,
+}
 
 impl Writer {
-    pub(super) fn new() -> Result<Self, OutputError> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(HEADER).map_err(encode)?;
-        Ok(Self(writer))
+    pub(super) fn new(with_objects: bool) -> Result<Self, OutputError> {
+        let mut encoder = csv::Writer::from_writer(Vec::new());
+        let objects = if with_objects { &COLUMNS[..] } else { &[] };
+        encoder.write_record(HEADER.iter().chain(objects)).map_err(encode)?;
+        Ok(Self { encoder, with_objects })
     }
 
     pub(super) fn append(&mut self, data_path: &str, predicted: &Predicted) -> Result<(), OutputError> {
+        assert!(self.with_objects || predicted.objects.is_none(), "objects in a file without columns for them");
+        let text = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
         for (row, (z_phot, flags)) in predicted.z_phot.iter().zip(&predicted.flags).enumerate() {
-            let z_spec = predicted.z_spec.as_ref().map_or(String::new(), |z_spec| z_spec[row].to_string());
-            let (row, z_phot, flags) = (row.to_string(), z_phot.to_string(), flags.to_string());
-            self.0.write_record([data_path, &row, &z_phot, &z_spec, &flags]).map_err(encode)?;
+            let z_spec = text(predicted.z_spec.as_ref().and_then(|z_spec| known(z_spec[row])));
+            let (number, z_phot, flags) = (row.to_string(), z_phot.to_string(), flags.to_string());
+            self.encoder.write_field(data_path).map_err(encode)?;
+            for field in [number, z_phot, z_spec, flags] {
+                self.encoder.write_field(field).map_err(encode)?;
+            }
+            if self.with_objects {
+                let objects = predicted.objects.as_ref();
+                let object_id = objects.and_then(|objects| objects.object_id()[row].as_deref()).unwrap_or_default();
+                self.encoder.write_field(object_id).map_err(encode)?;
+                self.encoder.write_field(text(objects.and_then(|objects| objects.ra()[row]))).map_err(encode)?;
+                self.encoder.write_field(text(objects.and_then(|objects| objects.dec()[row]))).map_err(encode)?;
+            }
+            self.encoder.write_record(None::<&[u8]>).map_err(encode)?;
         }
         Ok(())
     }
 
     pub(super) fn finish(self) -> Result<Bytes, OutputError> {
-        self.0.into_inner().map(Bytes::from).map_err(|error| encode(error.to_string()))
+        self.encoder.into_inner().map(Bytes::from).map_err(|error| encode(error.to_string()))
     }
 }
 
 pub(super) fn read(bytes: &[u8], name: &str) -> Result<Table, OutputError> {
     let mut reader = ReaderBuilder::new().from_reader(bytes);
     let header = reader.headers().map_err(|error| malformed(name, error))?;
-    if !header.iter().eq(HEADER) {
+    let with_objects = HEADER.into_iter().chain(COLUMNS);
+    if !header.iter().eq(HEADER) && !header.iter().eq(with_objects) {
         let found: String = header.iter().collect::<Vec<_>>().join(",").chars().take(80).collect();
         let problem = format!("neither Parquet nor CSV with the columns {}: found `{found}`", HEADER.join(","));
         return Err(malformed(name, problem));

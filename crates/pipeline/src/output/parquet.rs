@@ -17,7 +17,8 @@ use parquet::basic::Compression;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::properties::WriterProperties;
 
-use super::{MAX_PREDICTIONS_ROWS, OutputError, Table, encode, malformed};
+use super::{MAX_PREDICTIONS_ROWS, OutputError, Table, encode, known, malformed};
+use crate::objects;
 use crate::predict::Predicted;
 
 /// How a Parquet file begins.
@@ -34,11 +35,12 @@ const BANDS: [&str; 5] = ["u", "g", "r", "i", "z"];
 pub struct Writer {
     schema: Arc<Schema>,
     bands: usize,
+    with_objects: bool,
     encoder: ArrowWriter<Vec<u8>>,
 }
 
 impl Writer {
-    pub(super) fn new(bands: usize) -> Result<Self, OutputError> {
+    pub(super) fn new(bands: usize, with_objects: bool) -> Result<Self, OutputError> {
         let magnitudes = (0..bands).map(|band| Field::new(band_name(band, bands), DataType::Float64, false));
         let mut fields = vec![
             Field::new("data_path", DataType::Utf8, false),
@@ -48,11 +50,15 @@ impl Writer {
         ];
         fields.extend(magnitudes);
         fields.push(Field::new("flags", DataType::UInt8, false));
+        if with_objects {
+            fields.extend(objects::fields());
+        }
         let schema = Arc::new(Schema::new(fields));
-        Ok(Self { encoder: encoder(schema.clone())?, schema, bands })
+        Ok(Self { encoder: encoder(schema.clone())?, schema, bands, with_objects })
     }
 
     pub(super) fn append(&mut self, data_path: &str, predicted: &Predicted) -> Result<(), OutputError> {
+        assert!(self.with_objects || predicted.objects.is_none(), "objects in a file without columns for them");
         let rows = predicted.z_phot.len();
         for start in (0..rows).step_by(ROW_GROUP_ROWS) {
             let batch = self.batch(data_path, predicted, start..rows.min(start + ROW_GROUP_ROWS))?;
@@ -72,7 +78,7 @@ impl Writer {
         rows: std::ops::Range<usize>,
     ) -> Result<RecordBatch, OutputError> {
         let z_spec: Float64Array = match &predicted.z_spec {
-            Some(z_spec) => z_spec[rows.clone()].to_vec().into(),
+            Some(z_spec) => z_spec[rows.clone()].iter().map(|&z_spec| known(z_spec)).collect(),
             None => Float64Array::new_null(rows.len()),
         };
         let mut columns: Vec<ArrayRef> = vec![
@@ -86,7 +92,10 @@ impl Writer {
             let magnitudes = magnitudes.iter().skip(band).step_by(self.bands).copied();
             Arc::new(Float64Array::from_iter_values(magnitudes)) as ArrayRef
         }));
-        columns.push(Arc::new(UInt8Array::from(predicted.flags[rows].to_vec())));
+        columns.push(Arc::new(UInt8Array::from(predicted.flags[rows.clone()].to_vec())));
+        if self.with_objects {
+            columns.extend(objects::columns(predicted.objects.as_ref(), rows));
+        }
         RecordBatch::try_new(self.schema.clone(), columns).map_err(encode)
     }
 }
@@ -143,7 +152,7 @@ fn decode(bytes: Bytes, name: &str) -> Result<Table, OutputError> {
 }
 
 /// Whether a file's own table of contents can be true of a file of this size.
-fn check_metadata(metadata: &ParquetMetaData, file_bytes: usize) -> Result<(), String> {
+pub(crate) fn check_metadata(metadata: &ParquetMetaData, file_bytes: usize) -> Result<(), String> {
     let rows = metadata.file_metadata().num_rows();
     if usize::try_from(rows).map_or(true, |rows| rows > MAX_PREDICTIONS_ROWS) {
         return Err(format!("{rows} rows found, at most {MAX_PREDICTIONS_ROWS} are read"));

@@ -45,6 +45,42 @@ fn csv_is_what_people_expect() {
 }
 
 #[test]
+fn objects_have_columns_of_their_own_only_where_they_are_known() {
+    use crate::objects::Objects;
+    use ::parquet::file::reader::{FileReader, SerializedFileReader};
+    let known = || {
+        let ids = vec![Some("a,b".to_owned()), None];
+        Predicted {
+            objects: Some(Objects::new(ids, vec![Some(1.5), None], vec![Some(-2.0), None]).unwrap()),
+            z_spec: Some(vec![0.25, f64::NAN]),
+            ..predicted(2, false)
+        }
+    };
+    let mixed = |format| {
+        let mut writer = Writer::with_objects(format, 5).unwrap();
+        writer.append("1.pt", &known()).unwrap();
+        writer.append("2.pt", &predicted(1, false)).unwrap();
+        writer.finish().unwrap()
+    };
+    let text = String::from_utf8(mixed(Format::Csv).to_vec()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "data_path,row,z_phot,z_spec,flags,object_id,ra,dec");
+    assert_eq!(lines[1], "1.pt,0,0,0.25,0,\"a,b\",1.5,-2");
+    assert_eq!(lines[2..], ["1.pt,1,0.1,,0,,,", "2.pt,0,0,,0,,,"]);
+    let reader = SerializedFileReader::new(mixed(Format::Parquet)).unwrap();
+    let names: Vec<String> =
+        reader.metadata().file_metadata().schema_descr().columns().iter().map(|c| c.name().to_owned()).collect();
+    assert_eq!(names[9..], ["flags", "object_id", "ra", "dec"]);
+    for format in [Format::Parquet, Format::Csv] {
+        let table = Table::read(mixed(format), "p").unwrap();
+        // A redshift that is NaN in the partition is one that is not known.
+        assert_eq!(table.z_spec, [Some(0.25), None, None]);
+        assert_eq!(table.row, [0, 1, 0]);
+        assert_eq!(mixed(format), mixed(format), "{format:?}");
+    }
+}
+
+#[test]
 fn parquet_has_the_documented_columns_and_bounded_groups() {
     use ::parquet::file::reader::{FileReader, SerializedFileReader};
     let rows = 300_000;

@@ -96,6 +96,16 @@ impl Column {
         self.spec.dtype
     }
 
+    /// Where its elements start in its storage.
+    pub(super) fn offset(&self) -> u64 {
+        self.spec.offset
+    }
+
+    /// Checksum of its storage; None where none was recorded.
+    pub(super) fn crc32(&self) -> Option<u32> {
+        Some(self.entry.crc32).filter(|&crc32| crc32 != 0)
+    }
+
     /// Bytes of one row's elements.
     pub(super) fn row_bytes(&self) -> usize {
         self.spec.shape.iter().skip(1).fold(self.spec.dtype.bytes(), |bytes, &length| bytes.saturating_mul(length))

@@ -64,6 +64,21 @@ fn only_partitions_are_taken() {
 }
 
 #[test]
+fn a_file_of_objects_goes_with_its_partition() {
+    let names = ["1.pt", "1.objects.parquet", "2.pt", "3.objects.parquet"];
+    let plan = planned(payload(json!({})), listing(names.map(|name| format!("100MB/{name}")))).unwrap();
+    let objects: Vec<Option<&str>> =
+        plan.tasks.iter().map(|task| task.files[0].objects.as_ref().map(|objects| objects.key.as_str())).collect();
+    assert_eq!(objects, [Some("100MB/1.objects.parquet"), None]);
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(Plan::parse(json.to_string().as_bytes()).unwrap(), plan);
+    // Where there is none, the plan says nothing of it: plans from before are the same plans.
+    assert!(json["tasks"][1]["files"][0].get("objects").is_none());
+    let only = planned(payload(json!({})), listing(["100MB/3.objects.parquet".to_owned()])).unwrap_err().to_string();
+    assert!(only.contains("none of the 1 objects"), "{only}");
+}
+
+#[test]
 fn a_plan_is_read_back_and_its_version_checked() {
     let plan = planned(payload(json!({"world_size": 4})), numbered(6)).unwrap();
     let json = serde_json::to_value(&plan).unwrap();

@@ -131,7 +131,7 @@ fn compute(
 
 /// The centre of each image: `images` (n, height, width), bands being images of their own here, to (n, size, size).
 /// Where the margin is odd, its smaller half lies above and to the left.
-fn crop(images: &[f32], (height, width): (usize, usize), size: usize) -> Vec<f32> {
+pub(crate) fn crop(images: &[f32], (height, width): (usize, usize), size: usize) -> Vec<f32> {
     let (top, left) = ((height - size) / 2, (width - size) / 2);
     images
         .chunks(height * width)

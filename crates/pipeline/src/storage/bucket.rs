@@ -98,13 +98,24 @@ impl Bucket {
 
     /// A whole object of at most `limit` bytes; `what` names it should it be larger.
     pub async fn read(&self, key: &str, limit: u64, what: &'static str) -> Result<Bytes, StorageError> {
+        Ok(self.read_object(key, limit, what).await?.1)
+    }
+
+    /// As [`read`](Self::read), and which version it was.
+    pub async fn read_object(
+        &self,
+        key: &str,
+        limit: u64,
+        what: &'static str,
+    ) -> Result<(Object, Bytes), StorageError> {
         let failed = |said| self.request("read", key, said);
         let found = self.store.get(&self.path(key)?).await.map_err(failed)?;
         let bytes = found.meta.size;
         if bytes > limit {
             return Err(StorageError::TooLarge { url: self.url(key), what, bytes, limit });
         }
-        found.bytes().await.map_err(failed)
+        let version = object(found.meta.clone());
+        Ok((version, found.bytes().await.map_err(failed)?))
     }
 
     /// As [`read`](Self::read), and None where there is no such object.

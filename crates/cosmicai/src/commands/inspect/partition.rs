@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use pipeline::flags::{BAD_MAGNITUDE, NON_FINITE_PIXEL, flags};
+use pipeline::objects::Objects;
 use pipeline::partition::Partition;
 use serde::Serialize;
 
@@ -26,6 +27,17 @@ pub(super) struct Report {
     redshift: Option<Range>,
     rows_with_non_finite_pixels: usize,
     rows_with_bad_magnitudes: usize,
+    /// What the file beside it knows; none where there is no such file.
+    objects: Option<Known>,
+}
+
+/// Rows of which it is known who they are.
+#[derive(Serialize)]
+struct Known {
+    rows_with_object_id: usize,
+    rows_with_position: usize,
+    /// The first that is known.
+    object_id: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -56,7 +68,7 @@ impl Range {
     }
 }
 
-pub(super) async fn look(url: &str, partition: Partition) -> Result<Report> {
+pub(super) async fn look(url: &str, partition: Partition, objects: Option<Objects>) -> Result<Report> {
     let (images, bands) = (partition.len(), partition.bands());
     let (height, width) = (partition.height(), partition.width());
     let mut tensors = vec![
@@ -80,6 +92,16 @@ pub(super) async fn look(url: &str, partition: Partition) -> Result<Report> {
         redshift: partition.redshift_dtype().map(|_| Range::new("redshift")),
         rows_with_non_finite_pixels: 0,
         rows_with_bad_magnitudes: 0,
+        objects: objects.as_ref().map(|objects| Known {
+            rows_with_object_id: objects.object_id().iter().flatten().count(),
+            rows_with_position: objects
+                .ra()
+                .iter()
+                .zip(objects.dec())
+                .filter(|(a, d)| a.is_some() && d.is_some())
+                .count(),
+            object_id: objects.object_id().iter().flatten().next().cloned(),
+        }),
     };
     let bar = super::super::counting_bar("images", images as u64);
     for start in (0..images).step_by(ROWS) {
@@ -130,6 +152,14 @@ pub(super) fn human(report: &Report) -> String {
     );
     if report.redshift.is_none() {
         text += "redshift   not in the file\n";
+    }
+    if let Some(Known { rows_with_object_id, rows_with_position, object_id }) = &report.objects {
+        let first = object_id.as_ref().map_or_else(String::new, |id| format!(" (first: {id})"));
+        text += &format!(
+            "objects    {} with an identifier{first}, {} with a position\n",
+            grouped(*rows_with_object_id as u64),
+            grouped(*rows_with_position as u64)
+        );
     }
     match (report.rows_with_non_finite_pixels, report.rows_with_bad_magnitudes) {
         (0, 0) => text + "sound      every pixel is finite, every magnitude within 0–40\n",

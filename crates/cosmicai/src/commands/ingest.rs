@@ -1,0 +1,243 @@
+//! `cosmicai ingest`: a partition from arrays, or from a catalogue and cutouts.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use pipeline::event::Stopwatch;
+use pipeline::ingest::{Failure, IngestError, Ingested, NpyFiles, Request, Role, Source, ingest as make};
+use pipeline::objects::objects_key;
+use pipeline::partition::Partition;
+use pipeline::storage::Stores;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
+use super::{Outcome, new_file::NewFile};
+use crate::printer::{Printer, grouped};
+use crate::settings::Settings;
+
+/// Make a partition from what you have: numpy arrays, or a catalogue and FITS cutouts.
+///
+/// Arrays: `images` (n, 5, H, W) and `magnitudes` (n, 5), both u g r i z, and where they are known `redshift`,
+/// `object_id` (whole numbers or text), `ra`, `dec` (n). Other arrays are left out, and named. Arrays of Python objects
+/// are pickles and are refused.
+///
+/// Catalogue: CSV, Parquet or FITS, gzip too, with magnitudes and, where they are known, redshift, object_id, ra, dec.
+/// Columns are recognised by name in any case (modelMag_u …, objID, RAJ2000, z_spec …); --columns says which they are
+/// where that is not clear. Each row has its cutout, one FITS cube of five planes or a file for each band; any column
+/// may stand in the pattern of their names.
+///
+/// Pixels are nanomaggies, all images of one size. Pixels and magnitudes that are not finite are kept: they are flagged
+/// when they are predicted. What is known of who the objects are goes to F.objects.parquet beside F.pt, and from there
+/// to predictions as the columns object_id, ra, dec.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  cosmicai ingest cutouts.npz --out cutouts/1.pt
+  cosmicai ingest --images i.npy --magnitudes m.npy --redshift z.npy --out 1.pt
+  cosmicai ingest sample.fits --cutouts 'stamps/{object_id}.fits' --out 1.pt
+  cosmicai ingest sample.csv --cutouts 'stamps/{field}/{objid}-{band}.fits' \\
+      --columns object_id=objid,u=modelMag_u,redshift=specz --crop 32 --skip-missing --out 1.pt
+Then: cosmicai predict --model astromae.pt 1.pt --out catalogue.parquet")]
+pub(crate) struct Options {
+    /// Arrays (.npz), or a catalogue (CSV, Parquet, FITS): file or URL.
+    #[arg(required_unless_present = "images", conflicts_with = "images")]
+    input: Option<String>,
+    /// Where each row's cutout is: 'stamps/{object_id}.fits', or 'stamps/{object_id}-{band}.fits' for five files.
+    #[arg(long, value_name = "PATTERN", requires = "input")]
+    cutouts: Option<String>,
+    /// Which columns are what: object_id, ra, dec, redshift, u, g, r, i, z.
+    #[arg(long, value_name = "ROLE=NAME,…", value_delimiter = ',', value_parser = column, requires = "cutouts")]
+    columns: Vec<(Role, String)>,
+    /// Leave out rows whose cutout is missing or bad, and say so with exit status 1. Reads the cutouts twice.
+    #[arg(long, requires = "cutouts")]
+    skip_missing: bool,
+    /// Images (n, 5, H, W), one array alone.
+    #[arg(long, value_name = "F.npy", requires = "magnitudes")]
+    images: Option<String>,
+    /// Magnitudes (n, 5).
+    #[arg(long, value_name = "F.npy", requires = "images")]
+    magnitudes: Option<String>,
+    /// Redshifts (n).
+    #[arg(long, value_name = "F.npy", requires = "images")]
+    redshift: Option<String>,
+    /// Identifiers (n), whole numbers or text.
+    #[arg(long, value_name = "F.npy", requires = "images")]
+    object_id: Option<String>,
+    /// Right ascensions (n) in degrees.
+    #[arg(long, value_name = "F.npy", requires = "images")]
+    ra: Option<String>,
+    /// Declinations (n) in degrees.
+    #[arg(long, value_name = "F.npy", requires = "images")]
+    dec: Option<String>,
+    /// Keep the centre of each image, N×N pixels.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    crop: Option<u16>,
+    /// Multiply every pixel, to get nanomaggies.
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = scale)]
+    flux_scale: Option<f64>,
+    /// File to write, or a folder to write 1.pt in.
+    #[arg(long, value_name = "F.pt|FOLDER")]
+    out: PathBuf,
+}
+
+pub(crate) async fn ingest(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
+    let out = file_in(&options.out)?;
+    let stores = settings.stores(".").await?;
+    let request = request(options)?;
+    let watch = Stopwatch::start();
+    let mut ingested = write(&stores, request, &out).await?;
+    let beside = put_beside(&stores, &ingested, &out).await?;
+    for note in &ingested.notes {
+        printer.tell(note);
+    }
+    if ingested.rows_skipped > 0 {
+        printer.tell(&skipped(&ingested));
+    }
+    ingested.notes.extend(warnings(&ingested));
+    let seconds = watch.seconds();
+    printer.print(&report(&ingested, &out, beside.as_deref(), seconds), |_| {
+        human(&ingested, &out, beside.as_deref(), seconds)
+    })?;
+    Ok(if ingested.rows_skipped > 0 { Outcome::Incomplete } else { Outcome::Done })
+}
+
+/// The file that `--out` means.
+fn file_in(out: &Path) -> Result<PathBuf> {
+    let text = out.to_str().context("--out: a path in UTF-8 is expected")?;
+    if text.contains("://") {
+        bail!("--out `{text}`: a file of this machine is expected; `cosmicai split` writes to object storage");
+    }
+    if out.is_dir() || text.ends_with('/') {
+        return Ok(out.join("1.pt"));
+    }
+    if !text.ends_with(".pt") {
+        bail!("--out `{text}`: a name ending in .pt, or a folder that exists, is expected");
+    }
+    Ok(out.to_owned())
+}
+
+fn request(options: Options) -> Result<Request> {
+    let Options { input, cutouts, columns, skip_missing, images, magnitudes, redshift, object_id, ra, dec, .. } =
+        options;
+    let source = match (input, cutouts, images.zip(magnitudes)) {
+        (Some(catalogue), Some(cutouts), _) => Source::Catalogue { catalogue, cutouts, columns, skip_missing },
+        (Some(input), None, _) if input.ends_with(".npz") => Source::Npz(input),
+        (Some(input), None, _) if input.ends_with(".npy") => {
+            bail!("`{input}` is one array: say which with `--images F.npy --magnitudes F.npy …`")
+        }
+        (Some(input), None, _) => bail!(
+            "`{input}`: a catalogue needs `--cutouts 'stamps/{{object_id}}.fits'`, which says where its images are; arrays \
+             of numpy end in .npz"
+        ),
+        (None, _, Some((images, magnitudes))) => {
+            Source::Npy(NpyFiles { images, magnitudes, redshift, object_id, ra, dec })
+        }
+        (None, _, None) => bail!("nothing to ingest: give an INPUT, or `--images F.npy --magnitudes F.npy`"),
+    };
+    Ok(Request { source, crop: options.crop.map(usize::from), flux_scale: options.flux_scale })
+}
+
+/// Writes the partition; where that fails, none is left.
+async fn write(stores: &Stores, request: Request, out: &Path) -> Result<Ingested> {
+    let (stores, runtime) = (stores.clone(), Handle::current());
+    let file = NewFile::create(out)?;
+    let bar = super::counting_bar("galaxies", 0);
+    let shown = bar.clone();
+    let making = tokio::task::spawn_blocking(move || {
+        make(&runtime, &stores, &request, file, &mut |done, total| {
+            shown.set_length(total as u64);
+            shown.set_position(done as u64);
+        })
+    });
+    let made = making.await;
+    bar.finish_and_clear();
+    let (ingested, file) = match made.context("ingest: this is a bug, please report it")? {
+        Err(IngestError::Write(error)) => return Err(error).with_context(|| format!("write `{}`", out.display())),
+        made => made?,
+    };
+    file.keep()?;
+    Ok(ingested)
+}
+
+/// Writes who the objects are beside the partition, or takes away what an earlier one left there.
+async fn put_beside(stores: &Stores, ingested: &Ingested, out: &Path) -> Result<Option<String>> {
+    let (bucket, key) = stores.open_url(out.to_str().context("--out: a path in UTF-8 is expected")?)?;
+    let Some(objects) = &ingested.objects else {
+        bucket.delete(vec![objects_key(&key)]).await?;
+        return Ok(None);
+    };
+    let partition = Partition::open(bucket.store(), bucket.path(&key)?, None).await?;
+    objects.write(&bucket, &partition).await?;
+    Ok(Some(objects_key(&out.to_string_lossy())))
+}
+
+fn report(ingested: &Ingested, out: &Path, beside: Option<&str>, seconds: f64) -> Value {
+    let failure =
+        |failure: &Failure| json!({"row": failure.row, "object_id": failure.object_id, "problem": failure.problem});
+    json!({
+        "out": out,
+        "objects": beside,
+        "images": ingested.samples,
+        "height": ingested.height,
+        "width": ingested.width,
+        "redshift": ingested.has_redshift,
+        "rows_without_redshift": ingested.rows_without_redshift,
+        "rows_with_non_finite_pixels": ingested.rows_with_non_finite_pixels,
+        "rows_with_bad_magnitudes": ingested.rows_with_bad_magnitudes,
+        "rows_skipped": ingested.rows_skipped,
+        "skipped": ingested.skipped.iter().map(failure).collect::<Vec<_>>(),
+        "notes": ingested.notes,
+        "seconds": seconds,
+        "images_per_s": ingested.samples as f64 / seconds,
+    })
+}
+
+fn human(ingested: &Ingested, out: &Path, beside: Option<&str>, seconds: f64) -> String {
+    let (count, height, width) = (grouped(ingested.samples as u64), ingested.height, ingested.width);
+    let mut text = format!("{}: {count} galaxies of 5×{height}×{width} in {seconds:.1} s\n", out.display());
+    if let Some(beside) = beside {
+        text += &format!("{beside}: who they are\n");
+    }
+    for warning in warnings(ingested) {
+        text += &(warning + "\n");
+    }
+    text
+}
+
+/// What a person should know of rows that were kept.
+fn warnings(ingested: &Ingested) -> Vec<String> {
+    let mut warnings: Vec<String> = [
+        (ingested.rows_with_non_finite_pixels, "have pixels that are not finite: kept, and flagged when predicted"),
+        (ingested.rows_with_bad_magnitudes, "have magnitudes outside 0–40: kept, and flagged when predicted"),
+        (ingested.rows_without_redshift, "have no known redshift"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!("{} rows {what}", grouped(count as u64)))
+    .collect();
+    if !ingested.has_redshift {
+        warnings.push("no redshifts: predictions will have no z_spec".to_owned());
+    }
+    warnings
+}
+
+fn skipped(ingested: &Ingested) -> String {
+    let named: Vec<String> = ingested.skipped.iter().map(Failure::to_string).collect();
+    let more = if ingested.rows_skipped > named.len() { "; …" } else { "" };
+    format!("error: {} rows are left out: {}{more}", grouped(ingested.rows_skipped as u64), named.join("; "))
+}
+
+fn column(text: &str) -> Result<(Role, String), String> {
+    let (role, name) =
+        text.split_once('=').ok_or_else(|| "ROLE=NAME is expected, such as object_id=objid".to_owned())?;
+    if name.trim().is_empty() {
+        return Err(format!("`{text}` names no column"));
+    }
+    Ok((role.trim().parse()?, name.trim().to_owned()))
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(scale) if f64::is_finite(scale) && scale != 0.0 => Ok(scale),
+        _ => Err("a number that is not 0 is expected".to_owned()),
+    }
+}
