@@ -39,29 +39,19 @@ pub(crate) enum Format {
     Json,
 }
 
+/// What each says of itself stands with its options.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Simulate a sky, split it, run it, sum it up, draw it: a first look, in under a minute.
     Demo(demo::Options),
-    /// Predict the redshifts of a few files and write a catalogue.
     Predict(predict::Options),
-    /// Run a payload: plan, predict every partition, write the study's result files and ours.
     Run(run::Options),
-    /// Rebuild a run's combined records and summary from what is there, saying what is missing.
     Summarize(summarize::Options),
-    /// Cut a partition into smaller ones.
     Split(split::Options),
-    // What it says of itself, at length, stands with its options.
     Ingest(ingest::Options),
-    /// Make a partition of simulated galaxies with known redshifts.
     Simulate(simulate::Options),
-    /// Show what is in a model or a partition, and whether it is sound.
     Inspect(inspect::Options),
-    /// Turn a model of any form into safetensors.
     Convert(convert::Options),
-    /// Make a model to try things with: full-size and untrained, or the demonstration's.
     ModelInit(model_init::Options),
-    /// Measure predictions against known redshifts, and draw them.
     Metrics(metrics::Options),
 }
 
@@ -72,5 +62,15 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         super::Args::command().debug_assert();
+    }
+
+    /// A command's own text was once hidden by a line beside its name.
+    #[test]
+    fn long_help_teaches() {
+        for command in super::Args::command().get_subcommands() {
+            let (short, long) = (command.get_about(), command.get_long_about());
+            let length = |text: Option<&clap::builder::StyledStr>| text.map_or(0, |text| text.to_string().len());
+            assert!(length(long) > length(short) + 20, "{}: {short:?}, {long:?}", command.get_name());
+        }
     }
 }
