@@ -54,7 +54,7 @@ pub(crate) async fn run(command: Command, settings: &Settings, printer: &Printer
         Command::Summarize(options) => summarize::summarize(options, settings, printer).await,
         Command::Split(options) => split::split(options, settings, printer).await,
         Command::Ingest(options) => ingest::ingest(options, settings, printer).await,
-        Command::Simulate(options) => simulate::simulate(&options, printer),
+        Command::Simulate(options) => simulate::simulate(options, settings, printer).await,
         Command::Inspect(options) => inspect::inspect(options, settings, printer).await,
         Command::Convert(options) => convert::convert(options, settings, printer).await,
         Command::ModelInit(options) => model_init::model_init(&options, printer),

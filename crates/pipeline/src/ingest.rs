@@ -7,7 +7,7 @@
 //! partition lands, which is the caller's writer.
 //!
 //! In reading order: `arrays` (npz and npy) and `stamps` (a catalogue and cutouts) are the two sources, `sink` is where
-//! both end.
+//! both end. `photometry` reads a catalogue that has no cutouts yet.
 
 mod arrays;
 mod catalogue;
@@ -15,6 +15,7 @@ mod columns;
 mod cutout;
 mod npy;
 mod pattern;
+mod photometry;
 mod ranged;
 mod sink;
 mod stamps;
@@ -27,6 +28,7 @@ use tokio::runtime::Handle;
 use crate::objects::Objects;
 use crate::storage::{StorageError, Stores};
 pub use columns::{ROLES, Role};
+pub use photometry::photometry;
 
 /// The most samples of one partition that is made.
 pub const MAX_SAMPLES: usize = 1 << 27;

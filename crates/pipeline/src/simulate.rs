@@ -54,13 +54,49 @@ pub enum Galaxies<'a> {
     Known(&'a [Known]),
 }
 
-/// What is known of a galaxy before its image is drawn.
+/// What is known of a galaxy before its image is drawn; such that an image can be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Known {
-    /// u g r i z, AB, corrected for the dust of our Galaxy.
-    pub magnitudes: [f64; BANDS],
-    /// Redshift, above 0.
-    pub redshift: f64,
+    magnitudes: [f64; BANDS],
+    redshift: f64,
+}
+
+/// Why no image can be drawn of a galaxy.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{what}: found {found}, {} to {} expected", expected.0, expected.1)]
+pub struct UnknownGalaxy {
+    /// Which value.
+    pub what: &'static str,
+    /// What it is.
+    pub found: f64,
+    /// From where to where it may lie.
+    pub expected: (f64, f64),
+}
+
+impl Known {
+    /// Redshifts that an image can be drawn for.
+    const REDSHIFTS: (f64, f64) = (1e-4, 1.0);
+    /// Magnitudes that an image can be drawn for.
+    const MAGNITUDES: (f64, f64) = (5.0, 30.0);
+
+    /// A galaxy of these magnitudes u g r i z (AB, corrected for the dust of our Galaxy) and redshift.
+    ///
+    /// # Errors
+    /// Where one of them is not finite, a sentinel, or beyond what can be drawn.
+    pub fn new(magnitudes: [f64; BANDS], redshift: f64) -> Result<Known, UnknownGalaxy> {
+        let check = |what, found: f64, expected: (f64, f64)| {
+            if (expected.0..=expected.1).contains(&found) {
+                Ok(())
+            } else {
+                Err(UnknownGalaxy { what, found, expected })
+            }
+        };
+        for (what, found) in ["u", "g", "r", "i", "z"].into_iter().zip(magnitudes) {
+            check(what, found, Self::MAGNITUDES)?;
+        }
+        check("redshift", redshift, Self::REDSHIFTS)?;
+        Ok(Known { magnitudes, redshift })
+    }
 }
 
 impl Galaxies<'_> {

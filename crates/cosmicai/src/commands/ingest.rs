@@ -226,7 +226,8 @@ fn skipped(ingested: &Ingested) -> String {
     format!("error: {} rows are left out: {}{more}", grouped(ingested.rows_skipped as u64), named.join("; "))
 }
 
-fn column(text: &str) -> Result<(Role, String), String> {
+/// What `--columns` says of one column.
+pub(super) fn column(text: &str) -> Result<(Role, String), String> {
     let (role, name) =
         text.split_once('=').ok_or_else(|| "ROLE=NAME is expected, such as object_id=objid".to_owned())?;
     if name.trim().is_empty() {

@@ -1,18 +1,19 @@
 //! `cosmicai simulate`: a partition of simulated galaxies.
 
-mod catalogue;
-
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use pipeline::event::Stopwatch;
+use pipeline::ingest::{Role, photometry};
 use pipeline::simulate::{Galaxies, Known, Sample, Sky, write_partition};
 use serde_json::json;
 
+use super::ingest::column;
 use super::{Outcome, new_file::NewFile};
 use crate::printer::{Printer, grouped};
+use crate::settings::Settings;
 
 /// Make a partition of simulated galaxies with known redshifts.
 ///
@@ -34,10 +35,13 @@ pub(crate) struct Options {
     /// Which galaxies a survey picks.
     #[arg(long, value_enum, default_value = "main", conflicts_with = "catalogue")]
     sample: SampleName,
-    /// Draw images for the galaxies of this file instead: CSV with columns u, g, r, i, z (magnitudes) and redshift, and
-    /// others that are passed over; .csv or .csv.gz.
-    #[arg(long, value_name = "F.csv")]
-    catalogue: Option<PathBuf>,
+    /// Draw images for the galaxies of this catalogue instead, of its magnitudes u g r i z and redshifts: CSV, Parquet or
+    /// FITS, gzip too, file or URL; columns are recognised as `ingest` does.
+    #[arg(long, value_name = "CATALOGUE")]
+    catalogue: Option<String>,
+    /// Which columns of the catalogue are what, where that is not clear: redshift, u, g, r, i, z.
+    #[arg(long, value_name = "ROLE=NAME,…", value_delimiter = ',', value_parser = column, requires = "catalogue")]
+    columns: Vec<(Role, String)>,
     /// Seed of all random numbers.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -70,12 +74,12 @@ impl From<SampleName> for Sample {
     }
 }
 
-pub(crate) fn simulate(options: &Options, printer: &Printer) -> Result<Outcome> {
+pub(crate) async fn simulate(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
     let image_size = options.image_size.parse().context("--image-size")?;
     let known: Vec<Known>;
     let galaxies = match (&options.catalogue, options.count) {
-        (Some(path), _) => {
-            known = catalogue::read(path)?;
+        (Some(catalogue), _) => {
+            known = read_known(catalogue, &options.columns, settings).await?;
             Galaxies::Known(&known)
         }
         (None, count) => Galaxies::Drawn(count.unwrap_or_default() as usize, options.sample.into()),
@@ -99,6 +103,16 @@ pub(crate) fn simulate(options: &Options, printer: &Printer) -> Result<Outcome> 
         format!("{}: {count} galaxies in {seconds:.1} s ({rate:.0} images/s)\n", options.out.display())
     })?;
     Ok(Outcome::Done)
+}
+
+/// The galaxies of a catalogue.
+async fn read_known(catalogue: &str, columns: &[(Role, String)], settings: &Settings) -> Result<Vec<Known>> {
+    let stores = settings.stores(".").await?;
+    let rows = photometry(&stores, catalogue, columns).await?;
+    let known = rows.into_iter().enumerate().map(|(row, (magnitudes, redshift))| {
+        Known::new(magnitudes, redshift).with_context(|| format!("catalogue `{catalogue}`: row {row}"))
+    });
+    known.collect()
 }
 
 /// Writes a sky on all cores.

@@ -48,11 +48,8 @@ fn images_hold_the_light_that_the_magnitudes_say() {
 
 #[test]
 fn known_galaxies_keep_what_is_known_of_them() {
-    let known: Vec<Known> = draw(sky(50, 3, 32))
-        .0
-        .iter()
-        .map(|galaxy| Known { magnitudes: galaxy.magnitudes, redshift: galaxy.redshift })
-        .collect();
+    let known: Vec<Known> =
+        draw(sky(50, 3, 32)).0.iter().map(|galaxy| Known::new(galaxy.magnitudes, galaxy.redshift).unwrap()).collect();
     let (galaxies, images) = draw(Sky { galaxies: Galaxies::Known(&known), seed: 4, image_size: 32 });
     for (galaxy, known) in galaxies.iter().zip(&known) {
         assert_eq!((galaxy.magnitudes, galaxy.redshift), (known.magnitudes, known.redshift));
@@ -61,12 +58,14 @@ fn known_galaxies_keep_what_is_known_of_them() {
 }
 
 #[test]
-fn absurd_galaxies_still_have_finite_images() {
-    let odd = [
-        Known { magnitudes: [30.0, 10.0, 25.0, 5.0, 40.0], redshift: 0.1 },
-        Known { magnitudes: [17.0; 5], redshift: 1e-4 },
-        Known { magnitudes: [22.0; 5], redshift: 5.0 },
-    ];
-    let (_, images) = draw(Sky { galaxies: Galaxies::Known(&odd), seed: 4, image_size: 32 });
-    assert!(images.iter().all(|pixel| pixel.is_finite()));
+fn absurd_galaxies_are_refused_or_have_finite_images() {
+    for (magnitudes, redshift) in [([17.0; 5], 1e-4), ([22.0; 5], 1.0), ([30.0, 10.0, 25.0, 5.0, 30.0], 0.1)] {
+        let odd = [Known::new(magnitudes, redshift).unwrap()];
+        let (_, images) = draw(Sky { galaxies: Galaxies::Known(&odd), seed: 4, image_size: 32 });
+        assert!(images.iter().all(|pixel| pixel.is_finite()), "{odd:?}");
+    }
+    let refused = |magnitudes, redshift| Known::new(magnitudes, redshift).unwrap_err().to_string();
+    assert_eq!(refused([17.0, 17.0, -9999.0, 17.0, 17.0], 0.1), "r: found -9999, 5 to 30 expected");
+    assert_eq!(refused([f64::NAN; 5], 0.1), "u: found NaN, 5 to 30 expected");
+    assert_eq!(refused([17.0; 5], 0.0), "redshift: found 0, 0.0001 to 1 expected");
 }
