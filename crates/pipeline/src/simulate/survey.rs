@@ -10,7 +10,7 @@ pub(super) const SEEING_FWHM: (f64, f64) = (1.3, 0.12);
 pub(super) const SEEING_BY_BAND: [f64; BANDS] = [1.16, 1.09, 1.0, 0.95, 0.97];
 /// The point spread function: two Gaussians; σ of the second over that of the first, and its share of the light.
 pub(super) const SEEING_WING: (f64, f64) = (2.2, 0.2);
-/// Full width at half maximum of the two Gaussians together, in σ of the first.
+/// Full width at half maximum of the two Gaussians together, in σ of the first, to a hundredth of it.
 pub(super) const FWHM_IN_SIGMA: f64 = 2.44;
 /// Noise of a pixel of empty sky, nanomaggies: the photons of a sky of 22.1, 21.8, 20.9, 20.2, 18.9 mag/arcsec² at the
 /// sensitivity below, and the camera's own noise in u.
@@ -30,7 +30,8 @@ mod tests {
         // Surface brightness at a radius in σ of the first Gaussian.
         let at =
             |r: f64| (1.0 - share) * (-0.5 * r * r).exp() + share / ratio.powi(2) * (-0.5 * (r / ratio).powi(2)).exp();
-        let half = at(FWHM_IN_SIGMA / 2.0) / at(0.0);
-        assert!((half - 0.5).abs() < 0.005, "{half} of the peak at half the stated width");
+        let of_peak = |width: f64| at(width / 2.0) / at(0.0);
+        assert!(of_peak(0.99 * FWHM_IN_SIGMA) > 0.5, "{} of the peak", of_peak(0.99 * FWHM_IN_SIGMA));
+        assert!(of_peak(1.01 * FWHM_IN_SIGMA) < 0.5, "{} of the peak", of_peak(1.01 * FWHM_IN_SIGMA));
     }
 }
