@@ -1,0 +1,63 @@
+//! `cosmicai simulate`: from a seed, and from a catalogue.
+
+mod support;
+
+use serde_json::Value;
+use support::{Sandbox, cosmicai, error_of};
+
+#[test]
+fn a_seed_gives_its_bytes_and_a_sample_its_galaxies() {
+    let sandbox = Sandbox::new();
+    let make = |sample: &str, name: &str| {
+        let mut command = cosmicai();
+        command.args(["simulate", "--count", "40", "--seed", "7", "--sample", sample, "--format", "json", "--out"]);
+        let printed = command.arg(sandbox.path(name)).assert().success();
+        let report: Value = serde_json::from_slice(&printed.get_output().stdout).unwrap();
+        assert_eq!((report["images"].as_u64(), report["seed"].as_u64()), (Some(40), Some(7)), "{report}");
+        sandbox.bytes(name)
+    };
+    let main = make("main", "a.pt");
+    assert_eq!(main, make("main", "b.pt"));
+    assert_ne!(main, make("luminous-red", "c.pt"));
+    assert_ne!(main, make("faint", "d.pt"));
+}
+
+#[test]
+fn a_catalogue_gives_its_galaxies_images() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "c.csv",
+        b"objid,modelMag_u,modelMag_g,modelMag_r,modelMag_i,modelMag_z,z\n5,19.2,17.9,17.2,16.9,16.6,0.08\n",
+    );
+    let (catalogue, out) = (sandbox.path("c.csv"), sandbox.path("c.pt"));
+    let simulate = || {
+        let mut command = cosmicai();
+        command.arg("simulate").arg("--catalogue").arg(&catalogue).arg("--out").arg(&out);
+        command
+    };
+    // `z` alone could be a redshift or a magnitude; nobody guesses.
+    assert!(error_of(&mut simulate()).contains("--columns redshift=NAME"));
+    assert!(!out.exists());
+    simulate().args(["--columns", "redshift=z"]).assert().success();
+    let printed = cosmicai().args(["inspect", "--format", "json"]).arg(&out).assert().success();
+    let report: Value = serde_json::from_slice(&printed.get_output().stdout).unwrap();
+    assert_eq!(report["images"].as_u64(), Some(1), "{report}");
+}
+
+#[test]
+fn a_galaxy_that_cannot_be_drawn_is_named() {
+    let sandbox = Sandbox::new();
+    for (row, said) in [
+        ("19,18,17,-9999,16,0.1", "row 1: i: found -9999, 5 to 30 expected"),
+        ("19,18,17,16.5,16,nan", "row 1: redshift: found NaN, 0.0001 to 1 expected"),
+        ("19,18,17,16.5,16,x", "row 1, column `redshift`: found `x`, a number expected"),
+    ] {
+        sandbox.write("bad.csv", format!("u,g,r,i,z,redshift\n19,18,17,16.5,16,0.1\n{row}\n").as_bytes());
+        let out = sandbox.path("bad.pt");
+        let mut command = cosmicai();
+        let error =
+            error_of(command.arg("simulate").arg("--catalogue").arg(sandbox.path("bad.csv")).arg("--out").arg(&out));
+        assert!(error.contains(said), "{error}");
+        assert!(!out.exists());
+    }
+}
