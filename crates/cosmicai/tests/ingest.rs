@@ -161,7 +161,7 @@ fn nothing_is_left_where_something_is_missing_unless_it_may_be_skipped() {
     let run = |more: &[&str]| {
         let mut command = cosmicai();
         command.current_dir(sandbox.folder.path());
-        command.args(["ingest", "t.csv", "--cutouts", "cubes/{objid}.fits", "--out", "out"]).args(more);
+        command.args(["ingest", "t.csv", "--cutouts", "cubes/{objid}.fits", "--out", "out/1.pt"]).args(more);
         command
     };
     let error = error_of(&mut run(&[]));
@@ -231,4 +231,52 @@ fn the_shared_cutouts_are_predicted() {
     assert_eq!((&report["images"], &report["width"], &report["objects"]), (&json!(15), &json!(64), &Value::Null));
     let rows = predicted(&sandbox, "real.pt");
     assert_eq!((rows.len(), rows[0].len()), (16, 5));
+}
+
+/// A partition whose names could not be written was once left behind without them.
+#[test]
+fn a_partition_appears_with_its_names_or_not_at_all() {
+    let sandbox = Sandbox::new();
+    sky(&sandbox);
+    fs::create_dir_all(sandbox.path("o.objects.parquet/in-the-way")).unwrap();
+    let mut command = cosmicai();
+    command.current_dir(sandbox.folder.path());
+    error_of(command.args(["ingest", "t.csv", "--cutouts", "cubes/{object_id}.fits", "--out", "o.pt"]));
+    assert!(!sandbox.path("o.pt").exists());
+}
+
+#[test]
+fn what_lies_there_is_not_written_over_unasked() {
+    let sandbox = Sandbox::new();
+    sky(&sandbox);
+    fs::create_dir(sandbox.path("parts")).unwrap();
+    let arrays = ["--images", "i.npy", "--magnitudes", "m.npy", "--redshift", "z.npy", "--out", "parts"];
+    ingest(&sandbox, &arrays);
+    let before = sandbox.bytes("parts/1.pt");
+    let mut again = cosmicai();
+    let error = error_of(again.current_dir(sandbox.folder.path()).arg("ingest").args(arrays));
+    assert!(error.contains("lies there already"), "{error}");
+    assert_eq!(before, sandbox.bytes("parts/1.pt"));
+    let mut elsewhere = cosmicai();
+    let error = error_of(elsewhere.args(["simulate", "--count", "2", "--out", "s3://x/y.pt"]));
+    assert!(error.contains("a file of this machine is expected"), "{error}");
+}
+
+/// Parts of an earlier, finer cut, and names of other galaxies, once stayed among the new ones.
+#[test]
+fn a_cut_leaves_nothing_of_another() {
+    let sandbox = Sandbox::new();
+    sky(&sandbox);
+    ingest(&sandbox, &["t.csv", "--cutouts", "cubes/{object_id}.fits", "--out", "named.pt"]);
+    ingest(&sandbox, &["--images", "i.npy", "--magnitudes", "m.npy", "--out", "nameless.pt"]);
+    let split = |input: &str, size: &str| {
+        let mut command = cosmicai();
+        command.current_dir(sandbox.folder.path()).args(["split", input, "--size", size, "--out", "cut"]);
+        command
+    };
+    split("named.pt", "30KB").assert().success();
+    assert!(sandbox.path("cut/4.objects.parquet").exists());
+    assert!(error_of(&mut split("named.pt", "60KB")).contains("cut/3.pt"));
+    split("nameless.pt", "30KB").assert().success();
+    assert!(!sandbox.path("cut/4.objects.parquet").exists());
 }

@@ -61,3 +61,25 @@ fn a_galaxy_that_cannot_be_drawn_is_named() {
         assert!(!out.exists());
     }
 }
+
+/// An interrupted simulation once left a hidden file of any size.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_simulation_leaves_nothing() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path("out");
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_cosmicai"))
+        .args(["simulate", "--count", "1000000", "--out"])
+        .arg(folder.join("sky.pt"))
+        .spawn()
+        .unwrap();
+    let names = || std::fs::read_dir(&folder).map_or(0, Iterator::count);
+    let begun = std::time::Instant::now();
+    while names() == 0 {
+        assert!(begun.elapsed().as_secs() < 60, "nothing was begun");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(names(), 0);
+}

@@ -15,7 +15,7 @@ use arrow_schema::{DataType, Field};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::partition::{Part, Partition, PartitionError};
+use crate::partition::{Partition, PartitionError};
 use crate::storage::{Bucket, Object, StorageError};
 
 /// How the name of such a file ends, in place of the partition's `.pt`.
@@ -183,37 +183,27 @@ impl Objects {
         }
     }
 
-    /// Writes them beside the parts, in order, that their partition was split into.
+    /// Writes them beside the place of a partition, which is there already or still lies elsewhere.
     ///
-    /// # Panics
-    /// When the parts have more samples than there are identities.
-    pub async fn write_parts(&self, bucket: &Bucket, parts: &[Part]) -> Result<(), ObjectsError> {
-        let mut start = 0;
-        for part in parts {
-            let partition = Partition::open(bucket.store(), part.path.clone(), None).await?;
-            self.slice(start..start + part.samples).write(bucket, &partition).await?;
-            start += part.samples;
-        }
-        Ok(())
-    }
-
-    /// Writes them beside the partition, which is there already.
-    pub async fn write(&self, bucket: &Bucket, partition: &Partition) -> Result<(), ObjectsError> {
-        let key = objects_key(partition.path().as_ref());
+    /// # Errors
+    /// Also where there are not as many of them as samples.
+    pub async fn write(&self, bucket: &Bucket, place: &str, partition: &Partition) -> Result<(), ObjectsError> {
+        let key = objects_key(place);
         let malformed = |problem| ObjectsError::Malformed { url: bucket.url(&key), problem };
-        let bytes = self.encode(partition).map_err(malformed)?;
+        if self.len() != partition.len() {
+            return Err(malformed(format!("{} rows for a partition of {} samples", self.len(), partition.len())));
+        }
+        let bytes = self.encode(partition.fingerprint().as_deref()).map_err(malformed)?;
         Ok(bucket.write(&key, bytes).await?)
     }
 
-    /// The bytes of the file beside this partition.
+    /// The bytes of the file beside the partition of this [fingerprint](Partition::fingerprint), which has one sample for
+    /// each of them.
     ///
     /// # Errors
-    /// Where there are not as many rows as samples; or the encoder's, which are ours to mend.
-    pub fn encode(&self, partition: &Partition) -> Result<Bytes, String> {
-        if self.len() != partition.len() {
-            return Err(format!("{} rows for a partition of {} samples", self.len(), partition.len()));
-        }
-        parquet::encode(self, partition.fingerprint().as_deref())
+    /// The encoder's, which are ours to mend.
+    pub fn encode(&self, fingerprint: Option<&str>) -> Result<Bytes, String> {
+        parquet::encode(self, fingerprint)
     }
 
     /// Reads the file beside `partition` and makes sure that it is that partition's, at the version that was listed.

@@ -122,6 +122,12 @@ impl std::fmt::Debug for Rows {
     }
 }
 
+/// Checksum and first element of the images and of the magnitudes, in words.
+fn fingerprint(images: (u32, u64), magnitudes: (u32, u64)) -> String {
+    let part = |(crc32, offset): (u32, u64)| format!("{crc32:08x}+{offset}");
+    format!("crc32 images {} magnitudes {}", part(images), part(magnitudes))
+}
+
 impl Partition {
     /// Opens the partition at `path`. With the `e_tag` of a listing, another version of the object is
     /// refused; later reads see the version that was opened, or fail.
@@ -188,8 +194,8 @@ impl Partition {
     /// The checksums of its images and magnitudes and where they start, which tell it from every other partition but a
     /// copy of it; None where its writer recorded none.
     pub fn fingerprint(&self) -> Option<String> {
-        let part = |column: &Column| Some(format!("{:08x}+{}", column.crc32()?, column.offset()));
-        Some(format!("crc32 images {} magnitudes {}", part(&self.images)?, part(&self.magnitudes)?))
+        let part = |column: &Column| Some((column.crc32()?, column.offset()));
+        Some(fingerprint(part(&self.images)?, part(&self.magnitudes)?))
     }
 
     /// Where the partition lies in its store.

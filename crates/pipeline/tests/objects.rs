@@ -18,7 +18,11 @@ async fn put_beside(bucket: &Bucket, key: &str, start: &str) {
     let partition = Partition::open(bucket.store(), bucket.path(key).unwrap(), None).await.unwrap();
     let ids = (0..partition.len()).map(|row| Some(format!("{start}{row}"))).collect();
     let degrees = |step: f64| (0..partition.len()).map(|row| Some(row as f64 * step)).collect();
-    Objects::new(ids, degrees(0.5), degrees(-0.25)).unwrap().write(bucket, &partition).await.unwrap();
+    Objects::new(ids, degrees(0.5), degrees(-0.25))
+        .unwrap()
+        .write(bucket, partition.path().as_ref(), &partition)
+        .await
+        .unwrap();
 }
 
 async fn run(prepared: &Prepared) -> Vec<Result<(), TaskError>> {
@@ -107,8 +111,9 @@ async fn parts_have_their_part_of_them() {
     let open = async |key: &str| Partition::open(bucket.store(), bucket.path(key).unwrap(), None).await.unwrap();
     let whole = open("10MB/1.pt").await;
     let objects = Objects::beside(&bucket, &whole).await.unwrap().unwrap();
-    let parts = split(&whole, 4 * 20_508, bucket.store(), &bucket.path("parts").unwrap(), |_| ()).await.unwrap();
-    objects.write_parts(&bucket, &parts).await.unwrap();
+    let parts = split(&whole, Some(&objects), 4 * 20_508, bucket.store(), &bucket.path("parts").unwrap(), |_| ())
+        .await
+        .unwrap();
     let mut ids = Vec::new();
     for part in &parts {
         let part = open(part.path.as_ref()).await;

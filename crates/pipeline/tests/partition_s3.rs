@@ -97,7 +97,7 @@ async fn parts_are_written_in_pieces() {
     store.put(&path, PutPayload::from(partition(0.0))).await.unwrap();
     let whole = Partition::open(Arc::clone(&store), path, None).await.unwrap();
     let size = partition::parse_size("8.5MB").unwrap();
-    let parts = partition::split(&whole, size, Arc::clone(&store), &Path::from("parts"), |_| ()).await.unwrap();
+    let parts = partition::split(&whole, None, size, Arc::clone(&store), &Path::from("parts"), |_| ()).await.unwrap();
     assert_eq!(parts.iter().map(|part| part.samples).collect::<Vec<_>>(), [434, 16]);
     let last = Partition::open(Arc::clone(&store), parts[1].path.clone(), None).await.unwrap();
     let rows = last.read(15..16).await.unwrap();

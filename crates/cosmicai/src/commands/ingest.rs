@@ -84,8 +84,9 @@ pub(crate) async fn ingest(options: Options, settings: &Settings, printer: &Prin
     let stores = settings.stores(".").await?;
     let request = request(options)?;
     let watch = Stopwatch::start();
-    let mut ingested = write(&stores, request, &out).await?;
-    let beside = put_beside(&stores, &ingested, &out).await?;
+    let (mut ingested, file) = write(&stores, request, &out).await?;
+    let beside = put_beside(&stores, &ingested, &file, &out).await?;
+    file.keep()?;
     for note in &ingested.notes {
         printer.tell(note);
     }
@@ -107,7 +108,11 @@ fn file_in(out: &Path) -> Result<PathBuf> {
         bail!("--out `{text}`: a file of this machine is expected; `cosmicai split` writes to object storage");
     }
     if out.is_dir() || text.ends_with('/') {
-        return Ok(out.join("1.pt"));
+        let first = out.join("1.pt");
+        if first.exists() {
+            bail!("--out `{text}`: `{}` lies there already; name a file", first.display());
+        }
+        return Ok(first);
     }
     if !text.ends_with(".pt") {
         bail!("--out `{text}`: a name ending in .pt, or a folder that exists, is expected");
@@ -136,8 +141,8 @@ fn request(options: Options) -> Result<Request> {
     Ok(Request { source, crop: options.crop.map(usize::from), flux_scale: options.flux_scale })
 }
 
-/// Writes the partition; where that fails, none is left.
-async fn write(stores: &Stores, request: Request, out: &Path) -> Result<Ingested> {
+/// Writes the partition, which is not yet in its place; where that fails, none is left.
+async fn write(stores: &Stores, request: Request, out: &Path) -> Result<(Ingested, NewFile)> {
     let (stores, runtime) = (stores.clone(), Handle::current());
     let file = NewFile::create(out)?;
     let bar = super::counting_bar("galaxies", 0);
@@ -154,19 +159,21 @@ async fn write(stores: &Stores, request: Request, out: &Path) -> Result<Ingested
         Err(IngestError::Write(error)) => return Err(error).with_context(|| format!("write `{}`", out.display())),
         made => made?,
     };
-    file.keep()?;
-    Ok(ingested)
+    Ok((ingested, file))
 }
 
-/// Writes who the objects are beside the partition, or takes away what an earlier one left there.
-async fn put_beside(stores: &Stores, ingested: &Ingested, out: &Path) -> Result<Option<String>> {
-    let (bucket, key) = stores.open_url(out.to_str().context("--out: a path in UTF-8 is expected")?)?;
+/// Writes who the objects are beside the place of the partition, or takes away what an earlier one left there. That comes
+/// first: a partition never appears without them, and beside any other they are refused.
+async fn put_beside(stores: &Stores, ingested: &Ingested, file: &NewFile, out: &Path) -> Result<Option<String>> {
+    let utf8 = |path: &Path| path.to_str().map(str::to_owned).context("--out: a path in UTF-8 is expected");
+    let (bucket, key) = stores.open_url(&utf8(out)?)?;
     let Some(objects) = &ingested.objects else {
         bucket.delete(vec![objects_key(&key)]).await?;
         return Ok(None);
     };
-    let partition = Partition::open(bucket.store(), bucket.path(&key)?, None).await?;
-    objects.write(&bucket, &partition).await?;
+    let (_, temporary) = stores.open_url(&utf8(file.temporary())?)?;
+    let partition = Partition::open(bucket.store(), bucket.path(&temporary)?, None).await?;
+    objects.write(&bucket, &key, &partition).await?;
     Ok(Some(objects_key(&out.to_string_lossy())))
 }
 

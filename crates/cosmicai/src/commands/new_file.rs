@@ -1,20 +1,34 @@
-//! Files that appear whole or not at all: written beside their place, then renamed.
+//! Files that appear whole or not at all: written beside their place, then renamed; taken away if the program is
+//! interrupted before.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::task::AbortOnDropHandle;
+
+/// Exit status of a program that was interrupted.
+const INTERRUPTED: i32 = 130;
 
 /// A file being written under a temporary name; gone again unless [`NewFile::keep`] is called.
 pub(crate) struct NewFile {
     path: PathBuf,
     temporary: PathBuf,
     writer: Option<BufWriter<File>>,
+    /// Takes the file away when the program is interrupted; None where there is no runtime to listen.
+    _guard: Option<AbortOnDropHandle<()>>,
 }
 
 impl NewFile {
     pub(crate) fn create(path: &Path) -> Result<NewFile> {
+        let is_url = path.to_string_lossy().contains("://");
+        ensure!(
+            !is_url,
+            "`{}`: a file of this machine is expected; copy it to object storage afterwards",
+            path.display()
+        );
         let name = path.file_name().with_context(|| format!("`{}` is not the name of a file", path.display()))?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).with_context(|| format!("create folder `{}`", folder.display()))?;
@@ -22,7 +36,14 @@ impl NewFile {
         // The process id keeps two programs that write the same file out of each other's way.
         let temporary = path.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
         let file = File::create(&temporary).with_context(|| format!("create `{}`", temporary.display()))?;
-        Ok(NewFile { path: path.to_owned(), temporary, writer: Some(BufWriter::with_capacity(1 << 20, file)) })
+        let writer = Some(BufWriter::with_capacity(1 << 20, file));
+        let guard = guard(path.to_owned(), temporary.clone());
+        Ok(NewFile { path: path.to_owned(), temporary, writer, _guard: guard })
+    }
+
+    /// Where it lies until it is kept; what was flushed can be read there.
+    pub(crate) fn temporary(&self) -> &Path {
+        &self.temporary
     }
 
     /// Flushes and moves the file into its place.
@@ -35,6 +56,24 @@ impl NewFile {
         }
         std::fs::rename(&self.temporary, &self.path).with_context(|| format!("write `{path}`"))
     }
+}
+
+/// Waits for Ctrl-C or another signal to end, and then does: a long piece of work between two awaits hears of neither.
+fn guard(path: PathBuf, temporary: PathBuf) -> Option<AbortOnDropHandle<()>> {
+    let runtime = tokio::runtime::Handle::try_current().ok()?;
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let listen = async move {
+        let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+        let heard = std::future::poll_fn(|context| {
+            let heard = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+            if heard { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        });
+        heard.await;
+        drop(std::fs::remove_file(&temporary));
+        eprintln!("interrupted: `{}` was not written", path.display());
+        std::process::exit(INTERRUPTED);
+    };
+    Some(AbortOnDropHandle::new(runtime.spawn(listen)))
 }
 
 impl Write for NewFile {

@@ -1,12 +1,14 @@
 //! `cosmicai simulate`: a partition of simulated galaxies.
 
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use pipeline::event::Stopwatch;
-use pipeline::ingest::{Role, photometry};
+use pipeline::ingest::{MAX_SAMPLES, Role, photometry};
+use pipeline::objects::objects_key;
 use pipeline::simulate::{Galaxies, Known, Sample, Sky, write_partition};
 use serde_json::json;
 
@@ -19,8 +21,8 @@ use crate::settings::Settings;
 ///
 /// Galaxies as the SDSS main sample has them: types, luminosities, k-corrected colours, bulges and discs with sizes by
 /// luminosity, seeing, neighbours, sky and photon noise, in nanomaggies at 0.396 arcseconds a pixel, with magnitudes as
-/// measured. docs/simulated-sky.md has the formulas. The same seed gives the same bytes, on any number of threads;
-/// memory stays flat whatever the number of galaxies.
+/// measured. docs/simulated-sky.md has the formulas. The same seed gives the same bytes, on any number of threads; images
+/// stream to disk, and memory grows by no more than 50 bytes a galaxy.
 ///
 /// Examples:
 ///   cosmicai simulate --count 5000 --out sky.pt
@@ -29,7 +31,7 @@ use crate::settings::Settings;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Options {
     /// Number of galaxies to draw.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_SAMPLES as i64))]
     #[arg(required_unless_present = "catalogue", conflicts_with = "catalogue")]
     count: Option<u32>,
     /// Which galaxies a survey picks.
@@ -122,5 +124,10 @@ pub(crate) fn write(sky: Sky<'_>, path: &std::path::Path) -> Result<()> {
     let file = write_partition(sky, threads, NewFile::create(path)?, |done| bar.set_position(done as u64))
         .with_context(|| format!("write `{}`", path.display()))?;
     bar.finish_and_clear();
-    file.keep()
+    file.keep()?;
+    // Those of a partition that lay there before, if any, are others.
+    match std::fs::remove_file(objects_key(&path.to_string_lossy())) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).context("delete the names of other galaxies"),
+        _ => Ok(()),
+    }
 }

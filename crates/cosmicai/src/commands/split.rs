@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use object_store::path::Path as Key;
 use pipeline::event::Stopwatch;
 use pipeline::objects::Objects;
 use pipeline::partition::{Part, Partition, parse_size, samples_per_part};
-use pipeline::storage::Stores;
+use pipeline::storage::{Bucket, Stores};
 use serde_json::json;
 
 use super::Outcome;
@@ -75,12 +75,28 @@ pub(super) async fn into(stores: &Stores, input: &str, size: u64, out: &str) -> 
     let (to, prefix) = stores.open_url(out)?;
     let prefix: Key = to.path(&prefix)?;
     let count = partition.len().div_ceil(samples_per_part(size, partition.height(), partition.width()));
+    refuse_others(&to, prefix.as_ref(), count).await?;
     let bar = super::counting_bar("parts", count as u64);
-    let parts = pipeline::partition::split(&partition, size, to.store(), &prefix, |_| bar.inc(1)).await;
+    let parts =
+        pipeline::partition::split(&partition, objects.as_ref(), size, to.store(), &prefix, |_| bar.inc(1)).await;
     bar.finish_and_clear();
-    let parts = parts?;
-    if let Some(objects) = objects {
-        objects.write_parts(&to, &parts).await?;
+    Ok(parts?)
+}
+
+/// Refuses a folder with partitions that the new ones would not replace: whoever reads the folder later would take them
+/// for parts of the same whole.
+async fn refuse_others(to: &Bucket, folder: &str, count: usize) -> Result<()> {
+    let is_replaced = |name: &str| name.parse::<usize>().is_ok_and(|number| (1..=count).contains(&number));
+    for object in to.list(folder).await? {
+        let name = object.key.strip_prefix(folder).unwrap_or(&object.key).trim_start_matches('/');
+        if let Some(stem) = name.strip_suffix(".pt")
+            && !is_replaced(stem)
+        {
+            let url = to.url(&object.key);
+            bail!(
+                "`{url}` lies there already and is none of the {count} parts to write; empty the folder or choose another"
+            );
+        }
     }
-    Ok(parts)
+    Ok(())
 }

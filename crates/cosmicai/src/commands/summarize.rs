@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use pipeline::output::Format;
 use pipeline::payload::PredictionsFormat;
 use pipeline::prepare::read_plan;
 use pipeline::results::Results;
@@ -44,6 +45,11 @@ pub(crate) async fn summarize(options: Options, settings: &Settings, printer: &P
     };
     if options.predictions.is_some() && plan.payload.predictions == PredictionsFormat::None {
         bail!("--predictions: the run in `{}` kept none, as its payload asks (`predictions`)", results.url());
+    }
+    if let Some(path) = &options.predictions
+        && Format::of(&path.to_string_lossy()) != Some(Format::Parquet)
+    {
+        bail!("--predictions `{}`: a name ending in .parquet is expected", path.display());
     }
     let summary = sum_up(&results, &plan).await?;
     if let Some(path) = options.predictions.as_deref().filter(|_| summary.is_complete()) {

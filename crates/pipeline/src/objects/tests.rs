@@ -28,21 +28,21 @@ async fn they_are_read_back_beside_their_partition() {
     let bucket = bucket();
     let partition = partition(&bucket, "sky/1.pt", 3, 1.0).await;
     assert_eq!(Objects::beside(&bucket, &partition).await.unwrap(), None);
-    three().write(&bucket, &partition).await.unwrap();
+    three().write(&bucket, "sky/1.pt", &partition).await.unwrap();
     let read = Objects::beside(&bucket, &partition).await.unwrap().unwrap();
     assert_eq!(read, three());
     assert_eq!(read.object_id()[2].as_deref(), Some("Ü,\"3\""), "without the blanks around it");
     assert_eq!((read.ra()[2], read.dec()[2]), (None, None));
     assert_eq!(read.slice(1..3).object_id(), &read.object_id()[1..]);
     assert!(bucket.find("sky/1.objects.parquet").await.unwrap().is_some());
-    assert_eq!(three().encode(&partition), three().encode(&partition));
+    assert_eq!(three().encode(None), three().encode(None));
 }
 
 #[tokio::test]
 async fn they_are_joined_with_no_other_partition() {
     let bucket = bucket();
     let ours = partition(&bucket, "1.pt", 3, 1.0).await;
-    three().write(&bucket, &ours).await.unwrap();
+    three().write(&bucket, "1.pt", &ours).await.unwrap();
     let longer = partition(&bucket, "1.pt", 4, 1.0).await;
     let error = Objects::beside(&bucket, &longer).await.unwrap_err().to_string();
     assert!(error.contains("3 rows, but the partition has 4 samples"), "{error}");
@@ -50,7 +50,8 @@ async fn they_are_joined_with_no_other_partition() {
     let other = partition(&bucket, "1.pt", 3, 2.0).await;
     let error = Objects::beside(&bucket, &other).await.unwrap_err().to_string();
     assert!(error.contains("1.objects.parquet") && error.contains("other images or magnitudes"), "{error}");
-    assert!(three().encode(&longer).unwrap_err().contains("3 rows for a partition of 4 samples"));
+    let error = three().write(&bucket, "1.pt", &longer).await.unwrap_err().to_string();
+    assert!(error.contains("3 rows for a partition of 4 samples"), "{error}");
     // A copy of the partition under another name is the same one.
     let copy = partition(&bucket, "2.pt", 3, 1.0).await;
     let listed = Objects::find(&bucket, "1.pt").await.unwrap().unwrap();
@@ -61,9 +62,9 @@ async fn they_are_joined_with_no_other_partition() {
 async fn another_version_than_the_listed_one_is_refused() {
     let bucket = bucket();
     let partition = partition(&bucket, "1.pt", 3, 1.0).await;
-    three().write(&bucket, &partition).await.unwrap();
+    three().write(&bucket, "1.pt", &partition).await.unwrap();
     let listed = Objects::find(&bucket, "1.pt").await.unwrap().unwrap();
-    three().write(&bucket, &partition).await.unwrap();
+    three().write(&bucket, "1.pt", &partition).await.unwrap();
     let error = Objects::read(&bucket, &listed, &partition).await.unwrap_err();
     assert!(matches!(error, ObjectsError::Changed { .. }), "{error}");
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt as _;
 
 use super::{BANDS, Layout, Partition, PartitionError, Writer};
+use crate::objects::{Objects, objects_key};
 
 /// Bytes of images held at a time while splitting.
 const COPY_BYTES: usize = 8 << 20;
@@ -71,18 +72,24 @@ pub fn samples_per_part(size_bytes: u64, height: usize, width: usize) -> usize {
 
 /// Writes the samples of `partition`, in order, to `1.pt … N.pt` under `prefix`, each of `size_bytes`
 /// as [`samples_per_part`] counts them. `written` hears of each part once it is complete; a part
-/// appears under its name whole or not at all.
+/// appears under its name whole or not at all, after the file that says who its galaxies are: where there are
+/// `objects`, theirs; where not, none stays there.
 ///
 /// # Errors
 /// Those of reading, and [`PartitionError::Storage`] with the part's path where writing fails. Parts
 /// written before stay.
+///
+/// # Panics
+/// When there are not as many `objects` as samples.
 pub async fn split(
     partition: &Partition,
+    objects: Option<&Objects>,
     size_bytes: u64,
     store: Arc<dyn ObjectStore>,
     prefix: &Path,
     mut written: impl FnMut(&Part),
 ) -> Result<Vec<Part>, PartitionError> {
+    assert!(objects.is_none_or(|objects| objects.len() == partition.len()), "one identity for each sample");
     let samples = samples_per_part(size_bytes, partition.height(), partition.width());
     let count = partition.len().div_ceil(samples);
     if count > MAX_PARTS {
@@ -96,10 +103,15 @@ pub async fn split(
         let path = prefix.clone().join(format!("{}.pt", index + 1));
         let rows = index * samples..((index + 1) * samples).min(partition.len());
         let samples = rows.len();
+        let objects = objects.map(|objects| objects.slice(rows.clone()));
         let upload = BufWriter::with_capacity(Arc::clone(&store), path.clone(), UPLOAD_BYTES)
             .with_max_concurrency(UPLOADS_AT_ONCE);
         let mut upload = Upload { upload, path, bytes: 0 };
-        if let Err(error) = upload.copy(partition, rows).await {
+        let copied = match upload.copy(partition, rows).await {
+            Ok(fingerprint) => put_objects(&*store, &upload.path, objects.as_ref(), &fingerprint).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = copied {
             // The first error is the one to report; a failing abort only leaves a temporary object.
             let _ = upload.upload.abort().await;
             return Err(error);
@@ -111,6 +123,29 @@ pub async fn split(
     Ok(parts)
 }
 
+/// Says beside a part, before it appears, who its galaxies are; or takes away what is said there of others.
+async fn put_objects(
+    store: &dyn ObjectStore,
+    part: &Path,
+    objects: Option<&Objects>,
+    fingerprint: &str,
+) -> Result<(), PartitionError> {
+    let path = Path::from(objects_key(part.as_ref()));
+    let failed =
+        |source| PartitionError::Storage { path: part.clone(), doing: "saying beside it who its galaxies are", source };
+    match objects {
+        Some(objects) => {
+            let bytes = objects.encode(Some(fingerprint)).expect("what was read can be written");
+            store.put(&path, bytes.into()).await.map_err(failed)?;
+        }
+        None => match store.delete(&path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(failed(error)),
+        },
+    }
+    Ok(())
+}
+
 struct Upload {
     upload: BufWriter,
     path: Path,
@@ -118,7 +153,7 @@ struct Upload {
 }
 
 impl Upload {
-    async fn copy(&mut self, partition: &Partition, rows: std::ops::Range<usize>) -> Result<(), PartitionError> {
+    async fn copy(&mut self, partition: &Partition, rows: std::ops::Range<usize>) -> Result<String, PartitionError> {
         let layout = Layout {
             samples: rows.len(),
             height: partition.height(),
@@ -140,8 +175,9 @@ impl Upload {
             }
             self.put(std::mem::take(writer.get_mut())).await?;
         }
-        let rest = writer.finish(&magnitudes, redshift.as_deref()).expect(IN_MEMORY);
-        self.put(rest).await
+        let (rest, fingerprint) = writer.finish_with_fingerprint(&magnitudes, redshift.as_deref()).expect(IN_MEMORY);
+        self.put(rest).await?;
+        Ok(fingerprint)
     }
 
     /// Makes the part appear. Aborts by itself where that fails.

@@ -91,7 +91,16 @@ impl<W: Write> Writer<W> {
     ///
     /// # Panics
     /// When pixels are missing, or counts are not the layout's.
-    pub fn finish(mut self, magnitudes: &[f64], redshift: Option<&[f64]>) -> io::Result<W> {
+    pub fn finish(self, magnitudes: &[f64], redshift: Option<&[f64]>) -> io::Result<W> {
+        self.finish_with_fingerprint(magnitudes, redshift).map(|(out, _)| out)
+    }
+
+    /// As [`Writer::finish`], with what [`Partition::fingerprint`](super::Partition::fingerprint) will say of it.
+    pub(super) fn finish_with_fingerprint(
+        mut self,
+        magnitudes: &[f64],
+        redshift: Option<&[f64]>,
+    ) -> io::Result<(W, String)> {
         let Layout { samples, magnitude_dtype, redshift_dtype, .. } = self.layout;
         assert_eq!(self.image_elements_left, 0, "pixels missing");
         assert_eq!(magnitudes.len(), samples * BANDS, "five magnitudes a sample");
@@ -102,7 +111,9 @@ impl<W: Write> Writer<W> {
             put_entry(&mut self.zip, "data/2", &encode(redshift, dtype))?;
         }
         put_entry(&mut self.zip, "version", VERSION)?;
-        self.zip.finish()
+        let crc32 = |entry: &str| self.zip.crc32(&format!("{FOLDER}/{entry}")).expect("an entry that was written");
+        let fingerprint = super::fingerprint((crc32("data/0"), 0), (crc32("data/1"), 0));
+        Ok((self.zip.finish()?, fingerprint))
     }
 
     /// The underlying writer, to drain what was written so far.

@@ -119,6 +119,11 @@ impl<W: Write> Writer<W> {
         self.put(data)
     }
 
+    /// Checksum of an entry that is complete, as it is once another one was started.
+    pub fn crc32(&self, name: &str) -> Option<u32> {
+        self.written.iter().find(|entry| entry.name == name).map(|entry| entry.crc32)
+    }
+
     /// Completes the archive with its directory and hands the underlying writer back.
     ///
     /// # Errors

@@ -119,7 +119,7 @@ async fn parts_put_together_are_the_whole() {
             let mut heard = Vec::new();
             let prefix = Path::from("out/parts");
             let parts =
-                split(&whole, size, Arc::clone(&store), &prefix, |part| heard.push(part.clone())).await.unwrap();
+                split(&whole, None, size, Arc::clone(&store), &prefix, |part| heard.push(part.clone())).await.unwrap();
             assert_eq!(parts, heard);
             assert_eq!(parts.iter().map(|part| part.samples).collect::<Vec<_>>(), samples);
 
@@ -152,9 +152,9 @@ async fn a_destination_that_fails_is_named() {
     let whole = open(write(large, 10_000), Limits::DEFAULT).await.unwrap();
     for size in [1 << 20, 100 << 20] {
         let store: Arc<dyn ObjectStore> = store.clone();
-        let error = split(&whole, size, store, &Path::from("out"), |_| ()).await.unwrap_err();
+        let error = split(&whole, None, size, store, &Path::from("out"), |_| ()).await.unwrap_err();
         assert!(matches!(&error, PartitionError::Storage { path, .. } if path == &Path::from("out/1.pt")), "{error:?}");
     }
-    let error = split(&whole, 1, Arc::new(InMemory::new()), &Path::from("out"), |_| ()).await;
+    let error = split(&whole, None, 1, Arc::new(InMemory::new()), &Path::from("out"), |_| ()).await;
     assert_eq!(error.unwrap().len(), 400);
 }
