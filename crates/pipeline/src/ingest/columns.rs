@@ -77,6 +77,13 @@ pub(super) struct Chosen {
 
 /// Chooses among the columns of these names.
 pub(super) fn choose(names: &[String], said: &[(Role, String)]) -> Result<Chosen, String> {
+    if let Some((role, _)) = said
+        .iter()
+        .enumerate()
+        .find_map(|(at, (role, name))| said[..at].iter().any(|(earlier, _)| earlier == role).then_some((role, name)))
+    {
+        return Err(format!("`--columns` says twice which column is `{role}`"));
+    }
     let said_of =
         |role: Role| said.iter().find(|(found, _)| *found == role).map(|(_, name)| find(names, name)).transpose();
     let guess_or_said = |role: Role| said_of(role)?.map_or_else(|| guess(names, role), |column| Ok(Some(column)));
@@ -84,13 +91,34 @@ pub(super) fn choose(names: &[String], said: &[(Role, String)]) -> Result<Chosen
     for (band, column) in bands.iter_mut().enumerate() {
         *column = said_of(Role::Band(band))?;
     }
-    Ok(Chosen {
+    let chosen = Chosen {
         bands: guess_bands(names, bands)?,
         object_id: guess_or_said(Role::ObjectId)?,
         ra: guess_or_said(Role::Ra)?,
         dec: guess_or_said(Role::Dec)?,
         redshift: guess_or_said(Role::Redshift)?,
-    })
+    };
+    refuse_shared(&chosen, names)?;
+    Ok(chosen)
+}
+
+/// Refuses a column that would be two things at once.
+fn refuse_shared(chosen: &Chosen, names: &[String]) -> Result<(), String> {
+    let Chosen { bands, object_id, ra, dec, redshift } = *chosen;
+    let others = [(Role::ObjectId, object_id), (Role::Ra, ra), (Role::Dec, dec), (Role::Redshift, redshift)];
+    let bands = bands.into_iter().enumerate().map(|(band, place)| (Role::Band(band), Some(place)));
+    let mut taken: Vec<(Role, usize)> = Vec::new();
+    for (role, place) in bands.chain(others) {
+        let Some(place) = place else { continue };
+        if let Some((other, _)) = taken.iter().find(|(_, found)| *found == place) {
+            let name = &names[place];
+            return Err(format!(
+                "column `{name}` would be both `{other}` and `{role}`; say with `--columns` which columns are which"
+            ));
+        }
+        taken.push((role, place));
+    }
+    Ok(())
 }
 
 /// The column of this name: written so, or the only one that differs in case alone.
@@ -232,6 +260,19 @@ mod tests {
             choose(&names(&["u", "g", "r", "i", "z", "ra", "RA"]), &[(Role::Ra, "RA".into())]).unwrap().ra,
             Some(6)
         );
+    }
+
+    #[test]
+    fn no_column_is_two_things_and_nothing_is_said_twice() {
+        let table = names(&["u", "g", "r", "i", "z", "id", "objid"]);
+        let refused = |said: &[(Role, &str)]| {
+            let said: Vec<(Role, String)> = said.iter().map(|&(role, name)| (role, name.to_owned())).collect();
+            choose(&table, &said).unwrap_err()
+        };
+        let id = (Role::ObjectId, "id");
+        assert!(refused(&[id, (Role::Redshift, "z")]).contains("`z` would be both `z` and `redshift`"));
+        assert!(refused(&[id, (Role::Band(0), "g")]).contains("`g` would be both `u` and `g`"));
+        assert!(refused(&[id, (Role::ObjectId, "objid")]).contains("says twice which column is `object_id`"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use fitsio_pure::hdu::{Hdu, HduInfo, parse_fits};
+use fitsio_pure::header::Card;
 use fitsio_pure::image::{bytes_per_pixel, image_dimensions, read_image_physical_f32};
 use fitsio_pure::value::Value;
 
@@ -75,11 +76,29 @@ fn decode(bytes: &[u8], planes: usize) -> Result<Cutout, String> {
             return Err(format!("a compressed image of {} in tiles of {ztile:?}: damaged", shown.join("×")));
         }
     }
+    if image.cards.iter().any(is_wide_offset) {
+        return Err(
+            "unsigned integers of 64 bits (BZERO 2^63), whose small values are lost on the way; store the image \
+                    as floats"
+                .to_owned(),
+        );
+    }
     let pixels = read_image_physical_f32(bytes, image).map_err(|error| error.to_string())?;
     if pixels.len() != count {
         return Err(format!("{} pixels, {count} expected: damaged", pixels.len()));
     }
     Ok(Cutout { height, width, pixels, unit: unit(image) })
+}
+
+/// Whether a card moves the zero of integers beyond what float64, in which they are moved, can tell apart.
+fn is_wide_offset(card: &Card) -> bool {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let offset = match card.value {
+        Some(Value::Float(offset)) => offset,
+        Some(Value::Integer(offset)) => offset as f64,
+        _ => return false,
+    };
+    card.keyword_str() == "BZERO" && offset.abs() > EXACT
 }
 
 /// Larger images are refused, though they be cropped.

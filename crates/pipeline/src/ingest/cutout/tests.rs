@@ -54,6 +54,18 @@ fn cubes_of_every_kind_hold_what_astropy_wrote() {
     }
 }
 
+/// Their zero is 2^63: moved in float64, every small pixel became 0.
+#[test]
+fn unsigned_integers_of_64_bits_are_refused() {
+    let pixel = [0x80, 0, 0, 0, 0, 0, 0, 7];
+    for zero in ["9223372036854775808", "9.22337203685478E18"] {
+        let cards =
+            [("SIMPLE", "T"), ("BITPIX", "64"), ("NAXIS", "2"), ("NAXIS1", "1"), ("NAXIS2", "1"), ("BZERO", zero)];
+        let error = read(fits(&cards, &pixel), 1).unwrap_err();
+        assert!(error.contains("unsigned integers of 64 bits"), "{error}");
+    }
+}
+
 #[test]
 fn one_plane_packed_by_gzip() {
     let cutout = read(golden("bands/1237648720693755920-i.fits.gz"), 1).unwrap();
