@@ -43,8 +43,14 @@ SIZES = dict(
 SAMPLES = [("main", 0.75, 101), ("luminous-red", 0.13, 102), ("faint", 0.12, 103)]
 VALIDATION = ("main", 5000, 901)
 # Linear maps before and behind the network, folded into its first and last layers when it is saved: flux in units of
-# what a pixel of a typical galaxy has in each band; magnitudes as r and colours, centred; redshift about its mean.
-FLUX_UNIT = torch.tensor([0.12, 0.4, 0.9, 1.3, 1.7])
+# twenty times what a pixel of a typical galaxy has in each band, so that what the blocks add to a token outweighs the
+# raw light in it; magnitudes as r and colours, centred; redshift about its mean.
+FLUX_UNIT = 20 * torch.tensor([0.12, 0.4, 0.9, 1.3, 1.7])
+# Bands of an image, in those units, to brightness and colours: u−g, g−r, r−i and i−z differ by a tenth of the light from
+# galaxy to galaxy, and a network that is shown the bands alone takes long to see it.
+BANDS_TO_CONTRASTS = torch.tensor(
+    [[0, 1 / 3, 1 / 3, 1 / 3, 0], [2, -2, 0, 0, 0], [0, 5, -5, 0, 0], [0, 0, 10, -10, 0], [0, 0, 0, 5, -5]]
+)
 MAGNITUDES_TO_COLOURS = torch.tensor(
     [[0, 0, 1, 0, 0], [1, -1, 0, 0, 0], [0, 1, -1, 0, 0], [0, 0, 1, -1, 0], [0, 0, 0, 1, -1]], dtype=torch.float64
 )
@@ -69,28 +75,30 @@ def simulate(sample, count, seed, folder):
 def scaled(images, magnitudes):
     """What the bare network takes."""
     colours = (magnitudes @ MAGNITUDES_TO_COLOURS.T - COLOUR_MEAN) / COLOUR_UNIT
-    images = images.contiguous(memory_format=torch.channels_last) / FLUX_UNIT[:, None, None]
-    return images, colours.float()
+    contrasts = images.permute(0, 2, 3, 1) @ (BANDS_TO_CONTRASTS / FLUX_UNIT).T
+    return contrasts.permute(0, 3, 1, 2), colours.float()
 
 
-def augmented(images, magnitudes, generator):
-    """The same galaxies, turned, mirrored, shifted, and measured anew with small errors of calibration."""
+def augmented(images, magnitudes, is_recalibrated, generator):
+    """The same galaxies, turned, mirrored, shifted, and measured anew with small errors of calibration if asked for."""
     turn, mirror = (int(torch.randint(n, (), generator=generator)) for n in (4, 2))
     images = torch.rot90(images, turn, (2, 3))
     if mirror:
         images = images.flip(3)
-    shift = [int(torch.randint(-1, 2, (), generator=generator)) for _ in range(2)]
-    images = torch.roll(images, shift, (2, 3))
-    calibration = 1 + 0.01 * torch.randn(len(images), 5, 1, 1, generator=generator)
-    images = images * calibration
-    return images, magnitudes + 0.005 * torch.randn(magnitudes.shape, generator=generator, dtype=torch.float64)
+    if torch.rand((), generator=generator) < 0.25:
+        shift = [int(torch.randint(-1, 2, (), generator=generator)) for _ in range(2)]
+        images = torch.roll(images, shift, (2, 3))
+    if is_recalibrated:
+        images = images * (1 + 0.01 * torch.randn(len(images), 5, 1, 1, generator=generator))
+        magnitudes = magnitudes + 0.005 * torch.randn(magnitudes.shape, generator=generator, dtype=torch.float64)
+    return images, magnitudes
 
 
 def new_model():
     model = astromae.ViT_Astro(**SIZES)
     for name, parameter in model.named_parameters():
         if name in ("cls_token", "pos_embed"):
-            torch.nn.init.normal_(parameter, std=0.3)
+            torch.nn.init.normal_(parameter, std=0.02)
     for module in model.modules():
         if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):
             torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -102,7 +110,18 @@ def new_model():
     for block in model.blocks:
         torch.nn.init.normal_(block.PCM[3].weight, std=0.02)
     torch.nn.init.normal_(model.concat_block[2].weight, std=0.01)
+    with torch.no_grad():
+        model.patch_embed.proj.weight.copy_(smooth_filters(model.patch_embed.proj.weight.shape))
+        model.inception_model.conv2d_init.weight *= 20
     return model
+
+
+def smooth_filters(shape):
+    """Patch filters to start from: low frequencies only. Galaxies are smooth; white filters would see the noise."""
+    size, frequencies = shape[-1], torch.arange(3.0)
+    waves = torch.cos(math.pi * frequencies[:, None] * (torch.arange(size) + 0.5) / size)
+    strength = torch.randn(*shape[:2], 3, 3) / (1 + frequencies[:, None] + frequencies)
+    return 0.02 * torch.einsum("dbij,ix,jy->dbxy", strength, waves, waves)
 
 
 class DenseConv(torch.nn.Conv2d):
@@ -167,7 +186,8 @@ def folded(model):
         state[name.replace("running_var", "weight")] = (state[name] + BATCH_NORM_EPS).sqrt()
     state.update({name: value.double().clone() for name, value in model.state_dict().items()})
     for name in ("patch_embed.proj", "inception_model.conv2d_init", "inception_model.vis_inception.0"):
-        state[f"{name}.weight"] /= FLUX_UNIT.double()[:, None, None]
+        weight = state[f"{name}.weight"]
+        state[f"{name}.weight"] = torch.einsum("dcxy,cb->dbxy", weight, (BANDS_TO_CONTRASTS / FLUX_UNIT).double())
     first = state["inception_model.magnitude_block.0.weight"] / COLOUR_UNIT
     state["inception_model.magnitude_block.0.bias"] -= first @ COLOUR_MEAN
     state["inception_model.magnitude_block.0.weight"] = first @ MAGNITUDES_TO_COLOURS
@@ -176,6 +196,20 @@ def folded(model):
     return {
         name: value.float().contiguous() for name, value in state.items() if not name.endswith("num_batches_tracked")
     }
+
+
+def unfolded(state):
+    """What `folded` was made of, less what is constant in it: for training that starts from a file."""
+    state = {name: value.double() for name, value in state.items()}
+    contrasts_to_bands = torch.linalg.inv((BANDS_TO_CONTRASTS / FLUX_UNIT).double())
+    for name in ("patch_embed.proj", "inception_model.conv2d_init", "inception_model.vis_inception.0"):
+        state[f"{name}.weight"] = torch.einsum("dbxy,bc->dcxy", state[f"{name}.weight"], contrasts_to_bands)
+    first = state["inception_model.magnitude_block.0.weight"] @ torch.linalg.inv(MAGNITUDES_TO_COLOURS)
+    state["inception_model.magnitude_block.0.bias"] += first @ COLOUR_MEAN
+    state["inception_model.magnitude_block.0.weight"] = first * COLOUR_UNIT
+    state["concat_block.2.bias"] = (state["concat_block.2.bias"] - REDSHIFT_MEAN) / REDSHIFT_UNIT
+    state["concat_block.2.weight"] /= REDSHIFT_UNIT
+    return {name: value.float() for name, value in state.items()}
 
 
 def save(model, path):
@@ -195,13 +229,46 @@ def check_saved(path, model, images, magnitudes):
     assert difference < 2e-5, f"the saved model differs by {difference}"
 
 
+def train(model, data, steps, highest_rate, is_recalibrated, batch_size, generator, tell):
+    """Trains the model, and returns the running average of its weights; `tell` is handed it now and then."""
+    images, magnitudes, redshift = data
+    average = copy.deepcopy(model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=highest_rate, weight_decay=0.01)
+    order = []
+    for step in range(steps):
+        rate = highest_rate * min(1, step / 300) * 0.5 * (1 + math.cos(math.pi * step / steps)) + 1e-6
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        if len(order) < batch_size:
+            order = torch.randperm(len(images), generator=generator)
+        chosen, order = order[:batch_size], order[batch_size:]
+        batch = augmented(images[chosen], magnitudes[chosen], is_recalibrated, generator)
+        truth = redshift[chosen]
+        model.train()
+        error = (REDSHIFT_MEAN + REDSHIFT_UNIT * model(*scaled(*batch)) - truth) / (1 + truth)
+        loss = torch.nn.functional.huber_loss(error / 0.02, torch.zeros_like(error), delta=1.5)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        keep = min(0.999, (step + 1) / (step + 10))
+        with torch.no_grad():
+            for ours, theirs in zip(average.state_dict().values(), model.state_dict().values()):
+                if ours.is_floating_point():
+                    ours.lerp_(theirs, 1 - keep)
+        if (step + 1) % 250 == 0 or step + 1 == steps:
+            tell(average, step + 1, loss.item())
+    return average
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default=ROOT / "crates/cosmicai/models/demo.safetensors", type=pathlib.Path)
+    parser.add_argument("--start", type=pathlib.Path, help="a file of this script's to go on from")
     parser.add_argument("--galaxies", default=160_000, type=int, help="simulated galaxies to train on")
-    parser.add_argument("--steps", default=7_000, type=int)
+    parser.add_argument("--steps", default=5_000, type=int, help="with errors of calibration added to what is seen")
+    parser.add_argument("--polish", default=2_500, type=int, help="further steps without, at a lower rate")
     parser.add_argument("--batch", default=256, type=int)
-    parser.add_argument("--rate", default=1.5e-3, type=float, help="highest learning rate")
     parser.add_argument("--seed", default=1, type=int)
     parser.add_argument("--threads", default=1, type=int, help="one is fastest where other programs run as well")
     options = parser.parse_args()
@@ -217,43 +284,28 @@ def main():
     del parts
 
     model = trainable(new_model())
+    if options.start:
+        missing = model.load_state_dict(unfolded(load_file(options.start)), strict=False).missing_keys
+        assert not missing, missing
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"{parameters} parameters, {len(images)} galaxies", file=sys.stderr)
-    average = copy.deepcopy(model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=0.01)
-    started, order = time.monotonic(), []
-    for step in range(options.steps):
-        progress = step / options.steps
-        rate = options.rate * min(1, step / 300) * 0.5 * (1 + math.cos(math.pi * progress)) + 1e-6
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        if len(order) < options.batch:
-            order = torch.randperm(len(images), generator=generator)
-        chosen, order = order[: options.batch], order[options.batch :]
-        batch = augmented(images[chosen], magnitudes[chosen], generator)
-        truth = redshift[chosen]
-        model.train()
-        error = (REDSHIFT_MEAN + REDSHIFT_UNIT * model(*scaled(*batch)) - truth) / (1 + truth)
-        loss = torch.nn.functional.huber_loss(error / 0.02, torch.zeros_like(error), delta=1.5)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        keep = min(0.999, (step + 1) / (step + 10))
-        with torch.no_grad():
-            for ours, theirs in zip(average.state_dict().values(), model.state_dict().values()):
-                if ours.is_floating_point():
-                    ours.lerp_(theirs, 1 - keep)
-        if (step + 1) % 500 == 0 or step + 1 == options.steps:
-            scores = metrics(predict(average, held_out[0], held_out[1]), held_out[2])
-            seconds = time.monotonic() - started
-            print(f"step {step + 1}, {seconds:.0f} s, loss {loss.item():.4f}: {json.dumps(scores)}", file=sys.stderr)
-            save(average, options.out)
+    started = time.monotonic()
+
+    def tell(average, step, loss):
+        scores = metrics(predict(average, held_out[0], held_out[1]), held_out[2])
+        seconds = time.monotonic() - started
+        print(f"step {step}, {seconds:.0f} s, loss {loss:.4f}: {json.dumps(scores)}", file=sys.stderr)
+        save(average, options.out)
+
+    data = (images, magnitudes, redshift)
+    for steps, rate, is_recalibrated in ((options.steps, 2e-3, True), (options.polish, 1e-3, False)):
+        model = train(model, data, steps, rate, is_recalibrated, options.batch, generator, tell)
+    average = model
     check_saved(options.out, average, held_out[0][:256], held_out[1][:256])
     report = {
         "parameters": parameters,
         "galaxies": len(images),
-        "steps": options.steps,
+        "steps": options.steps + options.polish,
         "seconds": time.monotonic() - started,
         "validation": metrics(predict(average, held_out[0], held_out[1]), held_out[2]),
     }
