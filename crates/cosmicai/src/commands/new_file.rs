@@ -35,9 +35,10 @@ impl NewFile {
         }
         // The process id keeps two programs that write the same file out of each other's way.
         let temporary = path.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
+        // Listening begins before there is anything to take away.
+        let guard = guard(path.to_owned(), temporary.clone());
         let file = File::create(&temporary).with_context(|| format!("create `{}`", temporary.display()))?;
         let writer = Some(BufWriter::with_capacity(1 << 20, file));
-        let guard = guard(path.to_owned(), temporary.clone());
         Ok(NewFile { path: path.to_owned(), temporary, writer, _guard: guard })
     }
 
@@ -62,8 +63,8 @@ impl NewFile {
 fn guard(path: PathBuf, temporary: PathBuf) -> Option<AbortOnDropHandle<()>> {
     let runtime = tokio::runtime::Handle::try_current().ok()?;
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
     let listen = async move {
-        let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
         let heard = std::future::poll_fn(|context| {
             let heard = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
             if heard { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
