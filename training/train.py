@@ -4,7 +4,7 @@
 # ///
 """Trains the demo model, a small AstroMAE, on simulated galaxies: see README.md beside this script.
 
-In: `cosmicai` from target/release (built if it is not there), which simulates the galaxies. Out: a safetensors file that
+In: `cosmicai`, built first, which simulates the galaxies. Out: a safetensors file that
 every cosmicai command reads, and its metrics on galaxies that it never saw, as JSON on standard output.
 """
 
@@ -12,6 +12,7 @@ import argparse
 import copy
 import json
 import math
+import os
 import pathlib
 import subprocess
 import sys
@@ -63,7 +64,7 @@ BATCH_NORM_EPS = 1e-5
 def simulate(sample, count, seed, folder):
     """Images (n, 5, 32, 32), magnitudes (n, 5), redshifts (n) of a partition that `cosmicai simulate` writes."""
     path = pathlib.Path(folder) / f"{sample}-{seed}.pt"
-    program = ROOT / "target/release/cosmicai"
+    program = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/cosmicai"
     arguments = ["simulate", "--sample", sample, "--count", str(count), "--seed", str(seed), "--out", str(path)]
     subprocess.run([program, *arguments], check=True, stdout=subprocess.DEVNULL)
     # A file that we have just written ourselves.

@@ -4,13 +4,14 @@
 # ///
 """Holds the simulated sky against the real one: see README.md beside this script.
 
-In: `cosmicai` on the path or in target/release, a catalogue of real magnitudes and redshifts, and real cutouts. Out:
+In: `cosmicai` from target/release, a catalogue of real magnitudes and redshifts, and real cutouts. Out:
 pictures in the folder given (default: beside this script) and numbers, as JSON, on standard output.
 """
 
 import argparse
 import gzip
 import json
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -25,6 +26,7 @@ from PIL import Image  # noqa: E402
 from scipy.stats import ks_2samp  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/cosmicai"
 BANDS = "ugriz"
 PIXEL = 0.396
 
@@ -33,7 +35,7 @@ def simulate(*arguments):
     """Images, magnitudes and redshifts of a simulated partition."""
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "sky.pt"
-        command = [ROOT / "target/release/cosmicai", "simulate", "--out", out, "--format", "json"]
+        command = [PROGRAM, "simulate", "--out", out, "--format", "json"]
         subprocess.run([*command, *map(str, arguments)], check=True, capture_output=True)
         with zipfile.ZipFile(out) as archive:
             redshift = np.frombuffer(archive.read("archive/data/2"), "<f4")
