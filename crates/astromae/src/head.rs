@@ -7,6 +7,7 @@ use crate::checkpoint::CheckpointError;
 use crate::config::Config;
 use crate::inception::Inception;
 use crate::layers::Layers;
+use crate::part::{Observer, Part};
 use crate::vit::Behind;
 
 /// Images that go through the head together: enough for its weights to be read once for many of them.
@@ -86,6 +87,15 @@ impl Head {
         }
     }
 
+    /// Multiply-adds of one image in the magnitudes' layers, or in all others.
+    pub(crate) fn multiply_adds(&self, part: Part) -> usize {
+        let of = |layers: &[Weights]| layers.iter().map(Weights::multiply_adds).sum::<usize>();
+        match part {
+            Part::Magnitude => of(&self.magnitude),
+            _ => of(&self.vit) + of(&self.inception) + of(&self.concat),
+        }
+    }
+
     /// Rows of features and magnitudes into `redshift` (n), n at most [`BATCH`].
     pub(crate) fn redshift(
         &self,
@@ -94,7 +104,9 @@ impl Head {
         magnitudes: &[f32],
         scratch: &mut HeadScratch,
         redshift: &mut [f32],
+        observer: &mut impl Observer,
     ) {
+        observer.begin(Part::Head);
         let rows = redshift.len();
         let HeadScratch { hidden: [a, b], joined } = scratch;
         let stride = self.concat[0].k();
@@ -105,6 +117,7 @@ impl Head {
             linear(&layers[1], rows, a, slot, joined, Activation::Identity);
             first += layers[1].n();
         }
+        observer.begin(Part::Magnitude);
         if let Some((last, before)) = self.magnitude.split_last() {
             let mut input = magnitudes;
             let (mut from, mut to) = (a, b);
@@ -116,6 +129,7 @@ impl Head {
             let slot = Layout::plain(rows, stride).shifted(first);
             linear(last, rows, input, slot, joined, Activation::Identity);
         }
+        observer.begin(Part::Head);
         let hidden = &mut scratch.hidden[0];
         linear(&self.concat[0], rows, joined, Layout::plain(rows, self.concat[0].n()), hidden, Activation::Relu);
         linear(&self.concat[1], rows, hidden, Layout::plain(rows, 1), redshift, Activation::Identity);

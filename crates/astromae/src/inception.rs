@@ -156,6 +156,16 @@ impl Inception {
         }
     }
 
+    /// Multiply-adds of one image.
+    pub(crate) fn multiply_adds(&self) -> usize {
+        let first = (self.image_size / 2).pow(2) * self.first.multiply_adds();
+        let of_stage = |stage: &Stage| match stage {
+            Stage::AvgPool(..) => 0,
+            Stage::Block(block) => block.multiply_adds(),
+        };
+        first + self.stages.iter().map(of_stage).sum::<usize>()
+    }
+
     /// `image` (bands, size, size) into `features`.
     pub(crate) fn features(&self, image: &[f32], scratch: &mut InceptionScratch, features: &mut [f32]) {
         let side = self.image_size / 2;
@@ -253,6 +263,15 @@ impl Block {
             branch3,
             branch4: branch4.pack(isa),
         })
+    }
+
+    fn multiply_adds(&self) -> usize {
+        let of_window = |window: &Window| window.reduce.multiply_adds() + window.convolve.multiply_adds();
+        let of_pixel = self.branch1.multiply_adds()
+            + of_window(&self.branch2)
+            + self.branch3.as_ref().map_or(0, of_window)
+            + self.branch4.multiply_adds();
+        self.side.pow(2) * of_pixel
     }
 
     fn forward(

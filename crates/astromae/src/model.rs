@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::head::{self, Head, HeadScratch};
 use crate::inception::{Inception, InceptionScratch};
 use crate::layers::Layers;
+use crate::part::{Observer, Part};
 use crate::vit::{self, Vit, VitScratch};
 
 /// The arithmetic of the matrix products.
@@ -97,6 +98,17 @@ impl Model {
         self.precision
     }
 
+    /// Floating-point operations of one image in `part`, a multiply-add counting as two: those of products, convolutions
+    /// and attention, as the checkpoint defines them. Activations, norms and pools are not counted.
+    pub fn operations(&self, part: Part) -> f64 {
+        let multiply_adds = match part {
+            Part::Inception => self.inception.multiply_adds(),
+            Part::Magnitude | Part::Head => self.head.multiply_adds(part),
+            _ => self.vit.multiply_adds(part),
+        };
+        2.0 * multiply_adds as f64
+    }
+
     /// Working memory for one thread.
     pub fn scratch(&self) -> Scratch {
         Scratch {
@@ -116,6 +128,18 @@ impl Model {
     /// # Panics
     /// Where the slices are not of these sizes.
     pub fn predict(&self, images: &[f32], magnitudes: &[f32], scratch: &mut Scratch, redshift: &mut [f32]) {
+        self.predict_observed(images, magnitudes, scratch, redshift, &mut ());
+    }
+
+    /// As [`Model::predict`], telling `observer` which part of the model begins.
+    pub fn predict_observed(
+        &self,
+        images: &[f32],
+        magnitudes: &[f32],
+        scratch: &mut Scratch,
+        redshift: &mut [f32],
+        observer: &mut impl Observer,
+    ) {
         let Config { bands, image_size, dim, .. } = self.config;
         let pixels = bands * image_size * image_size;
         assert_eq!(images.len(), redshift.len() * pixels, "images are not (n, bands, size, size)");
@@ -126,13 +150,14 @@ impl Model {
             let vit_features = &mut scratch.vit_features[..redshift.len() * dim];
             let groups = images.chunks(vit::GROUP * pixels).zip(vit_features.chunks_mut(vit::GROUP * dim));
             for (images, features) in groups {
-                self.vit.features(images, &mut scratch.vit, features);
+                self.vit.features(images, &mut scratch.vit, features, observer);
             }
+            observer.begin(Part::Inception);
             let inception_features = &mut scratch.inception_features[..redshift.len() * inception_dim];
             for (image, features) in images.chunks(pixels).zip(inception_features.chunks_mut(inception_dim)) {
                 self.inception.features(image, &mut scratch.inception, features);
             }
-            self.head.redshift(vit_features, inception_features, magnitudes, &mut scratch.head, redshift);
+            self.head.redshift(vit_features, inception_features, magnitudes, &mut scratch.head, redshift, observer);
         }
     }
 }

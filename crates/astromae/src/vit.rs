@@ -14,6 +14,7 @@ use crate::checkpoint::CheckpointError;
 use crate::config::Config;
 use crate::fold::{Affine, to_f32};
 use crate::layers::Layers;
+use crate::part::{Observer, Part};
 
 /// Images that go through the blocks together: their activations stay in a core's cache while the weights stream by.
 pub(crate) const GROUP: usize = 6;
@@ -117,9 +118,32 @@ impl Vit {
         }
     }
 
+    /// Multiply-adds of one image in `part`.
+    pub(crate) fn multiply_adds(&self, part: Part) -> usize {
+        let (tokens, patches) = (self.config.tokens(), self.config.grid.pow(2));
+        let of_block = |block: &Block| match part {
+            Part::Qkv => tokens * block.qkv.multiply_adds(),
+            Part::Attention => tokens * (2 * tokens * self.config.dim + block.proj.multiply_adds()),
+            Part::Pcm => patches * block.pcm.as_ref().map_or(0, Pcm::multiply_adds),
+            Part::Mlp => tokens * (block.fc1.multiply_adds() + block.fc2.multiply_adds()),
+            _ => 0,
+        };
+        match part {
+            Part::PatchEmbed => patches * self.patch_embed.multiply_adds(),
+            _ => self.blocks.iter().map(of_block).sum(),
+        }
+    }
+
     /// `images` (n, bands, size, size), n at most [`GROUP`]; `features` (n, dim): the normalised mean of the patch
     /// tokens, without `fc_norm`'s gain and bias, in stream order.
-    pub(crate) fn features(&self, images: &[f32], scratch: &mut VitScratch, features: &mut [f32]) {
+    pub(crate) fn features(
+        &self,
+        images: &[f32],
+        scratch: &mut VitScratch,
+        features: &mut [f32],
+        observer: &mut impl Observer,
+    ) {
+        observer.begin(Part::PatchEmbed);
         let &Config { bands, image_size, patch_size, grid, dim, .. } = &self.config;
         let count = features.len() / dim;
         let tokens = self.config.tokens();
@@ -158,8 +182,9 @@ impl Vit {
         gemm(&embed, images, x);
 
         for block in &self.blocks {
-            block.forward(self.isa, rows, &patches, scratch);
+            block.forward(self.isa, rows, &patches, scratch, observer);
         }
+        observer.begin(Part::Head);
 
         let normed = &mut scratch.normed[..count * dim];
         mean_rows(dim, &scratch.tokens[..rows * dim], &patches, normed);
@@ -214,26 +239,31 @@ impl Block {
     }
 
     /// c = PCM(x); x += attention(norm1(x)); x += c; x += mlp(norm2(x))
-    fn forward(&self, isa: Isa, rows: usize, patches: &Layout, scratch: &mut VitScratch) {
+    fn forward(&self, isa: Isa, rows: usize, patches: &Layout, scratch: &mut VitScratch, observer: &mut impl Observer) {
         let dim = self.proj.n();
         let VitScratch { tokens, normed, wide, pcm_hidden, pcm, attention: attention_scratch } = scratch;
         let x = &mut tokens[..rows * dim];
         let normed = &mut normed[..rows * dim];
 
         // The PCM sees the block's input, before the attention changes it.
+        observer.begin(Part::Pcm);
         if let Some(module) = &self.pcm {
             module.forward(x, patches, pcm_hidden, pcm);
         }
 
+        observer.begin(Part::Qkv);
         layer_norm(isa, dim, self.norm1_eps, x, normed);
         let qkv = &mut wide[..rows * 3 * dim];
         linear(&self.qkv, rows, normed, qkv, Activation::Identity, false);
+        observer.begin(Part::Attention);
         attention(isa, self.shape, qkv, attention_scratch, normed);
         linear(&self.proj, rows, normed, x, Activation::Identity, true);
         if self.pcm.is_some() {
+            observer.begin(Part::Pcm);
             add_rows(dim, &pcm[..patches.rows() * dim], patches, x);
         }
 
+        observer.begin(Part::Mlp);
         layer_norm(isa, dim, self.norm2_eps, x, normed);
         let hidden = &mut wide[..rows * self.fc1.n()];
         linear(&self.fc1, rows, normed, hidden, Activation::Gelu, false);
@@ -263,6 +293,11 @@ impl Pcm {
 
     fn width(&self) -> usize {
         self.expand.output_width()
+    }
+
+    /// Multiply-adds of one patch.
+    fn multiply_adds(&self) -> usize {
+        self.expand.multiply_adds() + self.reduce.multiply_adds()
     }
 
     fn forward(&self, x: &[f32], patches: &Layout, hidden: &mut [f32], output: &mut [f32]) {

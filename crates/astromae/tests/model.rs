@@ -3,7 +3,7 @@
 
 use astromae::checkpoint::{Checkpoint, CheckpointError};
 use astromae::init::{Sizes, seeded};
-use astromae::{Isa, Model, Precision, reference};
+use astromae::{Isa, Model, Observer, Part, Precision, reference};
 use safetensors::SafeTensors;
 
 fn isas() -> Vec<Isa> {
@@ -184,4 +184,42 @@ fn a_tensor_without_a_use_is_refused() {
     let bytes = safetensors::serialize(views, metadata.metadata().clone()).unwrap();
     let error = model(&bytes, Isa::detect()).unwrap_err().to_string();
     assert!(error.contains("blocks.0.gamma_1"), "{error}");
+}
+
+/// Counts how often each part begins.
+#[derive(Default)]
+struct Begun(std::collections::BTreeMap<Part, usize>);
+
+impl Observer for Begun {
+    fn begin(&mut self, part: Part) {
+        *self.0.entry(part).or_default() += 1;
+    }
+}
+
+#[test]
+fn every_part_begins_and_has_its_operations() {
+    let model = model(&seeded(&Sizes::full(), 7), Isa::detect()).unwrap();
+    let (images, magnitudes) = galaxies(&model, 1);
+    let (mut begun, mut observed) = (Begun::default(), [f32::NAN]);
+    model.predict_observed(&images, &magnitudes, &mut model.scratch(), &mut observed, &mut begun);
+    assert_eq!(predict(&model, &images, &magnitudes), observed);
+    for part in Part::ALL {
+        assert!(begun.0.contains_key(&part), "{part} never begins");
+    }
+    assert_eq!(begun.0[&Part::Mlp], 12);
+    // Counted by hand from the published sizes: 17 tokens, of them 16 patches; 192 wide, MLP 768, 48 groups of 4.
+    let blocks = [
+        (Part::PatchEmbed, 16 * 192 * 320),
+        (Part::Qkv, 12 * 17 * 192 * 576),
+        (Part::Attention, 12 * 17 * (2 * 17 * 192 + 192 * 192)),
+        (Part::Pcm, 12 * 16 * 2 * 768 * 4),
+        (Part::Mlp, 12 * 17 * 2 * 192 * 768),
+        (Part::Magnitude, 1024 * 5 + 4 * 1024 * 1024),
+        (Part::Head, 2 * (192 * 1096 + 1096 * 1096) + 3216 * 1024 + 1024),
+    ];
+    for (part, multiply_adds) in blocks {
+        assert_eq!(model.operations(part), 2.0 * f64::from(multiply_adds), "{part}");
+    }
+    let all: f64 = Part::ALL.iter().map(|part| model.operations(*part)).sum();
+    assert!((0.21e9..0.23e9).contains(&all), "{all}");
 }

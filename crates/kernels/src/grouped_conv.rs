@@ -63,6 +63,11 @@ impl GroupedConv {
     pub fn output_width(&self) -> usize {
         self.outputs * self.groups
     }
+
+    /// Multiply-adds of one token inside the map.
+    pub fn multiply_adds(&self) -> usize {
+        self.weight.len()
+    }
 }
 
 /// `output[token] = activation(conv(input)[token])`. The layouts' lines and columns are the token map; input rows hold

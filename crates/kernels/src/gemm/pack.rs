@@ -54,6 +54,11 @@ impl Weights {
         self.k
     }
 
+    /// Multiply-adds of one row.
+    pub fn multiply_adds(&self) -> usize {
+        self.n * self.k
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         (self.panels.len() + self.bias.len()) * size_of::<f32>()
