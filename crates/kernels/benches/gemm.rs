@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use kernels::{Activation, Isa, Layout, Product, Taps, Weights, gemm, multiply_adds};
+use kernels::{Activation, Arithmetic, Isa, Layout, Product, Staging, Taps, Weights, gemm, multiply_adds};
 
 /// (rows, k, n): tokens of six images through qkv, projection and MLP; pixels through a 3×3 window; the heads.
 const SHAPES: [(usize, usize, usize); 8] = [
@@ -21,14 +21,17 @@ const SHAPES: [(usize, usize, usize); 8] = [
     (64, 3216, 1024),
 ];
 
+const ARITHMETICS: [Arithmetic; 3] = [Arithmetic::F32, Arithmetic::Bf16, Arithmetic::Int8];
+
 fn main() {
-    for isa in Isa::available() {
-        let peak = best(|| multiply_adds(isa, 2_000_000));
-        println!("{isa}: peak of one thread {peak:.1} GFLOP/s");
+    for (isa, arithmetic) in Isa::available().flat_map(|isa| ARITHMETICS.map(|arithmetic| (isa, arithmetic))) {
+        let Some(instruction) = isa.instruction(arithmetic) else { continue };
+        let peak = best(|| multiply_adds(isa, 200_000));
+        println!("{isa}, {arithmetic:?} ({instruction}): float32 peak of one thread {peak:.1} GFLOP/s");
         for (m, k, n) in SHAPES {
             let weight: Vec<f32> = (0..n * k).map(|i| (i % 7) as f32 - 3.0).collect();
             let input: Vec<f32> = (0..m * k).map(|i| (i % 5) as f32 - 2.0).collect();
-            let weights = Weights::pack(isa, n, k, &weight, &vec![0.0; n]);
+            let weights = Weights::pack(isa, arithmetic, (n, k), k, &weight, &vec![0.0; n]);
             let product = Product {
                 weights: &weights,
                 input: Layout::plain(m, k),
@@ -38,14 +41,16 @@ fn main() {
                 accumulate: false,
             };
             let mut output = vec![0.0; m * n];
-            gemm(&product, &input, &mut output);
+            let mut staging = Staging::new(weights.staging_of_rows(m));
+            gemm(&product, &input, &mut staging, &mut output);
             let last: f32 = input[(m - 1) * k..].iter().zip(&weight[(n - 1) * k..]).map(|(a, b)| a * b).sum();
-            assert_eq!(output[m * n - 1], last, "{isa} {m}×{k}×{n}");
+            let error = (output[m * n - 1] - last).abs() / last.abs().max(k as f32);
+            assert!(error < 0.01, "{isa} {arithmetic:?} {m}×{k}×{n}: {} instead of {last}", output[m * n - 1]);
             let operations = (2 * m * k * n) as f64;
             let repeats = (2e8 / operations) as usize + 1;
             let rate = best(|| {
                 for _ in 0..repeats {
-                    gemm(&product, black_box(&input), black_box(&mut output));
+                    gemm(&product, black_box(&input), &mut staging, black_box(&mut output));
                 }
                 operations * repeats as f64
             });

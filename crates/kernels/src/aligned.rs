@@ -1,36 +1,43 @@
-//! A vector of `f32` whose first element lies on a cache line.
+//! A vector whose first element lies on a cache line.
 
 const LINE_BYTES: usize = 64;
 
-/// Fixed-length `f32` storage starting on a 64-byte boundary, so that full-width loads of packed weights never
-/// straddle two cache lines.
+/// Fixed-length storage starting on a 64-byte boundary, so that full-width loads of packed weights never straddle two
+/// cache lines.
 #[derive(Debug)]
-pub struct AlignedVec {
-    storage: Vec<f32>,
+pub struct AlignedVec<T> {
+    storage: Vec<T>,
     start: usize,
     len: usize,
 }
 
-impl AlignedVec {
+impl<T: Copy + Default> AlignedVec<T> {
     /// `len` zeros.
-    pub fn zeroed(len: usize) -> AlignedVec {
-        let slack = LINE_BYTES / size_of::<f32>();
-        let storage = vec![0.0; len + slack];
+    pub fn zeroed(len: usize) -> AlignedVec<T> {
+        let slack = LINE_BYTES / size_of::<T>();
+        let storage = vec![T::default(); len + slack];
         let start = storage.as_ptr().align_offset(LINE_BYTES).min(slack);
         AlignedVec { storage, start, len }
     }
 }
 
-impl std::ops::Deref for AlignedVec {
-    type Target = [f32];
+impl<T> AlignedVec<T> {
+    /// Bytes of its elements.
+    pub(crate) fn bytes(&self) -> usize {
+        self.len * size_of::<T>()
+    }
+}
 
-    fn deref(&self) -> &[f32] {
+impl<T> std::ops::Deref for AlignedVec<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
         &self.storage[self.start..self.start + self.len]
     }
 }
 
-impl std::ops::DerefMut for AlignedVec {
-    fn deref_mut(&mut self) -> &mut [f32] {
+impl<T> std::ops::DerefMut for AlignedVec<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
         &mut self.storage[self.start..self.start + self.len]
     }
 }
@@ -39,12 +46,19 @@ impl std::ops::DerefMut for AlignedVec {
 mod tests {
     use super::*;
 
-    #[test]
-    fn starts_on_a_cache_line_and_holds_its_length() {
+    fn starts_on_a_line<T: Copy + Default>() {
         for len in [0, 1, 15, 16, 17, 1000] {
-            let vec = AlignedVec::zeroed(len);
+            let vec = AlignedVec::<T>::zeroed(len);
             assert_eq!(vec.len(), len);
+            assert_eq!(vec.bytes(), len * size_of::<T>());
             assert_eq!(vec.as_ptr() as usize % LINE_BYTES, 0);
         }
+    }
+
+    #[test]
+    fn starts_on_a_cache_line_and_holds_its_length() {
+        starts_on_a_line::<f32>();
+        starts_on_a_line::<u16>();
+        starts_on_a_line::<i8>();
     }
 }

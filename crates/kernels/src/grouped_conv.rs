@@ -22,9 +22,9 @@ pub struct GroupedConv {
     outputs: usize,
     window: usize,
     /// (tap, output, input, group)
-    weight: AlignedVec,
+    weight: AlignedVec<f32>,
     /// (output, group)
-    bias: AlignedVec,
+    bias: AlignedVec<f32>,
     activation: Activation,
 }
 

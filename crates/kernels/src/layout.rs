@@ -73,6 +73,7 @@ impl Layout {
 }
 
 /// Walks over the row starts of a [`Layout`].
+#[derive(Clone)]
 pub(crate) struct Cursor {
     layout: Layout,
     line: usize,

@@ -28,7 +28,7 @@ mod testing;
 pub use activation::Activation;
 pub use aligned::AlignedVec;
 pub use attention::{AttentionShape, attention, attention_scratch_len};
-pub use gemm::{Product, Taps, Weights, gemm};
+pub use gemm::{Arithmetic, Product, Staging, StagingSize, Taps, Weights, gemm};
 pub use grouped_conv::{GroupedConv, grouped_conv};
 pub use isa::{Isa, UnknownIsa};
 pub use layout::Layout;

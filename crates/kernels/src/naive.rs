@@ -42,6 +42,33 @@ pub(crate) fn linear(input: &[f32], weight: &[f32], bias: &[f32], n: usize, k: u
     output
 }
 
+/// Rows of integers with a scale each.
+pub(crate) struct Quantised {
+    integers: Vec<f32>,
+    scales: Vec<f32>,
+    k: usize,
+}
+
+impl Quantised {
+    /// Each row's largest magnitude becomes `largest`.
+    pub(crate) fn rows(values: &[f32], k: usize, largest: f32) -> Quantised {
+        let (mut integers, mut scales) = (Vec::new(), Vec::new());
+        for row in values.chunks(k) {
+            let most = row.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+            let inverse = if most > 1e-30 { largest / most } else { 0.0 };
+            integers.extend(row.iter().map(|x| (x * inverse).round_ties_even()));
+            scales.push(most / largest);
+        }
+        assert!(integers.iter().all(|q: &f32| q.abs() <= largest));
+        Quantised { integers, scales, k }
+    }
+
+    /// What they stand for.
+    pub(crate) fn values(&self) -> Vec<f32> {
+        self.integers.iter().enumerate().map(|(at, q)| q * self.scales[at / self.k]).collect()
+    }
+}
+
 /// A convolution without padding of (images, height, width, channels) by a weight (n, size, size, channels).
 pub(crate) fn convolution(
     input: &[f32],

@@ -5,12 +5,13 @@
 //! that enables the instructions.
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
-mod avx512;
+pub(crate) mod avx512;
+pub(crate) mod bf16;
 #[cfg(target_arch = "aarch64")]
-mod neon;
-mod scalar;
+pub(crate) mod neon;
+pub(crate) mod scalar;
 
 use crate::isa::{Isa, Kind};
 
@@ -46,6 +47,18 @@ pub(crate) trait Simd: Copy {
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// The nearest whole number.
     fn round(self, v: Self::F) -> Self::F;
+    /// The first of each pair of bfloat16, widened.
+    ///
+    /// # Safety
+    /// 2 × `LANES` values are readable at `from`.
+    unsafe fn load_bf16_first(self, from: *const u16) -> Self::F;
+    /// The second of each pair of bfloat16, widened.
+    ///
+    /// # Safety
+    /// As above.
+    unsafe fn load_bf16_second(self, from: *const u16) -> Self::F;
+    /// Asks for a cache line; a hint that reads nothing, so any address will do.
+    fn prefetch(self, line: *const u8);
     /// 2ⁿ for whole n in −126 to 127; anything for other lanes.
     fn exp2_whole(self, n: Self::F) -> Self::F;
 
@@ -121,21 +134,5 @@ pub(crate) fn dispatch(isa: Isa, kernel: impl Kernel) {
         #[cfg(target_arch = "aarch64")]
         Kind::Neon => neon::run(kernel),
         Kind::Scalar => kernel.run(scalar::Scalar),
-    }
-}
-
-/// The vector width and GEMM tile of `isa`: (lanes, rows, vectors). Packing follows them.
-pub(crate) fn tile_shape(isa: Isa) -> (usize, usize, usize) {
-    fn of<S: Simd>() -> (usize, usize, usize) {
-        (S::LANES, S::TILE_ROWS, S::TILE_VECTORS)
-    }
-    match isa.kind() {
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => of::<avx512::Avx512>(),
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx2 => of::<avx2::Avx2>(),
-        #[cfg(target_arch = "aarch64")]
-        Kind::Neon => of::<neon::Neon>(),
-        Kind::Scalar => of::<scalar::Scalar>(),
     }
 }

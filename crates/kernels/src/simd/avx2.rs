@@ -3,16 +3,24 @@
 use std::arch::x86_64::*;
 
 use super::{Kernel, Simd};
+use crate::gemm::{DotKernel, Int8, Quantised};
 
 /// Private to this file's `run`, which only `dispatch` calls after detection: see SAFETY notes below.
 #[derive(Clone, Copy)]
-pub(super) struct Avx2(());
+pub(crate) struct Avx2(());
 
 /// # Safety
 /// The CPU has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn run(kernel: impl Kernel) {
     kernel.run(Avx2(()));
+}
+
+/// # Safety
+/// The CPU has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(crate) unsafe fn run_int8(kernel: impl DotKernel) {
+    kernel.run(Quantised(Avx2(())));
 }
 
 // SAFETY of every block below: an `Avx2` is made only inside `run`, whose caller vouches for the instructions; the
@@ -69,10 +77,76 @@ impl Simd for Avx2 {
         unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v) }
     }
     #[inline(always)]
+    unsafe fn load_bf16_first(self, from: *const u16) -> __m256 {
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_loadu_si256(from.cast()))) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16_second(self, from: *const u16) -> __m256 {
+        unsafe {
+            let upper = _mm256_set1_epi32(0xffff_0000_u32 as i32);
+            _mm256_castsi256_ps(_mm256_and_si256(from.cast::<__m256i>().read_volatile(), upper))
+        }
+    }
+    #[inline(always)]
+    fn prefetch(self, line: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
+    }
+    #[inline(always)]
     fn exp2_whole(self, n: __m256) -> __m256 {
         unsafe {
             let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
             _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+        }
+    }
+}
+
+/// Groups of four bytes: pairs by `vpmaddubsw`, whose inputs have no sign and whose sums are 16-bit, then pairs of those
+/// by `vpmaddwd` with ones. Weights have seven bits, so that no 16-bit sum is cut off: 255·64·2 < 2¹⁵.
+// SAFETY of every block below: as above.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "one argument, above, for all")]
+impl Int8 for Avx2 {
+    type S = Avx2;
+    type Input = u8;
+    type Weight = i8;
+    type Vector = __m256i;
+    const DEPTH: usize = 4;
+    const INPUT_OFFSET: i32 = 128;
+    const LARGEST_WEIGHT: f32 = 64.0;
+
+    #[inline(always)]
+    fn simd(self) -> Avx2 {
+        self
+    }
+    #[inline(always)]
+    unsafe fn load(self, from: *const i8) -> __m256i {
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn splat(self, from: *const u8) -> __m256i {
+        unsafe { _mm256_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn load_sums(self, from: *const i32) -> __m256i {
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+    #[inline(always)]
+    fn dot(self, inputs: __m256i, weights: __m256i, sums: __m256i) -> __m256i {
+        unsafe {
+            let pairs = _mm256_maddubs_epi16(inputs, weights);
+            _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+        }
+    }
+    #[inline(always)]
+    fn to_float(self, sums: __m256i) -> __m256 {
+        unsafe { _mm256_cvtepi32_ps(sums) }
+    }
+    #[inline(always)]
+    unsafe fn quantise(self, v: __m256, to: *mut u8) {
+        unsafe {
+            let whole = _mm256_cvtps_epi32(v);
+            let words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256::<1>(whole));
+            let words = _mm_add_epi16(words, _mm_set1_epi16(Self::INPUT_OFFSET as i16));
+            _mm_storel_epi64(to.cast(), _mm_packus_epi16(words, words));
         }
     }
 }

@@ -1,18 +1,33 @@
-//! Sixteen lanes: AVX-512F.
+//! Sixteen lanes: AVX-512F, and its extensions for bfloat16 and 8-bit integers.
 
 use std::arch::x86_64::*;
 
 use super::{Kernel, Simd};
+use crate::gemm::{Bf16Pairs, DotKernel, Int8, Pairs, Quantised};
 
 /// Private to this file's `run`, which only `dispatch` calls after detection: see SAFETY notes below.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(());
+pub(crate) struct Avx512(());
 
 /// # Safety
 /// The CPU has AVX-512F (and with it AVX2 and FMA).
 #[target_feature(enable = "avx512f,avx2,fma")]
 pub(super) unsafe fn run(kernel: impl Kernel) {
     kernel.run(Avx512(()));
+}
+
+/// # Safety
+/// The CPU has AVX-512F and AVX-512 BF16.
+#[target_feature(enable = "avx512f,avx512bf16,avx2,fma")]
+pub(crate) unsafe fn run_bf16(kernel: impl DotKernel) {
+    kernel.run(Bf16Pairs(Bf16(Avx512(()))));
+}
+
+/// # Safety
+/// The CPU has AVX-512F and AVX-512 VNNI.
+#[target_feature(enable = "avx512f,avx512vnni,avx2,fma")]
+pub(crate) unsafe fn run_int8(kernel: impl DotKernel) {
+    kernel.run(Quantised(Vnni(Avx512(()))));
 }
 
 // SAFETY of every block below: an `Avx512` is made only inside `run`, whose caller vouches for the instructions; the
@@ -69,10 +84,105 @@ impl Simd for Avx512 {
         unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v) }
     }
     #[inline(always)]
+    unsafe fn load_bf16_first(self, from: *const u16) -> __m512 {
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_loadu_si512(from.cast()))) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16_second(self, from: *const u16) -> __m512 {
+        unsafe {
+            let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
+            _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(from.cast()), upper))
+        }
+    }
+    #[inline(always)]
+    fn prefetch(self, line: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
+    }
+    #[inline(always)]
     fn exp2_whole(self, n: __m512) -> __m512 {
         unsafe {
             let biased = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
             _mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased))
+        }
+    }
+}
+
+/// Pairs of bfloat16 by `vdpbf16ps`. Made only inside `run_bf16`.
+#[derive(Clone, Copy)]
+pub(crate) struct Bf16(Avx512);
+
+// SAFETY of every block below: as above, with `run_bf16` for `run`.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "one argument, above, for all")]
+impl Pairs for Bf16 {
+    type S = Avx512;
+    type Operand = __m512i;
+
+    #[inline(always)]
+    fn simd(self) -> Avx512 {
+        self.0
+    }
+    #[inline(always)]
+    unsafe fn load(self, from: *const u16) -> __m512i {
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn splat(self, from: *const u16) -> __m512i {
+        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    fn dot(self, a: __m512i, b: __m512i, sum: __m512) -> __m512 {
+        // The intrinsic's own type of pairs has no loads; the bits are the same.
+        unsafe { _mm512_dpbf16_ps(sum, std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute(b)) }
+    }
+    #[inline(always)]
+    unsafe fn round(self, v: __m512, to: *mut u16) {
+        unsafe { _mm256_storeu_si256(to.cast(), std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(v))) }
+    }
+}
+
+/// Groups of four bytes by `vpdpbusd`, whose inputs have no sign. Made only inside `run_int8`.
+#[derive(Clone, Copy)]
+pub(crate) struct Vnni(Avx512);
+
+// SAFETY of every block below: as above, with `run_int8` for `run`.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "one argument, above, for all")]
+impl Int8 for Vnni {
+    type S = Avx512;
+    type Input = u8;
+    type Weight = i8;
+    type Vector = __m512i;
+    const DEPTH: usize = 4;
+    const INPUT_OFFSET: i32 = 128;
+
+    #[inline(always)]
+    fn simd(self) -> Avx512 {
+        self.0
+    }
+    #[inline(always)]
+    unsafe fn load(self, from: *const i8) -> __m512i {
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn splat(self, from: *const u8) -> __m512i {
+        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn load_sums(self, from: *const i32) -> __m512i {
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+    #[inline(always)]
+    fn dot(self, inputs: __m512i, weights: __m512i, sums: __m512i) -> __m512i {
+        unsafe { _mm512_dpbusd_epi32(sums, inputs, weights) }
+    }
+    #[inline(always)]
+    fn to_float(self, sums: __m512i) -> __m512 {
+        unsafe { _mm512_cvtepi32_ps(sums) }
+    }
+    #[inline(always)]
+    unsafe fn quantise(self, v: __m512, to: *mut u8) {
+        unsafe {
+            let whole = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(Self::INPUT_OFFSET));
+            _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(whole));
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The portable vector: four lanes that a compiler maps to whatever the target has.
 
-use super::Simd;
+use super::{Simd, bf16};
+use crate::gemm::{Int8, Pairs};
 
 #[derive(Clone, Copy)]
-pub(super) struct Scalar;
+pub(crate) struct Scalar;
 
 type F = [f32; 4];
 
@@ -68,7 +69,100 @@ impl Simd for Scalar {
         v.map(|x| (x + MAGIC) - MAGIC)
     }
     #[inline(always)]
+    unsafe fn load_bf16_first(self, from: *const u16) -> F {
+        // SAFETY: the caller vouches for 2 × LANES readable values; an array of u16 needs only u16's alignment.
+        let pairs = unsafe { from.cast::<[[u16; 2]; 4]>().read() };
+        pairs.map(|pair| bf16::to_f32(pair[0]))
+    }
+    #[inline(always)]
+    unsafe fn load_bf16_second(self, from: *const u16) -> F {
+        // SAFETY: as above.
+        let pairs = unsafe { from.cast::<[[u16; 2]; 4]>().read() };
+        pairs.map(|pair| bf16::to_f32(pair[1]))
+    }
+    #[inline(always)]
+    fn prefetch(self, _: *const u8) {}
+    #[inline(always)]
     fn exp2_whole(self, n: F) -> F {
         n.map(|n| f32::from_bits((n as i32).wrapping_add(127).wrapping_shl(23) as u32))
+    }
+}
+
+/// What an instruction for pairs of bfloat16 does, for CPUs without: slow, and the judge of what rounding both sides
+/// costs in accuracy.
+impl Pairs for Scalar {
+    type S = Scalar;
+    type Operand = [F; 2];
+
+    #[inline(always)]
+    fn simd(self) -> Scalar {
+        self
+    }
+    #[inline(always)]
+    unsafe fn load(self, from: *const u16) -> [F; 2] {
+        // SAFETY: handed on from the caller.
+        unsafe { [self.load_bf16_first(from), self.load_bf16_second(from)] }
+    }
+    #[inline(always)]
+    unsafe fn splat(self, from: *const u16) -> [F; 2] {
+        // SAFETY: the caller vouches for a pair.
+        let pair = unsafe { [*from, *from.add(1)] };
+        pair.map(|x| [bf16::to_f32(x); 4])
+    }
+    #[inline(always)]
+    fn dot(self, a: [F; 2], b: [F; 2], sum: F) -> F {
+        self.fma(a[0], b[0], self.fma(a[1], b[1], sum))
+    }
+    #[inline(always)]
+    unsafe fn round(self, v: F, to: *mut u16) {
+        // SAFETY: the caller vouches for LANES writable values; an array of u16 needs only u16's alignment.
+        unsafe { to.cast::<[u16; 4]>().write(v.map(bf16::from_f32)) }
+    }
+}
+
+/// Pairs of 16-bit integers.
+impl Int8 for Scalar {
+    type S = Scalar;
+    type Input = i16;
+    type Weight = i16;
+    type Vector = [i32; 4];
+    const DEPTH: usize = 2;
+
+    #[inline(always)]
+    fn simd(self) -> Scalar {
+        self
+    }
+    #[inline(always)]
+    unsafe fn load(self, from: *const i16) -> [i32; 4] {
+        // SAFETY: the caller vouches for 2 × LANES readable values.
+        unsafe { from.cast::<[i32; 4]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn splat(self, from: *const i16) -> [i32; 4] {
+        // SAFETY: the caller vouches for a pair.
+        [unsafe { from.cast::<i32>().read_unaligned() }; 4]
+    }
+    #[inline(always)]
+    unsafe fn load_sums(self, from: *const i32) -> [i32; 4] {
+        // SAFETY: the caller vouches for LANES readable values.
+        unsafe { from.cast::<[i32; 4]>().read() }
+    }
+    #[inline(always)]
+    fn dot(self, inputs: [i32; 4], weights: [i32; 4], sums: [i32; 4]) -> [i32; 4] {
+        // Both halves of a lane, whichever comes first in memory: the sum is the same.
+        let (low, high) = (|x: i32| i32::from(x as i16), |x: i32| x >> 16);
+        std::array::from_fn(|lane| {
+            let (a, b) = (inputs[lane], weights[lane]);
+            sums[lane].wrapping_add(low(a) * low(b)).wrapping_add(high(a) * high(b))
+        })
+    }
+    #[inline(always)]
+    fn to_float(self, sums: [i32; 4]) -> F {
+        sums.map(|sum| sum as f32)
+    }
+    #[inline(always)]
+    unsafe fn quantise(self, v: F, to: *mut i16) {
+        // SAFETY: the caller vouches for LANES writable values.
+        unsafe { to.cast::<[i16; 4]>().write(Simd::round(self, v).map(|x| x as i16)) }
     }
 }

@@ -1,0 +1,113 @@
+//! Which way of multiplying an instruction set has for an arithmetic.
+
+use super::{Arithmetic, Bf16Pairs, Bf16Weights, Dot, DotKernel, Floats, Quantised, Weight};
+use crate::isa::{Isa, Kind};
+#[cfg(target_arch = "aarch64")]
+use crate::simd::neon;
+use crate::simd::{Kernel, Simd, dispatch, scalar};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{avx2, avx512};
+
+/// Runs `kernel` with the instructions that `isa` has for `arithmetic`.
+///
+/// # Panics
+/// Where it has none: [`Isa::instruction`] says so beforehand.
+#[inline]
+pub(crate) fn dispatch_dot(isa: Isa, arithmetic: Arithmetic, kernel: impl DotKernel) {
+    match arithmetic {
+        Arithmetic::F32 => dispatch(isa, WithFloats(kernel)),
+        Arithmetic::Bf16 => match isa.kind() {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 if isa.extensions().bf16 => {
+                // SAFETY: extensions are what detection found on this CPU.
+                unsafe { avx512::run_bf16(kernel) }
+            }
+            Kind::Scalar => kernel.run(Bf16Pairs(scalar::Scalar)),
+            _ => dispatch(isa, WithBf16Weights(kernel)),
+        },
+        Arithmetic::Int8 => match isa.kind() {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 if isa.extensions().int8 => {
+                // SAFETY: as above.
+                unsafe { avx512::run_int8(kernel) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 | Kind::Avx2 => {
+                // SAFETY: an `Isa` of these kinds exists only where the CPU has AVX2.
+                unsafe { avx2::run_int8(kernel) }
+            }
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => {
+                assert!(isa.extensions().int8, "this CPU has no instruction for int8");
+                // SAFETY: as above.
+                unsafe { neon::run_int8(kernel) }
+            }
+            Kind::Scalar => kernel.run(Quantised(scalar::Scalar)),
+        },
+    }
+}
+
+/// How weights are packed for an instruction set and an arithmetic.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct PanelShape {
+    pub(crate) lanes: usize,
+    pub(crate) vectors: usize,
+    /// Values of k side by side.
+    pub(crate) depth: usize,
+    pub(crate) kind: WeightKind,
+    /// Bytes of a staged input; 0 where inputs are multiplied as they are.
+    pub(crate) staged_bytes: usize,
+    /// What an instruction for integers without sign adds to each input.
+    pub(crate) input_offset: i32,
+    /// The largest magnitude of an integer weight.
+    pub(crate) largest_weight: f32,
+}
+
+/// The type of a packed weight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum WeightKind {
+    #[default]
+    F32,
+    Bf16,
+    I16,
+    I8,
+}
+
+pub(crate) fn panel_shape(isa: Isa, arithmetic: Arithmetic) -> PanelShape {
+    struct Shape<'a>(&'a mut PanelShape);
+    impl DotKernel for Shape<'_> {
+        #[inline(always)]
+        fn run<D: Dot>(self, _: D) {
+            *self.0 = PanelShape {
+                lanes: D::S::LANES,
+                vectors: D::S::TILE_VECTORS,
+                depth: D::DEPTH,
+                kind: D::Weight::KIND,
+                staged_bytes: if D::STAGED { size_of::<D::Input>() } else { 0 },
+                input_offset: D::INPUT_OFFSET,
+                largest_weight: D::LARGEST_WEIGHT,
+            };
+        }
+    }
+    let mut shape = PanelShape::default();
+    dispatch_dot(isa, arithmetic, Shape(&mut shape));
+    shape
+}
+
+struct WithFloats<K>(K);
+
+impl<K: DotKernel> Kernel for WithFloats<K> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        self.0.run(Floats(s));
+    }
+}
+
+struct WithBf16Weights<K>(K);
+
+impl<K: DotKernel> Kernel for WithBf16Weights<K> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        self.0.run(Bf16Weights(s));
+    }
+}

@@ -1,0 +1,102 @@
+//! Sums in `f32` of inputs as they are, by weights in `f32` or in bfloat16.
+
+use super::{Columns, Dot, Staged, Staging};
+use crate::gemm::product::Product;
+use crate::simd::Simd;
+
+/// Weights in `f32`.
+#[derive(Clone, Copy)]
+pub(crate) struct Floats<S>(pub(crate) S);
+
+impl<S: Simd> Dot for Floats<S> {
+    type S = S;
+    type Input = f32;
+    type Weight = f32;
+    type Operand = S::F;
+    type Sum = S::F;
+    const DEPTH: usize = 1;
+    const STAGED: bool = false;
+
+    #[inline(always)]
+    fn simd(self) -> S {
+        self.0
+    }
+    #[inline(always)]
+    unsafe fn weights(self, from: *const f32, _: usize) -> S::F {
+        // SAFETY: handed on from the caller.
+        unsafe { self.0.load(from) }
+    }
+    #[inline(always)]
+    unsafe fn inputs(self, from: *const f32, _: usize) -> S::F {
+        // SAFETY: handed on from the caller.
+        self.0.splat(unsafe { *from })
+    }
+    #[inline(always)]
+    fn dot(self, inputs: S::F, weights: S::F, sum: S::F) -> S::F {
+        self.0.fma(inputs, weights, sum)
+    }
+    #[inline(always)]
+    unsafe fn start(self, columns: Columns, first: usize) -> S::F {
+        // SAFETY: handed on from the caller.
+        unsafe { self.0.load(columns.bias.add(first)) }
+    }
+    #[inline(always)]
+    unsafe fn finish(self, sum: S::F, _: Columns, _: usize, _: f32) -> S::F {
+        sum
+    }
+    #[inline(always)]
+    unsafe fn stage(self, product: &Product<'_>, input: &[f32], _: &mut Staging) -> Staged<f32> {
+        as_they_are(product, input)
+    }
+}
+
+/// Weights in bfloat16, two values of k side by side; each is widened, exactly, to be multiplied in `f32`.
+#[derive(Clone, Copy)]
+pub(crate) struct Bf16Weights<S>(pub(crate) S);
+
+impl<S: Simd> Dot for Bf16Weights<S> {
+    type S = S;
+    type Input = f32;
+    type Weight = u16;
+    type Operand = S::F;
+    type Sum = S::F;
+    const DEPTH: usize = 2;
+    const PARTS: usize = 2;
+    const STAGED: bool = false;
+
+    #[inline(always)]
+    fn simd(self) -> S {
+        self.0
+    }
+    #[inline(always)]
+    unsafe fn weights(self, from: *const u16, part: usize) -> S::F {
+        // SAFETY: handed on from the caller.
+        unsafe { if part == 0 { self.0.load_bf16_first(from) } else { self.0.load_bf16_second(from) } }
+    }
+    #[inline(always)]
+    unsafe fn inputs(self, from: *const f32, part: usize) -> S::F {
+        // SAFETY: handed on from the caller.
+        self.0.splat(unsafe { *from.add(part) })
+    }
+    #[inline(always)]
+    fn dot(self, inputs: S::F, weights: S::F, sum: S::F) -> S::F {
+        self.0.fma(inputs, weights, sum)
+    }
+    #[inline(always)]
+    unsafe fn start(self, columns: Columns, first: usize) -> S::F {
+        // SAFETY: handed on from the caller.
+        unsafe { self.0.load(columns.bias.add(first)) }
+    }
+    #[inline(always)]
+    unsafe fn finish(self, sum: S::F, _: Columns, _: usize, _: f32) -> S::F {
+        sum
+    }
+    #[inline(always)]
+    unsafe fn stage(self, product: &Product<'_>, input: &[f32], _: &mut Staging) -> Staged<f32> {
+        as_they_are(product, input)
+    }
+}
+
+fn as_they_are(product: &Product<'_>, input: &[f32]) -> Staged<f32> {
+    Staged { input: input.as_ptr(), layout: product.input, scales: std::ptr::null() }
+}
