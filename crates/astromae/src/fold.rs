@@ -1,6 +1,8 @@
 //! Affine maps in `f64`, and the exact ways to merge their neighbours into them before they are packed.
 
-use kernels::{Isa, Weights};
+use kernels::{Arithmetic, Weights};
+
+use crate::packing::Packing;
 
 /// `y = weight·x + bias`, weight (n, k) row-major: a linear layer, or a convolution with its window in k.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,10 +85,19 @@ impl Affine {
         Affine::new(self.n, self.k, weight, order.iter().map(|old| self.bias[*old]).collect())
     }
 
-    /// Rounds to `f32` and packs for multiplication.
-    pub(crate) fn pack(&self, isa: Isa) -> Weights {
+    /// Rounds to `f32` and packs a linear layer.
+    pub(crate) fn pack_rows(&self, packing: Packing) -> Weights {
+        self.pack(packing, packing.of_rows(self.n, self.k), self.k)
+    }
+
+    /// Rounds to `f32` and packs a convolution over runs of `run` inputs.
+    pub(crate) fn pack_windows(&self, packing: Packing, run: usize) -> Weights {
+        self.pack(packing, packing.of_windows(self.n, self.k, run), run)
+    }
+
+    fn pack(&self, packing: Packing, arithmetic: Arithmetic, run: usize) -> Weights {
         let (weight, bias) = (to_f32(&self.weight), to_f32(&self.bias));
-        Weights::pack(isa, self.n, self.k, &weight, &bias)
+        Weights::pack(packing.isa, arithmetic, (self.n, self.k), run, &weight, &bias)
     }
 }
 

@@ -1,12 +1,13 @@
 //! What joins the parts: `vit_block`, the linear layers of `vis_inception`, `magnitude_block` and `concat_block`, over
 //! many images at once, since their weights are larger than a cache.
 
-use kernels::{Activation, Isa, Layout, Product, Taps, Weights, gemm};
+use kernels::{Activation, Layout, Product, Staging, StagingSize, Taps, Weights, gemm};
 
 use crate::checkpoint::CheckpointError;
 use crate::config::Config;
 use crate::inception::Inception;
 use crate::layers::Layers;
+use crate::packing::Packing;
 use crate::part::{Observer, Part};
 use crate::vit::Behind;
 
@@ -30,6 +31,7 @@ pub(crate) struct Head {
 pub(crate) struct HeadScratch {
     hidden: [Vec<f32>; 2],
     joined: Vec<f32>,
+    staging: Staging,
 }
 
 impl Head {
@@ -38,17 +40,17 @@ impl Head {
         config: &Config,
         behind_vit: &Behind,
         (inception, inception_linear): (&Inception, &str),
-        isa: Isa,
+        packing: Packing,
     ) -> Result<Head, CheckpointError> {
         let head = layers.linear("head", config.dim)?;
         let vit = layers.linear("vit_block.0", head.n)?;
-        let vit_last = layers.packed_linear("vit_block.2", vit.n, isa)?;
+        let vit_last = layers.packed_linear("vit_block.2", vit.n, packing)?;
         let vit = behind_vit.fold_into(head.before(&vit));
 
         let first = layers.linear(inception_linear, inception.features_len())?;
         let (stem, index) = inception_linear.rsplit_once('.').unwrap_or((inception_linear, ""));
         let index: usize = index.parse().unwrap_or(0);
-        let last = layers.packed_linear(&format!("{stem}.{}", index + 2), first.n, isa)?;
+        let last = layers.packed_linear(&format!("{stem}.{}", index + 2), first.n, packing)?;
 
         let mut magnitude = Vec::new();
         let mut width = config.bands;
@@ -57,13 +59,13 @@ impl Head {
             if layer > 0 && !layers.has(&format!("{name}.weight")) {
                 break;
             }
-            let map = layers.packed_linear(&name, width, isa)?;
+            let map = layers.packed_linear(&name, width, packing)?;
             width = map.n();
             magnitude.push(map);
         }
 
-        let concat = layers.packed_linear("concat_block.0", vit_last.n() + last.n() + width, isa)?;
-        let concat_last = layers.packed_linear("concat_block.2", concat.n(), isa)?;
+        let concat = layers.packed_linear("concat_block.0", vit_last.n() + last.n() + width, packing)?;
+        let concat_last = layers.packed_linear("concat_block.2", concat.n(), packing)?;
         if concat_last.n() != 1 {
             return Err(CheckpointError::Unsupported(format!(
                 "`concat_block.2` gives {} values, where one redshift is expected",
@@ -71,19 +73,21 @@ impl Head {
             )));
         }
         Ok(Head {
-            vit: [vit.pack(isa), vit_last],
-            inception: [inception.fold_into(&first).pack(isa), last],
+            vit: [vit.pack_rows(packing), vit_last],
+            inception: [inception.fold_into(&first).pack_rows(packing), last],
             magnitude,
             concat: [concat, concat_last],
         })
     }
 
     pub(crate) fn scratch(&self) -> HeadScratch {
-        let widths = self.vit.iter().chain(&self.inception).chain(&self.magnitude).chain(&self.concat).map(Weights::n);
-        let widest = widths.max().unwrap_or(0);
+        let layers = || self.vit.iter().chain(&self.inception).chain(&self.magnitude).chain(&self.concat);
+        let widest = layers().map(Weights::n).max().unwrap_or(0);
+        let staging = layers().map(|weights| weights.staging_of_rows(BATCH));
         HeadScratch {
             hidden: [vec![0.0; BATCH * widest], vec![0.0; BATCH * widest]],
             joined: vec![0.0; BATCH * self.concat[0].k()],
+            staging: Staging::new(staging.fold(StagingSize::default(), StagingSize::max)),
         }
     }
 
@@ -108,13 +112,13 @@ impl Head {
     ) {
         observer.begin(Part::Head);
         let rows = redshift.len();
-        let HeadScratch { hidden: [a, b], joined } = scratch;
+        let HeadScratch { hidden: [a, b], joined, staging } = scratch;
         let stride = self.concat[0].k();
         let mut first = 0;
         for (features, layers) in [(vit, &self.vit), (inception, &self.inception)] {
-            linear(&layers[0], rows, features, Layout::plain(rows, layers[0].n()), a, Activation::Relu);
+            linear(&layers[0], rows, features, staging, Layout::plain(rows, layers[0].n()), a, Activation::Relu);
             let slot = Layout::plain(rows, stride).shifted(first);
-            linear(&layers[1], rows, a, slot, joined, Activation::Identity);
+            linear(&layers[1], rows, a, staging, slot, joined, Activation::Identity);
             first += layers[1].n();
         }
         observer.begin(Part::Magnitude);
@@ -122,21 +126,37 @@ impl Head {
             let mut input = magnitudes;
             let (mut from, mut to) = (a, b);
             for layer in before {
-                linear(layer, rows, input, Layout::plain(rows, layer.n()), to, Activation::Relu);
+                linear(layer, rows, input, staging, Layout::plain(rows, layer.n()), to, Activation::Relu);
                 std::mem::swap(&mut from, &mut to);
                 input = &*from;
             }
             let slot = Layout::plain(rows, stride).shifted(first);
-            linear(last, rows, input, slot, joined, Activation::Identity);
+            linear(last, rows, input, staging, slot, joined, Activation::Identity);
         }
         observer.begin(Part::Head);
         let hidden = &mut scratch.hidden[0];
-        linear(&self.concat[0], rows, joined, Layout::plain(rows, self.concat[0].n()), hidden, Activation::Relu);
-        linear(&self.concat[1], rows, hidden, Layout::plain(rows, 1), redshift, Activation::Identity);
+        linear(
+            &self.concat[0],
+            rows,
+            joined,
+            staging,
+            Layout::plain(rows, self.concat[0].n()),
+            hidden,
+            Activation::Relu,
+        );
+        linear(&self.concat[1], rows, hidden, staging, Layout::plain(rows, 1), redshift, Activation::Identity);
     }
 }
 
-fn linear(weights: &Weights, rows: usize, x: &[f32], output: Layout, y: &mut [f32], activation: Activation) {
+fn linear(
+    weights: &Weights,
+    rows: usize,
+    x: &[f32],
+    staging: &mut Staging,
+    output: Layout,
+    y: &mut [f32],
+    activation: Activation,
+) {
     let product = Product {
         weights,
         input: Layout::plain(rows, weights.k()),
@@ -145,5 +165,5 @@ fn linear(weights: &Weights, rows: usize, x: &[f32], output: Layout, y: &mut [f3
         activation,
         accumulate: false,
     };
-    gemm(&product, x, y);
+    gemm(&product, x, staging, y);
 }

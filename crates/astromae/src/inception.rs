@@ -1,11 +1,14 @@
 //! The Inception network: one image (bands, size, size) in, one row of features out, channels innermost all the way.
 
-use kernels::{Activation, Isa, Layout, Product, Taps, Weights, avg_pool, avg_pool_planar, gemm, max_pool};
+use kernels::{
+    Activation, Isa, Layout, Product, Staging, StagingSize, Taps, Weights, avg_pool, avg_pool_planar, gemm, max_pool,
+};
 
 use crate::checkpoint::CheckpointError;
 use crate::config::Config;
 use crate::fold::Affine;
 use crate::layers::Layers;
+use crate::packing::Packing;
 
 /// More stages than any such network has: a bound on the search for them.
 const STAGES_MAX: usize = 64;
@@ -59,6 +62,7 @@ pub(crate) struct InceptionScratch {
     first: Vec<f32>,
     /// Per stage, the bordered maps of branches 2 and 3. Their borders are zero from the start and never written.
     bordered: Vec<[Vec<f32>; 2]>,
+    staging: Staging,
 }
 
 impl Inception {
@@ -66,7 +70,7 @@ impl Inception {
     pub(crate) fn read(
         layers: &Layers<'_, '_>,
         config: &Config,
-        isa: Isa,
+        packing: Packing,
     ) -> Result<(Inception, String), CheckpointError> {
         let name = |stage: usize| format!("inception_model.vis_inception.{stage}");
         let first = layers.convolution(&name(0), config.bands, 1)?;
@@ -111,7 +115,7 @@ impl Inception {
                 }
             };
             let fold = (stage == 2).then_some(&first);
-            let block = Block::read(layers, &name(stage), (side, channels), expected, fold, isa)?;
+            let block = Block::read(layers, &name(stage), (side, channels), expected, fold, packing)?;
             channels = block.outputs;
             stages.push(Stage::Block(Box::new(block)));
         }
@@ -122,10 +126,10 @@ impl Inception {
             )));
         }
         let inception = Inception {
-            isa,
+            isa: packing.isa,
             bands: config.bands,
             image_size: config.image_size,
-            first: first.pack(isa),
+            first: first.pack_windows(packing, first.k),
             stages,
             output: (side, channels),
         };
@@ -147,12 +151,14 @@ impl Inception {
     pub(crate) fn scratch(&self) -> InceptionScratch {
         let pooled = (self.image_size / 2).pow(2);
         let largest = self.stages.iter().map(Stage::largest_map).max().unwrap_or(0).max(pooled * self.bands);
+        let first = self.first.staging(pooled, pooled * self.bands);
         InceptionScratch {
             input: vec![0.0; largest],
             output: vec![0.0; largest],
             pooled: vec![0.0; largest],
             first: vec![0.0; pooled * self.first.n()],
             bordered: self.stages.iter().map(Stage::bordered).collect(),
+            staging: Staging::new(self.stages.iter().map(Stage::staging).fold(first, StagingSize::max)),
         }
     }
 
@@ -169,13 +175,21 @@ impl Inception {
     /// `image` (bands, size, size) into `features`.
     pub(crate) fn features(&self, image: &[f32], scratch: &mut InceptionScratch, features: &mut [f32]) {
         let side = self.image_size / 2;
-        let InceptionScratch { input, output, pooled, first, bordered } = scratch;
+        let InceptionScratch { input, output, pooled, first, bordered, staging } = scratch;
         let mut len = side * side * self.bands;
         // The first convolution has no activation, so it may come after the pool instead of before.
         avg_pool_planar((self.bands, self.image_size, self.image_size), image, &mut input[..len]);
         let mut initial = Some(&mut first[..]);
         if let Some(map) = &mut initial {
-            pointwise(&self.first, side * side, &input[..len], map, Slot::whole(&self.first), Activation::Identity);
+            pointwise(
+                &self.first,
+                side * side,
+                &input[..len],
+                staging,
+                map,
+                Slot::whole(&self.first),
+                Activation::Identity,
+            );
         }
         for (stage, bordered) in self.stages.iter().zip(bordered) {
             len = match stage {
@@ -190,7 +204,7 @@ impl Inception {
                         None => &input[..len],
                     };
                     let produced = block.side.pow(2) * block.outputs;
-                    block.forward(self.isa, &input[..len], to_pool, bordered, pooled, &mut output[..produced]);
+                    block.forward(self.isa, &input[..len], to_pool, bordered, pooled, staging, &mut output[..produced]);
                     produced
                 }
             };
@@ -206,6 +220,18 @@ impl Stage {
             Stage::AvgPool(side, channels) => side * side * channels,
             Stage::Block(block) => block.side.pow(2) * block.outputs.max(block.branch4.k()),
         }
+    }
+
+    fn staging(&self) -> StagingSize {
+        let Stage::Block(block) = self else { return StagingSize::default() };
+        let pixels = block.side.pow(2);
+        let pointwise = |weights: &Weights| weights.staging(pixels, pixels * weights.k());
+        let of_window = |window: &Window| {
+            let bordered = (block.side + 2 * window.border).pow(2) * window.reduce.n();
+            pointwise(&window.reduce).max(window.convolve.staging(pixels, bordered))
+        };
+        let windows = of_window(&block.branch2).max(block.branch3.as_ref().map(of_window).unwrap_or_default());
+        pointwise(&block.branch1).max(pointwise(&block.branch4)).max(windows)
     }
 
     fn bordered(&self) -> [Vec<f32>; 2] {
@@ -229,7 +255,7 @@ impl Block {
         (side, channels): (usize, usize),
         expected: usize,
         first: Option<&Affine>,
-        isa: Isa,
+        packing: Packing,
     ) -> Result<Block, CheckpointError> {
         let behind_first = |map: Affine| match first {
             Some(first) => first.before(&map),
@@ -238,7 +264,7 @@ impl Block {
         let window = |branch: &str, window: usize| {
             let reduce = conv_block(layers, &format!("{name}.{branch}.0"), channels, 1)?;
             let convolve = conv_block(layers, &format!("{name}.{branch}.1"), reduce.n, window)?;
-            Ok::<_, CheckpointError>(Window::new(behind_first(reduce), &convolve, window, side, isa))
+            Ok::<_, CheckpointError>(Window::new(behind_first(reduce), &convolve, window, side, packing))
         };
         let branch1 = conv_block(layers, &format!("{name}.branch1"), channels, 1)?;
         let branch2 = window("branch2", 3)?;
@@ -255,14 +281,8 @@ impl Block {
         if outputs != expected {
             return Err(unsupported(format!("`{name}` gives {outputs} channels, but what follows takes {expected}")));
         }
-        Ok(Block {
-            side,
-            outputs,
-            branch1: behind_first(branch1).pack(isa),
-            branch2,
-            branch3,
-            branch4: branch4.pack(isa),
-        })
+        let pack = |map: Affine| map.pack_windows(packing, map.k);
+        Ok(Block { side, outputs, branch1: pack(behind_first(branch1)), branch2, branch3, branch4: pack(branch4) })
     }
 
     fn multiply_adds(&self) -> usize {
@@ -281,40 +301,49 @@ impl Block {
         to_pool: &[f32],
         bordered: &mut [Vec<f32>; 2],
         pooled: &mut [f32],
+        staging: &mut Staging,
         output: &mut [f32],
     ) {
         let pixels = self.side * self.side;
         let [bordered2, bordered3] = bordered;
         let mut slot = Slot { stride: self.outputs, first: 0 };
-        pointwise(&self.branch1, pixels, input, output, slot, Activation::Relu);
+        pointwise(&self.branch1, pixels, input, staging, output, slot, Activation::Relu);
         slot.first += self.branch1.n();
-        self.branch2.forward(self.side, input, bordered2, output, slot);
+        self.branch2.forward(self.side, input, bordered2, staging, output, slot);
         slot.first += self.branch2.convolve.n();
         if let Some(branch3) = &self.branch3 {
-            branch3.forward(self.side, input, bordered3, output, slot);
+            branch3.forward(self.side, input, bordered3, staging, output, slot);
             slot.first += branch3.convolve.n();
         }
         let pooled = &mut pooled[..to_pool.len()];
         max_pool(isa, (self.side, self.side, self.branch4.k()), to_pool, pooled);
-        pointwise(&self.branch4, pixels, pooled, output, slot, Activation::Relu);
+        pointwise(&self.branch4, pixels, pooled, staging, output, slot, Activation::Relu);
     }
 }
 
 impl Window {
-    fn new(reduce: Affine, convolve: &Affine, window: usize, side: usize, isa: Isa) -> Window {
+    fn new(reduce: Affine, convolve: &Affine, window: usize, side: usize, packing: Packing) -> Window {
         let (border, channels) = (window / 2, reduce.n);
         // The checkpoint has (input, line, column), a bordered map (line, column, input).
         let order: Vec<usize> = (0..convolve.k).map(|i| i % channels * window * window + i / channels).collect();
         let line_stride = (side + 2 * border) * channels;
         Window {
-            reduce: reduce.pack(isa),
-            convolve: convolve.reorder_inputs(&order).pack(isa),
+            reduce: reduce.pack_windows(packing, reduce.k),
+            convolve: convolve.reorder_inputs(&order).pack_windows(packing, channels),
             border,
             taps: (0..window * window).map(|tap| tap / window * line_stride + tap % window * channels).collect(),
         }
     }
 
-    fn forward(&self, side: usize, input: &[f32], bordered: &mut [f32], output: &mut [f32], slot: Slot) {
+    fn forward(
+        &self,
+        side: usize,
+        input: &[f32],
+        bordered: &mut [f32],
+        staging: &mut Staging,
+        output: &mut [f32],
+        slot: Slot,
+    ) {
         let channels = self.reduce.n();
         let line_stride = (side + 2 * self.border) * channels;
         let map = Layout {
@@ -334,7 +363,7 @@ impl Window {
             activation: Activation::Relu,
             accumulate: false,
         };
-        gemm(&reduce, input, bordered);
+        gemm(&reduce, input, staging, bordered);
         let convolve = Product {
             weights: &self.convolve,
             input: map,
@@ -343,7 +372,7 @@ impl Window {
             activation: Activation::Relu,
             accumulate: false,
         };
-        gemm(&convolve, bordered, output);
+        gemm(&convolve, bordered, staging, output);
     }
 }
 
@@ -364,7 +393,15 @@ impl Slot {
     }
 }
 
-fn pointwise(weights: &Weights, pixels: usize, input: &[f32], output: &mut [f32], slot: Slot, activation: Activation) {
+fn pointwise(
+    weights: &Weights,
+    pixels: usize,
+    input: &[f32],
+    staging: &mut Staging,
+    output: &mut [f32],
+    slot: Slot,
+    activation: Activation,
+) {
     let product = Product {
         weights,
         input: Layout::plain(pixels, weights.k()),
@@ -373,7 +410,7 @@ fn pointwise(weights: &Weights, pixels: usize, input: &[f32], output: &mut [f32]
         activation,
         accumulate: false,
     };
-    gemm(&product, input, output);
+    gemm(&product, input, staging, output);
 }
 
 /// A `ConvBlock`: convolution and batch norm, folded.

@@ -4,10 +4,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use kernels::{Isa, Weights};
+use kernels::Weights;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, TensorView};
 use crate::fold::{Affine, BatchNorm};
+use crate::packing::Packing;
 
 /// What a state dict and a safetensors file may leave out, as AstroMAE was trained.
 const LAYER_NORM_EPS: f64 = 1e-6;
@@ -42,11 +43,11 @@ impl<'a, 'b> Layers<'a, 'b> {
 
     /// A linear layer that nothing is folded into, packed as it is: without the detour through `f64`, which for the
     /// largest layers would cost more time and memory at the start than anything else.
-    pub(crate) fn packed_linear(&self, name: &str, k: usize, isa: Isa) -> Result<Weights, CheckpointError> {
+    pub(crate) fn packed_linear(&self, name: &str, k: usize, packing: Packing) -> Result<Weights, CheckpointError> {
         let n = self.shape(&format!("{name}.weight"))?.first().copied().unwrap_or(0);
         let weight = self.take(&format!("{name}.weight"), &[n, k])?.to_f32();
         let bias = self.take(&format!("{name}.bias"), &[n])?.to_f32();
-        Ok(Weights::pack(isa, n, k, &weight, &bias))
+        Ok(Weights::pack(packing.isa, packing.of_rows(n, k), (n, k), k, &weight, &bias))
     }
 
     /// A tensor that must be there and of this shape, noted as used.

@@ -14,6 +14,7 @@ mod inception;
 pub mod init;
 mod layers;
 mod model;
+mod packing;
 mod part;
 pub mod reference;
 pub mod torch;

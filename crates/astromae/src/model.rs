@@ -3,13 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use kernels::Isa;
+use kernels::{Arithmetic, Isa};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::Config;
 use crate::head::{self, Head, HeadScratch};
 use crate::inception::{Inception, InceptionScratch};
 use crate::layers::Layers;
+use crate::packing::Packing;
 use crate::part::{Observer, Part};
 use crate::vit::{self, Vit, VitScratch};
 
@@ -18,6 +19,26 @@ use crate::vit::{self, Vit, VitScratch};
 pub enum Precision {
     /// 32-bit floating point throughout.
     F32,
+    /// Weights, and where the CPU multiplies so the inputs of products, rounded to bfloat16; sums, activations, norms,
+    /// softmax and the residual stream in `f32`.
+    Bf16,
+    /// Linear layers in 8-bit integers, weights scaled by output and inputs by row, as they come; convolutions as in
+    /// `Bf16` where the CPU multiplies so; the rest in `f32`.
+    Int8,
+}
+
+impl Precision {
+    /// All of them, the most exact first.
+    pub const ALL: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
+
+    /// Its name: `f32`, `bf16` or `int8`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+            Precision::Int8 => "int8",
+        }
+    }
 }
 
 /// A model ready to predict. Shared by threads; each thread has its own [`Scratch`].
@@ -59,11 +80,17 @@ impl Model {
         precision: Precision,
         isa: Isa,
     ) -> Result<Model, CheckpointError> {
+        if precision == Precision::Int8 && isa.instruction(Arithmetic::Int8).is_none() {
+            return Err(CheckpointError::Unsupported(format!(
+                "precision int8: this CPU ({isa}) has no instruction for products of 8-bit integers; use bf16 or f32"
+            )));
+        }
+        let packing = Packing { isa, precision };
         let layers = Layers::new(checkpoint);
         let mut config = Config::read(&layers)?;
-        let (vit, behind_vit) = Vit::read(&layers, &config, isa)?;
-        let (inception, linear) = Inception::read(&layers, &config, isa)?;
-        let head = Head::read(&layers, &config, &behind_vit, (&inception, &linear), isa)?;
+        let (vit, behind_vit) = Vit::read(&layers, &config, packing)?;
+        let (inception, linear) = Inception::read(&layers, &config, packing)?;
+        let head = Head::read(&layers, &config, &behind_vit, (&inception, &linear), packing)?;
         config.assumed = layers.finish()?;
         Ok(Model { isa, precision, config, vit, inception, head })
     }
@@ -164,9 +191,7 @@ impl Model {
 
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Precision::F32 => f.write_str("f32"),
-        }
+        f.write_str(self.name())
     }
 }
 
@@ -174,14 +199,12 @@ impl FromStr for Precision {
     type Err = UnknownPrecision;
 
     fn from_str(name: &str) -> Result<Precision, UnknownPrecision> {
-        match name {
-            "f32" => Ok(Precision::F32),
-            _ => Err(UnknownPrecision(name.to_owned())),
-        }
+        let found = Precision::ALL.into_iter().find(|precision| precision.name() == name);
+        found.ok_or_else(|| UnknownPrecision(name.to_owned()))
     }
 }
 
 /// A name that is no precision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("precision `{0}` is unknown; available: f32")]
+#[error("precision `{0}` is unknown; available: f32, bf16, int8")]
 pub struct UnknownPrecision(String);

@@ -6,7 +6,7 @@
 
 use kernels::Isa;
 use kernels::{
-    Activation, AttentionShape, GroupedConv, Layout, Product, Taps, Weights, add_rows, attention,
+    Activation, AttentionShape, GroupedConv, Layout, Product, Staging, StagingSize, Taps, Weights, add_rows, attention,
     attention_scratch_len, gemm, grouped_conv, layer_norm, mean_rows,
 };
 
@@ -14,6 +14,7 @@ use crate::checkpoint::CheckpointError;
 use crate::config::Config;
 use crate::fold::{Affine, to_f32};
 use crate::layers::Layers;
+use crate::packing::Packing;
 use crate::part::{Observer, Part};
 
 /// Images that go through the blocks together: their activations stay in a core's cache while the weights stream by.
@@ -66,12 +67,17 @@ pub(crate) struct VitScratch {
     pcm_hidden: Vec<f32>,
     pcm: Vec<f32>,
     attention: Vec<f32>,
+    staging: Staging,
 }
 
 impl Vit {
     /// Reads, folds and packs everything before `vit_block`; returns with it the gain and bias of `fc_norm`, for the
     /// linear map behind it, and the order of the stream's channels.
-    pub(crate) fn read(layers: &Layers<'_, '_>, config: &Config, isa: Isa) -> Result<(Vit, Behind), CheckpointError> {
+    pub(crate) fn read(
+        layers: &Layers<'_, '_>,
+        config: &Config,
+        packing: Packing,
+    ) -> Result<(Vit, Behind), CheckpointError> {
         let &Config { bands, image_size, patch_size, dim, .. } = config;
         let order = stream_order(layers, config)?;
         let tokens = config.tokens();
@@ -86,12 +92,12 @@ impl Vit {
         }
 
         let blocks = (0..config.depth)
-            .map(|index| Block::read(layers, &format!("blocks.{index}"), config, &order, isa))
+            .map(|index| Block::read(layers, &format!("blocks.{index}"), config, &order, packing))
             .collect::<Result<Vec<_>, _>>()?;
         let (gain, bias, eps) = layers.layer_norm("fc_norm", dim)?;
         let vit = Vit {
-            isa,
-            patch_embed: patch_embed.reorder_outputs(&order).pack(isa),
+            isa: packing.isa,
+            patch_embed: patch_embed.reorder_outputs(&order).pack_windows(packing, patch_size),
             patch_taps: (0..bands * patch_size)
                 .map(|run| run / patch_size * image_size * image_size + run % patch_size * image_size)
                 .collect(),
@@ -108,6 +114,10 @@ impl Vit {
     pub(crate) fn scratch(&self) -> VitScratch {
         let (tokens, patches) = (GROUP * self.config.tokens(), GROUP * self.config.grid.pow(2));
         let shapes = self.blocks.iter().map(|block| attention_scratch_len(block.shape));
+        let products = self.blocks.iter().flat_map(|block| [&block.qkv, &block.proj, &block.fc1, &block.fc2]);
+        let products = products.map(|weights| weights.staging_of_rows(tokens));
+        let pixels = self.config.bands * self.config.image_size.pow(2);
+        let embed = self.patch_embed.staging(patches, GROUP * pixels);
         VitScratch {
             tokens: vec![0.0; tokens * self.config.dim],
             normed: vec![0.0; tokens * self.config.dim],
@@ -115,6 +125,7 @@ impl Vit {
             pcm_hidden: vec![0.0; patches * self.pcm_width],
             pcm: vec![0.0; if self.pcm_width > 0 { patches * self.config.dim } else { 0 }],
             attention: vec![0.0; shapes.max().unwrap_or(0)],
+            staging: Staging::new(products.fold(embed, StagingSize::max)),
         }
     }
 
@@ -179,7 +190,7 @@ impl Vit {
             activation: Activation::Identity,
             accumulate: true,
         };
-        gemm(&embed, images, x);
+        gemm(&embed, images, &mut scratch.staging, x);
 
         for block in &self.blocks {
             block.forward(self.isa, rows, &patches, scratch, observer);
@@ -211,7 +222,7 @@ impl Block {
         name: &str,
         config: &Config,
         order: &[usize],
-        isa: Isa,
+        packing: Packing,
     ) -> Result<Block, CheckpointError> {
         let dim = config.dim;
         let heads = layers.heads(name, dim)?;
@@ -227,21 +238,21 @@ impl Block {
         let fc2 = layers.window(&format!("{name}.mlp.fc2"), dim, &[fc1.n])?.reorder_outputs(order);
         let fc1 = fc1.after_gain(&gain, &bias).reorder_inputs(order);
         Ok(Block {
-            pcm: Pcm::read(layers, &format!("{name}.PCM"), dim, isa)?,
+            pcm: Pcm::read(layers, &format!("{name}.PCM"), dim, packing.isa)?,
             norm1_eps: norm1_eps as f32,
-            qkv: qkv.pack(isa),
+            qkv: qkv.pack_rows(packing),
             shape: AttentionShape { tokens: config.tokens(), heads, head_dim },
-            proj: proj.pack(isa),
+            proj: proj.pack_rows(packing),
             norm2_eps: norm2_eps as f32,
-            fc1: fc1.pack(isa),
-            fc2: fc2.pack(isa),
+            fc1: fc1.pack_rows(packing),
+            fc2: fc2.pack_rows(packing),
         })
     }
 
     /// c = PCM(x); x += attention(norm1(x)); x += c; x += mlp(norm2(x))
     fn forward(&self, isa: Isa, rows: usize, patches: &Layout, scratch: &mut VitScratch, observer: &mut impl Observer) {
         let dim = self.proj.n();
-        let VitScratch { tokens, normed, wide, pcm_hidden, pcm, attention: attention_scratch } = scratch;
+        let VitScratch { tokens, normed, wide, pcm_hidden, pcm, attention: attention_scratch, staging } = scratch;
         let x = &mut tokens[..rows * dim];
         let normed = &mut normed[..rows * dim];
 
@@ -254,10 +265,10 @@ impl Block {
         observer.begin(Part::Qkv);
         layer_norm(isa, dim, self.norm1_eps, x, normed);
         let qkv = &mut wide[..rows * 3 * dim];
-        linear(&self.qkv, rows, normed, qkv, Activation::Identity, false);
+        linear(&self.qkv, rows, normed, staging, qkv, Activation::Identity, false);
         observer.begin(Part::Attention);
         attention(isa, self.shape, qkv, attention_scratch, normed);
-        linear(&self.proj, rows, normed, x, Activation::Identity, true);
+        linear(&self.proj, rows, normed, staging, x, Activation::Identity, true);
         if self.pcm.is_some() {
             observer.begin(Part::Pcm);
             add_rows(dim, &pcm[..patches.rows() * dim], patches, x);
@@ -266,8 +277,8 @@ impl Block {
         observer.begin(Part::Mlp);
         layer_norm(isa, dim, self.norm2_eps, x, normed);
         let hidden = &mut wide[..rows * self.fc1.n()];
-        linear(&self.fc1, rows, normed, hidden, Activation::Gelu, false);
-        linear(&self.fc2, rows, hidden, x, Activation::Identity, true);
+        linear(&self.fc1, rows, normed, staging, hidden, Activation::Gelu, false);
+        linear(&self.fc2, rows, hidden, staging, x, Activation::Identity, true);
     }
 }
 
@@ -376,7 +387,15 @@ fn pcm_sizes(layers: &Layers<'_, '_>, name: &str) -> Result<(usize, usize), Chec
     }
 }
 
-fn linear(weights: &Weights, rows: usize, x: &[f32], y: &mut [f32], activation: Activation, accumulate: bool) {
+fn linear(
+    weights: &Weights,
+    rows: usize,
+    x: &[f32],
+    staging: &mut Staging,
+    y: &mut [f32],
+    activation: Activation,
+    accumulate: bool,
+) {
     let product = Product {
         weights,
         input: Layout::plain(rows, weights.k()),
@@ -385,5 +404,5 @@ fn linear(weights: &Weights, rows: usize, x: &[f32], y: &mut [f32], activation: 
         activation,
         accumulate,
     };
-    gemm(&product, x, y);
+    gemm(&product, x, staging, y);
 }
