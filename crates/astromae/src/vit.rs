@@ -33,6 +33,8 @@ pub(crate) struct Vit {
     blocks: Vec<Block>,
     /// Largest width of a token inside a block (3·dim, or the MLP's).
     widest: usize,
+    /// Largest width of an attention's output.
+    attended: usize,
     /// Largest width of a PCM's hidden map.
     pcm_width: usize,
     fc_norm_eps: f32,
@@ -97,6 +99,7 @@ impl Vit {
                 .collect(),
             start,
             widest: blocks.iter().map(|block| block.qkv.n().max(block.fc1.n())).max().unwrap_or(0),
+            attended: blocks.iter().map(|block| block.proj.k()).max().unwrap_or(0),
             pcm_width: blocks.iter().filter_map(|block| block.pcm.as_ref()).map(Pcm::width).max().unwrap_or(0),
             blocks,
             fc_norm_eps: eps as f32,
@@ -110,7 +113,7 @@ impl Vit {
         let shapes = self.blocks.iter().map(|block| attention_scratch_len(block.shape));
         VitScratch {
             tokens: vec![0.0; tokens * self.config.dim],
-            normed: vec![0.0; tokens * self.config.dim],
+            normed: vec![0.0; tokens * self.attended.max(self.config.dim)],
             wide: vec![0.0; tokens * self.widest],
             pcm_hidden: vec![0.0; patches * self.pcm_width],
             pcm: vec![0.0; if self.pcm_width > 0 { patches * self.config.dim } else { 0 }],
@@ -220,8 +223,13 @@ impl Block {
         let mut qkv = read_qkv(layers, &format!("{name}.attn"), dim)?;
         let scale = layers.attribute(&format!("{name}.attn.scale")).unwrap_or((head_dim as f64).powf(-0.5));
         qkv.scale_outputs(0..dim, scale);
-        let qkv = qkv.after_gain(&gain, &bias).reorder_inputs(order);
+        let shape = AttentionShape { tokens: config.tokens(), heads, head_dim };
+        // q, k and v each in the order that the attention takes, and the projection from the order that it gives.
+        let values = shape.order(isa);
+        let parts = (0..3).flat_map(|part| values.iter().map(move |value| value.map(|value| part * dim + value)));
+        let qkv = qkv.after_gain(&gain, &bias).reorder_inputs(order).place_outputs(&parts.collect::<Vec<_>>());
         let proj = layers.window(&format!("{name}.attn.proj"), dim, &[dim])?.reorder_outputs(order);
+        let proj = proj.place_inputs(&values);
         let (gain, bias, norm2_eps) = layers.layer_norm(&format!("{name}.norm2"), dim)?;
         let fc1 = layers.linear(&format!("{name}.mlp.fc1"), dim)?;
         let fc2 = layers.window(&format!("{name}.mlp.fc2"), dim, &[fc1.n])?.reorder_outputs(order);
@@ -230,7 +238,7 @@ impl Block {
             pcm: Pcm::read(layers, &format!("{name}.PCM"), dim, isa)?,
             norm1_eps: norm1_eps as f32,
             qkv: qkv.pack(isa),
-            shape: AttentionShape { tokens: config.tokens(), heads, head_dim },
+            shape,
             proj: proj.pack(isa),
             norm2_eps: norm2_eps as f32,
             fc1: fc1.pack(isa),
@@ -243,7 +251,7 @@ impl Block {
         let dim = self.proj.n();
         let VitScratch { tokens, normed, wide, pcm_hidden, pcm, attention: attention_scratch } = scratch;
         let x = &mut tokens[..rows * dim];
-        let normed = &mut normed[..rows * dim];
+        let attended = rows * self.proj.k();
 
         // The PCM sees the block's input, before the attention changes it.
         observer.begin(Part::Pcm);
@@ -252,11 +260,11 @@ impl Block {
         }
 
         observer.begin(Part::Qkv);
-        layer_norm(isa, dim, self.norm1_eps, x, normed);
-        let qkv = &mut wide[..rows * 3 * dim];
+        layer_norm(isa, dim, self.norm1_eps, x, &mut normed[..rows * dim]);
+        let qkv = &mut wide[..3 * attended];
         linear(&self.qkv, rows, normed, qkv, Activation::Identity, false);
         observer.begin(Part::Attention);
-        attention(isa, self.shape, qkv, attention_scratch, normed);
+        attention(isa, self.shape, qkv, attention_scratch, &mut normed[..attended]);
         linear(&self.proj, rows, normed, x, Activation::Identity, true);
         if self.pcm.is_some() {
             observer.begin(Part::Pcm);
@@ -264,7 +272,7 @@ impl Block {
         }
 
         observer.begin(Part::Mlp);
-        layer_norm(isa, dim, self.norm2_eps, x, normed);
+        layer_norm(isa, dim, self.norm2_eps, x, &mut normed[..rows * dim]);
         let hidden = &mut wide[..rows * self.fc1.n()];
         linear(&self.fc1, rows, normed, hidden, Activation::Gelu, false);
         linear(&self.fc2, rows, hidden, x, Activation::Identity, true);

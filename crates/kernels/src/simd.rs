@@ -48,6 +48,8 @@ pub(crate) trait Simd: Copy {
     fn round(self, v: Self::F) -> Self::F;
     /// 2ⁿ for whole n in −126 to 127; anything for other lanes.
     fn exp2_whole(self, n: Self::F) -> Self::F;
+    /// Each lane's value moved to the lane whose index differs by the bit `DISTANCE`: 1, 2, 4 or 8, below `LANES`.
+    fn swap<const DISTANCE: usize>(self, v: Self::F) -> Self::F;
 
     /// The lanes as an array, the rest zero.
     #[inline(always)]
@@ -61,15 +63,16 @@ pub(crate) trait Simd: Copy {
     /// Sum of the lanes, always in the same order.
     #[inline(always)]
     fn sum(self, v: Self::F) -> f32 {
-        let mut lanes = self.lanes(v);
-        let mut width = Self::LANES;
-        while width > 1 {
-            width /= 2;
-            for lane in 0..width {
-                lanes[lane] += lanes[lane + width];
-            }
+        let mut sum = v;
+        if Self::LANES > 8 {
+            sum = self.add(sum, self.swap::<8>(sum));
         }
-        lanes[0]
+        if Self::LANES > 4 {
+            sum = self.add(sum, self.swap::<4>(sum));
+        }
+        sum = self.add(sum, self.swap::<2>(sum));
+        sum = self.add(sum, self.swap::<1>(sum));
+        self.lanes(sum)[0]
     }
 
     /// Loads the first `count` lanes, the rest zero.

@@ -75,4 +75,15 @@ impl Simd for Avx2 {
             _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
         }
     }
+    #[inline(always)]
+    fn swap<const DISTANCE: usize>(self, v: __m256) -> __m256 {
+        unsafe {
+            match DISTANCE {
+                4 => _mm256_permute2f128_ps::<1>(v, v),
+                2 => _mm256_permute_ps::<0b01_00_11_10>(v),
+                1 => _mm256_permute_ps::<0b10_11_00_01>(v),
+                _ => unreachable!("a swap over {DISTANCE} lanes"),
+            }
+        }
+    }
 }

@@ -75,4 +75,16 @@ impl Simd for Avx512 {
             _mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased))
         }
     }
+    #[inline(always)]
+    fn swap<const DISTANCE: usize>(self, v: __m512) -> __m512 {
+        unsafe {
+            match DISTANCE {
+                8 => _mm512_shuffle_f32x4::<0b01_00_11_10>(v, v),
+                4 => _mm512_shuffle_f32x4::<0b10_11_00_01>(v, v),
+                2 => _mm512_permute_ps::<0b01_00_11_10>(v),
+                1 => _mm512_permute_ps::<0b10_11_00_01>(v),
+                _ => unreachable!("a swap over {DISTANCE} lanes"),
+            }
+        }
+    }
 }

@@ -73,4 +73,14 @@ impl Simd for Neon {
             vreinterpretq_f32_s32(vshlq_n_s32::<23>(biased))
         }
     }
+    #[inline(always)]
+    fn swap<const DISTANCE: usize>(self, v: float32x4_t) -> float32x4_t {
+        unsafe {
+            match DISTANCE {
+                2 => vextq_f32::<2>(v, v),
+                1 => vrev64q_f32(v),
+                _ => unreachable!("a swap over {DISTANCE} lanes"),
+            }
+        }
+    }
 }

@@ -71,4 +71,8 @@ impl Simd for Scalar {
     fn exp2_whole(self, n: F) -> F {
         n.map(|n| f32::from_bits((n as i32).wrapping_add(127).wrapping_shl(23) as u32))
     }
+    #[inline(always)]
+    fn swap<const DISTANCE: usize>(self, v: F) -> F {
+        std::array::from_fn(|lane| v[lane ^ DISTANCE])
+    }
 }
