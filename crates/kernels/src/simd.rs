@@ -17,6 +17,10 @@ use crate::isa::{Isa, Kind};
 /// The widest vector of any instruction set, in lanes of `f32`.
 pub(crate) const LANES_MAX: usize = 16;
 
+/// 1.5·2²³ + 127. Numbers of this size are whole, so that adding it rounds to the nearest whole number n; and the sum's
+/// lowest bits are n + 127, the exponent of 2ⁿ, so that a shift is all that is left to do.
+pub(crate) const EXP2_BIAS: f32 = 12_583_039.0;
+
 /// Vectors of `f32`. A value of the implementing type is the proof that its instructions run here.
 ///
 /// `min` and `max` return NaN when their second argument is NaN: callers put the data there, so that NaN is never
@@ -44,10 +48,8 @@ pub(crate) trait Simd: Copy {
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// a·b + c
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
-    /// The nearest whole number.
-    fn round(self, v: Self::F) -> Self::F;
-    /// 2ⁿ for whole n in −126 to 127; anything for other lanes.
-    fn exp2_whole(self, n: Self::F) -> Self::F;
+    /// 2ⁿ from n + [`EXP2_BIAS`], for whole n in −126 to 127; anything for other lanes.
+    fn exp2_whole(self, biased: Self::F) -> Self::F;
     /// Each lane's value moved to the lane whose index differs by the bit `DISTANCE`: 1, 2, 4 or 8, below `LANES`.
     fn swap<const DISTANCE: usize>(self, v: Self::F) -> Self::F;
 

@@ -63,15 +63,8 @@ impl Simd for Neon {
         unsafe { vfmaq_f32(c, a, b) }
     }
     #[inline(always)]
-    fn round(self, v: float32x4_t) -> float32x4_t {
-        unsafe { vrndnq_f32(v) }
-    }
-    #[inline(always)]
-    fn exp2_whole(self, n: float32x4_t) -> float32x4_t {
-        unsafe {
-            let biased = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127));
-            vreinterpretq_f32_s32(vshlq_n_s32::<23>(biased))
-        }
+    fn exp2_whole(self, biased: float32x4_t) -> float32x4_t {
+        unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vreinterpretq_s32_f32(biased))) }
     }
     #[inline(always)]
     fn swap<const DISTANCE: usize>(self, v: float32x4_t) -> float32x4_t {

@@ -62,14 +62,8 @@ impl Simd for Scalar {
         std::array::from_fn(|lane| a[lane] * b[lane] + c[lane])
     }
     #[inline(always)]
-    fn round(self, v: F) -> F {
-        // Adding and taking away 1.5·2²³ leaves the nearest whole number for |v| < 2²²: no library call.
-        const MAGIC: f32 = 12_582_912.0;
-        v.map(|x| (x + MAGIC) - MAGIC)
-    }
-    #[inline(always)]
-    fn exp2_whole(self, n: F) -> F {
-        n.map(|n| f32::from_bits((n as i32).wrapping_add(127).wrapping_shl(23) as u32))
+    fn exp2_whole(self, biased: F) -> F {
+        biased.map(|biased| f32::from_bits(biased.to_bits() << 23))
     }
     #[inline(always)]
     fn swap<const DISTANCE: usize>(self, v: F) -> F {
