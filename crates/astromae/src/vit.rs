@@ -6,8 +6,8 @@
 
 use kernels::Isa;
 use kernels::{
-    Activation, AttentionShape, GroupedConv, Layout, Product, Taps, Weights, add_rows, attention,
-    attention_scratch_len, gemm, grouped_conv, layer_norm, mean_rows,
+    Activation, AttentionShape, GroupedConv, InvertedBottleneck, Layout, Product, Taps, Weights, add_rows, attention,
+    attention_scratch_len, gemm, grouped_conv, inverted_bottleneck, layer_norm, mean_rows,
 };
 
 use crate::checkpoint::CheckpointError;
@@ -35,7 +35,7 @@ pub(crate) struct Vit {
     widest: usize,
     /// Largest width of an attention's output.
     attended: usize,
-    /// Largest width of a PCM's hidden map.
+    /// Largest width of a PCM's hidden map, where one is kept.
     pcm_width: usize,
     fc_norm_eps: f32,
 }
@@ -54,9 +54,13 @@ struct Block {
 
 /// Parallel convolutional module: grouped convolution, batch norm (folded), SiLU, grouped convolution.
 #[derive(Debug)]
-struct Pcm {
-    expand: GroupedConv,
-    reduce: GroupedConv,
+enum Pcm {
+    /// A window of one, as published: no hidden map is kept.
+    Pointwise(InvertedBottleneck),
+    Windowed {
+        expand: GroupedConv,
+        reduce: GroupedConv,
+    },
 }
 
 /// Activations of a group of images; allocated once per thread.
@@ -246,30 +250,26 @@ impl Block {
         })
     }
 
-    /// c = PCM(x); x += attention(norm1(x)); x += c; x += mlp(norm2(x))
+    /// a = norm1(x); x += PCM(x); x += attention(a); x += mlp(norm2(x))
     fn forward(&self, isa: Isa, rows: usize, patches: &Layout, scratch: &mut VitScratch, observer: &mut impl Observer) {
         let dim = self.proj.n();
         let VitScratch { tokens, normed, wide, pcm_hidden, pcm, attention: attention_scratch } = scratch;
         let x = &mut tokens[..rows * dim];
         let attended = rows * self.proj.k();
 
-        // The PCM sees the block's input, before the attention changes it.
-        observer.begin(Part::Pcm);
-        if let Some(module) = &self.pcm {
-            module.forward(x, patches, pcm_hidden, pcm);
-        }
-
+        // The attention sees the block's input too, before the PCM changes it.
         observer.begin(Part::Qkv);
         layer_norm(isa, dim, self.norm1_eps, x, &mut normed[..rows * dim]);
+        if let Some(module) = &self.pcm {
+            observer.begin(Part::Pcm);
+            module.add_to(x, patches, pcm_hidden, pcm);
+            observer.begin(Part::Qkv);
+        }
         let qkv = &mut wide[..3 * attended];
         linear(&self.qkv, rows, normed, qkv, Activation::Identity, false);
         observer.begin(Part::Attention);
         attention(isa, self.shape, qkv, attention_scratch, &mut normed[..attended]);
         linear(&self.proj, rows, normed, x, Activation::Identity, true);
-        if self.pcm.is_some() {
-            observer.begin(Part::Pcm);
-            add_rows(dim, &pcm[..patches.rows() * dim], patches, x);
-        }
 
         observer.begin(Part::Mlp);
         layer_norm(isa, dim, self.norm2_eps, x, &mut normed[..rows * dim]);
@@ -289,26 +289,43 @@ impl Pcm {
         let expand = layers.window(&format!("{name}.0"), hidden, &[inputs, window, window])?;
         let expand = expand.before_batch_norm(&layers.batch_norm(&format!("{name}.1"), hidden)?);
         let reduce = layers.window(&format!("{name}.3"), dim, &[per_group, window, window])?;
-        let grouped = |map: &Affine, inputs, outputs, activation| {
-            let (weight, bias) = (to_f32(&map.weight), to_f32(&map.bias));
-            GroupedConv::new(isa, (groups, inputs, outputs, window), &weight, &bias, activation)
+        let [expand_weight, expand_bias] = [&expand.weight, &expand.bias].map(|values| to_f32(values));
+        let [reduce_weight, reduce_bias] = [&reduce.weight, &reduce.bias].map(|values| to_f32(values));
+        if window == 1 && inputs == InvertedBottleneck::CHANNELS {
+            let (expand, reduce) = ((&expand_weight[..], &expand_bias[..]), (&reduce_weight[..], &reduce_bias[..]));
+            return Ok(Some(Pcm::Pointwise(InvertedBottleneck::new(isa, (groups, per_group), expand, reduce))));
+        }
+        let grouped = |inputs, outputs, weight: &[f32], bias: &[f32], activation| {
+            GroupedConv::new(isa, (groups, inputs, outputs, window), weight, bias, activation)
         };
-        Ok(Some(Pcm {
-            expand: grouped(&expand, inputs, per_group, Activation::Silu),
-            reduce: grouped(&reduce, per_group, inputs, Activation::Identity),
+        Ok(Some(Pcm::Windowed {
+            expand: grouped(inputs, per_group, &expand_weight, &expand_bias, Activation::Silu),
+            reduce: grouped(per_group, inputs, &reduce_weight, &reduce_bias, Activation::Identity),
         }))
     }
 
+    /// Width of the hidden map that is kept.
     fn width(&self) -> usize {
-        self.expand.output_width()
+        match self {
+            Pcm::Pointwise(_) => 0,
+            Pcm::Windowed { expand, .. } => expand.output_width(),
+        }
     }
 
     /// Multiply-adds of one patch.
     fn multiply_adds(&self) -> usize {
-        self.expand.multiply_adds() + self.reduce.multiply_adds()
+        match self {
+            Pcm::Pointwise(bottleneck) => bottleneck.multiply_adds(),
+            Pcm::Windowed { expand, reduce } => expand.multiply_adds() + reduce.multiply_adds(),
+        }
     }
 
-    fn forward(&self, x: &[f32], patches: &Layout, hidden: &mut [f32], output: &mut [f32]) {
+    /// x += PCM(x) at `patches`.
+    fn add_to(&self, x: &mut [f32], patches: &Layout, hidden: &mut [f32], output: &mut [f32]) {
+        let (expand, reduce) = match self {
+            Pcm::Pointwise(bottleneck) => return inverted_bottleneck(bottleneck, x, patches),
+            Pcm::Windowed { expand, reduce } => (expand, reduce),
+        };
         let map = |width: usize| Layout {
             offset: 0,
             image_stride: patches.lines * patches.columns * width,
@@ -316,9 +333,11 @@ impl Pcm {
             column_stride: width,
             ..*patches
         };
-        let (inside, outside) = (map(self.width()), map(self.reduce.output_width()));
-        grouped_conv(&self.expand, x, patches, hidden, &inside);
-        grouped_conv(&self.reduce, hidden, &inside, output, &outside);
+        let width = reduce.output_width();
+        let (inside, outside) = (map(expand.output_width()), map(width));
+        grouped_conv(expand, x, patches, hidden, &inside);
+        grouped_conv(reduce, hidden, &inside, output, &outside);
+        add_rows(width, &output[..patches.rows() * width], patches, x);
     }
 }
 
