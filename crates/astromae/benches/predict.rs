@@ -42,7 +42,7 @@ fn main() {
 
     let peak = on_threads(threads, || {
         let start = Instant::now();
-        let operations = kernels::multiply_adds(isa, 4_000_000);
+        let operations = kernels::multiply_adds(isa, kernels::Arithmetic::F32, 4_000_000);
         operations / start.elapsed().as_secs_f64() / 1e9
     });
     let rate = on_threads(threads, || {

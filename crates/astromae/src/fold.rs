@@ -85,6 +85,25 @@ impl Affine {
         Affine::new(self.n, self.k, weight, order.iter().map(|old| self.bias[*old]).collect())
     }
 
+    /// As [`Affine::reorder_inputs`], with inputs that count for nothing where the order says so.
+    pub(crate) fn place_inputs(&self, order: &[Option<usize>]) -> Affine {
+        let value = |row: &[f64], old: &Option<usize>| old.map_or(0.0, |old| row[old]);
+        let weight = self.weight.chunks_exact(self.k).flat_map(|row| order.iter().map(|old| value(row, old))).collect();
+        Affine::new(self.n, order.len(), weight, self.bias.clone())
+    }
+
+    /// As [`Affine::reorder_outputs`], with outputs that are always 0 where the order says so.
+    pub(crate) fn place_outputs(&self, order: &[Option<usize>]) -> Affine {
+        let (mut weight, mut bias) = (vec![0.0; order.len() * self.k], vec![0.0; order.len()]);
+        for ((row, sum), old) in weight.chunks_exact_mut(self.k).zip(&mut bias).zip(order) {
+            if let Some(old) = *old {
+                row.copy_from_slice(&self.weight[old * self.k..][..self.k]);
+                *sum = self.bias[old];
+            }
+        }
+        Affine::new(order.len(), self.k, weight, bias)
+    }
+
     /// Rounds to `f32` and packs a linear layer.
     pub(crate) fn pack_rows(&self, packing: Packing) -> Weights {
         self.pack(packing, packing.of_rows(self.n, self.k), self.k)
@@ -155,6 +174,9 @@ mod tests {
         assert_eq!(apply(&example().reorder_inputs(&order), &moved), apply(&example(), &X));
         let y = apply(&example(), &X);
         assert_eq!(apply(&example().reorder_outputs(&[1, 0]), &X), [y[1], y[0]]);
+        assert_eq!(apply(&example().place_outputs(&[Some(1), None, Some(0)]), &X), [y[1], 0.0, y[0]]);
+        let placed = [X[2], 7.0, X[0], X[1]];
+        assert_eq!(apply(&example().place_inputs(&[Some(2), None, Some(0), Some(1)]), &placed), y);
     }
 
     #[test]

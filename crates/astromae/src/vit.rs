@@ -6,8 +6,8 @@
 
 use kernels::Isa;
 use kernels::{
-    Activation, AttentionShape, GroupedConv, Layout, Product, Staging, StagingSize, Taps, Weights, add_rows, attention,
-    attention_scratch_len, gemm, grouped_conv, layer_norm, mean_rows,
+    Activation, AttentionShape, GroupedConv, InvertedBottleneck, Layout, Product, Staging, StagingSize, Taps, Weights,
+    add_rows, attention, attention_scratch_len, gemm, grouped_conv, inverted_bottleneck, layer_norm, mean_rows,
 };
 
 use crate::checkpoint::CheckpointError;
@@ -34,7 +34,9 @@ pub(crate) struct Vit {
     blocks: Vec<Block>,
     /// Largest width of a token inside a block (3·dim, or the MLP's).
     widest: usize,
-    /// Largest width of a PCM's hidden map.
+    /// Largest width of an attention's output.
+    attended: usize,
+    /// Largest width of a PCM's hidden map, where one is kept.
     pcm_width: usize,
     fc_norm_eps: f32,
 }
@@ -53,9 +55,13 @@ struct Block {
 
 /// Parallel convolutional module: grouped convolution, batch norm (folded), SiLU, grouped convolution.
 #[derive(Debug)]
-struct Pcm {
-    expand: GroupedConv,
-    reduce: GroupedConv,
+enum Pcm {
+    /// A window of one, as published: no hidden map is kept.
+    Pointwise(InvertedBottleneck),
+    Windowed {
+        expand: GroupedConv,
+        reduce: GroupedConv,
+    },
 }
 
 /// Activations of a group of images; allocated once per thread.
@@ -103,6 +109,7 @@ impl Vit {
                 .collect(),
             start,
             widest: blocks.iter().map(|block| block.qkv.n().max(block.fc1.n())).max().unwrap_or(0),
+            attended: blocks.iter().map(|block| block.proj.k()).max().unwrap_or(0),
             pcm_width: blocks.iter().filter_map(|block| block.pcm.as_ref()).map(Pcm::width).max().unwrap_or(0),
             blocks,
             fc_norm_eps: eps as f32,
@@ -120,7 +127,7 @@ impl Vit {
         let embed = self.patch_embed.staging(patches, GROUP * pixels);
         VitScratch {
             tokens: vec![0.0; tokens * self.config.dim],
-            normed: vec![0.0; tokens * self.config.dim],
+            normed: vec![0.0; tokens * self.attended.max(self.config.dim)],
             wide: vec![0.0; tokens * self.widest],
             pcm_hidden: vec![0.0; patches * self.pcm_width],
             pcm: vec![0.0; if self.pcm_width > 0 { patches * self.config.dim } else { 0 }],
@@ -231,8 +238,13 @@ impl Block {
         let mut qkv = read_qkv(layers, &format!("{name}.attn"), dim)?;
         let scale = layers.attribute(&format!("{name}.attn.scale")).unwrap_or((head_dim as f64).powf(-0.5));
         qkv.scale_outputs(0..dim, scale);
-        let qkv = qkv.after_gain(&gain, &bias).reorder_inputs(order);
+        let shape = AttentionShape { tokens: config.tokens(), heads, head_dim };
+        // q, k and v each in the order that the attention takes, and the projection from the order that it gives.
+        let values = shape.order(packing.isa);
+        let parts = (0..3).flat_map(|part| values.iter().map(move |value| value.map(|value| part * dim + value)));
+        let qkv = qkv.after_gain(&gain, &bias).reorder_inputs(order).place_outputs(&parts.collect::<Vec<_>>());
         let proj = layers.window(&format!("{name}.attn.proj"), dim, &[dim])?.reorder_outputs(order);
+        let proj = proj.place_inputs(&values);
         let (gain, bias, norm2_eps) = layers.layer_norm(&format!("{name}.norm2"), dim)?;
         let fc1 = layers.linear(&format!("{name}.mlp.fc1"), dim)?;
         let fc2 = layers.window(&format!("{name}.mlp.fc2"), dim, &[fc1.n])?.reorder_outputs(order);
@@ -241,7 +253,7 @@ impl Block {
             pcm: Pcm::read(layers, &format!("{name}.PCM"), dim, packing.isa)?,
             norm1_eps: norm1_eps as f32,
             qkv: qkv.pack_rows(packing),
-            shape: AttentionShape { tokens: config.tokens(), heads, head_dim },
+            shape,
             proj: proj.pack_rows(packing),
             norm2_eps: norm2_eps as f32,
             fc1: fc1.pack_rows(packing),
@@ -249,33 +261,29 @@ impl Block {
         })
     }
 
-    /// c = PCM(x); x += attention(norm1(x)); x += c; x += mlp(norm2(x))
+    /// a = norm1(x); x += PCM(x); x += attention(a); x += mlp(norm2(x))
     fn forward(&self, isa: Isa, rows: usize, patches: &Layout, scratch: &mut VitScratch, observer: &mut impl Observer) {
         let dim = self.proj.n();
         let VitScratch { tokens, normed, wide, pcm_hidden, pcm, attention: attention_scratch, staging } = scratch;
         let x = &mut tokens[..rows * dim];
-        let normed = &mut normed[..rows * dim];
+        let attended = rows * self.proj.k();
 
-        // The PCM sees the block's input, before the attention changes it.
-        observer.begin(Part::Pcm);
-        if let Some(module) = &self.pcm {
-            module.forward(x, patches, pcm_hidden, pcm);
-        }
-
+        // The attention sees the block's input too, before the PCM changes it.
         observer.begin(Part::Qkv);
-        layer_norm(isa, dim, self.norm1_eps, x, normed);
-        let qkv = &mut wide[..rows * 3 * dim];
+        layer_norm(isa, dim, self.norm1_eps, x, &mut normed[..rows * dim]);
+        if let Some(module) = &self.pcm {
+            observer.begin(Part::Pcm);
+            module.add_to(x, patches, pcm_hidden, pcm);
+            observer.begin(Part::Qkv);
+        }
+        let qkv = &mut wide[..3 * attended];
         linear(&self.qkv, rows, normed, staging, qkv, Activation::Identity, false);
         observer.begin(Part::Attention);
-        attention(isa, self.shape, qkv, attention_scratch, normed);
+        attention(isa, self.shape, qkv, attention_scratch, &mut normed[..attended]);
         linear(&self.proj, rows, normed, staging, x, Activation::Identity, true);
-        if self.pcm.is_some() {
-            observer.begin(Part::Pcm);
-            add_rows(dim, &pcm[..patches.rows() * dim], patches, x);
-        }
 
         observer.begin(Part::Mlp);
-        layer_norm(isa, dim, self.norm2_eps, x, normed);
+        layer_norm(isa, dim, self.norm2_eps, x, &mut normed[..rows * dim]);
         let hidden = &mut wide[..rows * self.fc1.n()];
         linear(&self.fc1, rows, normed, staging, hidden, Activation::Gelu, false);
         linear(&self.fc2, rows, hidden, staging, x, Activation::Identity, true);
@@ -292,26 +300,43 @@ impl Pcm {
         let expand = layers.window(&format!("{name}.0"), hidden, &[inputs, window, window])?;
         let expand = expand.before_batch_norm(&layers.batch_norm(&format!("{name}.1"), hidden)?);
         let reduce = layers.window(&format!("{name}.3"), dim, &[per_group, window, window])?;
-        let grouped = |map: &Affine, inputs, outputs, activation| {
-            let (weight, bias) = (to_f32(&map.weight), to_f32(&map.bias));
-            GroupedConv::new(isa, (groups, inputs, outputs, window), &weight, &bias, activation)
+        let [expand_weight, expand_bias] = [&expand.weight, &expand.bias].map(|values| to_f32(values));
+        let [reduce_weight, reduce_bias] = [&reduce.weight, &reduce.bias].map(|values| to_f32(values));
+        if window == 1 && inputs == InvertedBottleneck::CHANNELS {
+            let (expand, reduce) = ((&expand_weight[..], &expand_bias[..]), (&reduce_weight[..], &reduce_bias[..]));
+            return Ok(Some(Pcm::Pointwise(InvertedBottleneck::new(isa, (groups, per_group), expand, reduce))));
+        }
+        let grouped = |inputs, outputs, weight: &[f32], bias: &[f32], activation| {
+            GroupedConv::new(isa, (groups, inputs, outputs, window), weight, bias, activation)
         };
-        Ok(Some(Pcm {
-            expand: grouped(&expand, inputs, per_group, Activation::Silu),
-            reduce: grouped(&reduce, per_group, inputs, Activation::Identity),
+        Ok(Some(Pcm::Windowed {
+            expand: grouped(inputs, per_group, &expand_weight, &expand_bias, Activation::Silu),
+            reduce: grouped(per_group, inputs, &reduce_weight, &reduce_bias, Activation::Identity),
         }))
     }
 
+    /// Width of the hidden map that is kept.
     fn width(&self) -> usize {
-        self.expand.output_width()
+        match self {
+            Pcm::Pointwise(_) => 0,
+            Pcm::Windowed { expand, .. } => expand.output_width(),
+        }
     }
 
     /// Multiply-adds of one patch.
     fn multiply_adds(&self) -> usize {
-        self.expand.multiply_adds() + self.reduce.multiply_adds()
+        match self {
+            Pcm::Pointwise(bottleneck) => bottleneck.multiply_adds(),
+            Pcm::Windowed { expand, reduce } => expand.multiply_adds() + reduce.multiply_adds(),
+        }
     }
 
-    fn forward(&self, x: &[f32], patches: &Layout, hidden: &mut [f32], output: &mut [f32]) {
+    /// x += PCM(x) at `patches`.
+    fn add_to(&self, x: &mut [f32], patches: &Layout, hidden: &mut [f32], output: &mut [f32]) {
+        let (expand, reduce) = match self {
+            Pcm::Pointwise(bottleneck) => return inverted_bottleneck(bottleneck, x, patches),
+            Pcm::Windowed { expand, reduce } => (expand, reduce),
+        };
         let map = |width: usize| Layout {
             offset: 0,
             image_stride: patches.lines * patches.columns * width,
@@ -319,9 +344,11 @@ impl Pcm {
             column_stride: width,
             ..*patches
         };
-        let (inside, outside) = (map(self.width()), map(self.reduce.output_width()));
-        grouped_conv(&self.expand, x, patches, hidden, &inside);
-        grouped_conv(&self.reduce, hidden, &inside, output, &outside);
+        let width = reduce.output_width();
+        let (inside, outside) = (map(expand.output_width()), map(width));
+        grouped_conv(expand, x, patches, hidden, &inside);
+        grouped_conv(reduce, hidden, &inside, output, &outside);
+        add_rows(width, &output[..patches.rows() * width], patches, x);
     }
 }
 

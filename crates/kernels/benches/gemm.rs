@@ -26,8 +26,8 @@ const ARITHMETICS: [Arithmetic; 3] = [Arithmetic::F32, Arithmetic::Bf16, Arithme
 fn main() {
     for (isa, arithmetic) in Isa::available().flat_map(|isa| ARITHMETICS.map(|arithmetic| (isa, arithmetic))) {
         let Some(instruction) = isa.instruction(arithmetic) else { continue };
-        let peak = best(|| multiply_adds(isa, 200_000));
-        println!("{isa}, {arithmetic:?} ({instruction}): float32 peak of one thread {peak:.1} GFLOP/s");
+        let peak = best(|| multiply_adds(isa, arithmetic, 200_000));
+        println!("{isa}, {arithmetic:?} ({instruction}): peak of one thread {peak:.1} GFLOP/s");
         for (m, k, n) in SHAPES {
             let weight: Vec<f32> = (0..n * k).map(|i| (i % 7) as f32 - 3.0).collect();
             let input: Vec<f32> = (0..m * k).map(|i| (i % 5) as f32 - 2.0).collect();

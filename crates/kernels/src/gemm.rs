@@ -12,8 +12,8 @@ mod product;
 mod tests;
 mod tile;
 
-pub(crate) use dispatch::panel_shape;
+pub(crate) use dispatch::{dispatch_dot, panel_shape};
 pub use dot::{Arithmetic, Staging, StagingSize};
-pub(crate) use dot::{Bf16Pairs, Bf16Weights, Dot, DotKernel, Floats, Int8, Pairs, Quantised, Weight};
+pub(crate) use dot::{Bf16Pairs, Bf16Weights, Columns, Dot, DotKernel, Floats, Int8, Pairs, Quantised, Weight};
 pub use pack::Weights;
 pub use product::{Product, Taps, gemm};

@@ -29,21 +29,15 @@ impl Kernel for LayerNorm<'_> {
         for (x, y) in self.input.chunks_exact(width).zip(self.output.chunks_exact_mut(width)) {
             // SAFETY: every load and store below covers elements below `width` of x and y.
             unsafe {
-                let mut sum = s.splat(0.0);
-                for i in (0..whole).step_by(S::LANES) {
-                    sum = s.add(sum, s.load(x.as_ptr().add(i)));
-                }
+                let sum = sum_of(s, whole, |i| s.load(x.as_ptr().add(i)), |sum, x| s.add(sum, x));
                 let tail: f32 = x[whole..].iter().sum();
-                let mean = (s.sum(sum) + tail) / width as f32;
+                let mean = (sum + tail) / width as f32;
 
                 let centre = s.splat(mean);
-                let mut squares = s.splat(0.0);
-                for i in (0..whole).step_by(S::LANES) {
-                    let d = s.sub(s.load(x.as_ptr().add(i)), centre);
-                    squares = s.fma(d, d, squares);
-                }
+                let deviation = |i| s.sub(s.load(x.as_ptr().add(i)), centre);
+                let squares = sum_of(s, whole, deviation, |sum, d| s.fma(d, d, sum));
                 let tail: f32 = x[whole..].iter().map(|x| (x - mean) * (x - mean)).sum();
-                let variance = (s.sum(squares) + tail) / width as f32;
+                let variance = (squares + tail) / width as f32;
 
                 let scale = 1.0 / (variance + self.eps).sqrt();
                 let gain = s.splat(scale);
@@ -57,6 +51,24 @@ impl Kernel for LayerNorm<'_> {
             }
         }
     }
+}
+
+/// Adds up what `term` gives for each vector below `whole`, lanes last, always in the same order. Four sums at a time:
+/// one alone would wait for itself.
+#[inline(always)]
+fn sum_of<S: Simd>(s: S, whole: usize, term: impl Fn(usize) -> S::F, add: impl Fn(S::F, S::F) -> S::F) -> f32 {
+    let mut sums = [s.splat(0.0); 4];
+    let step = sums.len() * S::LANES;
+    let fours = whole / step * step;
+    for first in (0..fours).step_by(step) {
+        for (index, sum) in sums.iter_mut().enumerate() {
+            *sum = add(*sum, term(first + index * S::LANES));
+        }
+    }
+    for i in (fours..whole).step_by(S::LANES) {
+        sums[0] = add(sums[0], term(i));
+    }
+    s.sum(s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3])))
 }
 
 /// `output[row] += input[row]`: `input` is plain (rows, width), `layout` says where the output's rows start.

@@ -1,42 +1,64 @@
 //! The most that this CPU's multiply-add units give, to measure everything else against.
 
+use std::array;
+use std::hint::black_box;
+
+use crate::gemm::{Arithmetic, Columns, Dot, DotKernel, dispatch_dot};
 use crate::isa::Isa;
-use crate::simd::{Kernel, Simd, dispatch};
+use crate::simd::{LANES_MAX, Simd};
 
-/// Chains of multiply-adds that depend on nothing but themselves: enough to hide the latency of two units.
-const CHAINS: usize = 12;
+/// Sums that depend on nothing but themselves are enough to hide the latency of two units: these many inputs by these
+/// many vectors of weights, read anew each round from the first-level cache, as a product reads them.
+const INPUTS: usize = 5;
+const VECTORS: usize = 2;
 
-/// Runs `rounds` rounds of independent fused multiply-adds in registers and returns the floating-point operations
-/// done. Time it to know the peak of one thread.
-pub fn multiply_adds(isa: Isa, rounds: usize) -> f64 {
-    let mut sums = [0.0];
+/// More than any arithmetic takes in one step.
+const DEPTH_MAX: usize = 4;
+
+/// Runs `rounds` rounds of independent multiply-adds in `arithmetic` and returns the operations done, two for each. Time
+/// it to know the peak of one thread.
+///
+/// # Panics
+/// Where `isa` has no instruction for `arithmetic`.
+pub fn multiply_adds(isa: Isa, arithmetic: Arithmetic, rounds: usize) -> f64 {
     let mut operations = 0.0;
-    dispatch(isa, Chains { rounds, sums: &mut sums, operations: &mut operations });
-    std::hint::black_box(sums);
+    dispatch_dot(isa, arithmetic, Chains { rounds, operations: &mut operations });
     operations
 }
 
 struct Chains<'a> {
     rounds: usize,
-    sums: &'a mut [f32; 1],
     operations: &'a mut f64,
 }
 
-impl Kernel for Chains<'_> {
+impl DotKernel for Chains<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        // Opaque, so that no chain is computed at compile time; 0.999… keeps the values from growing.
-        let factor = s.splat(std::hint::black_box(0.999_999));
-        let addend = s.splat(std::hint::black_box(1e-6));
-        let mut chains = [s.splat(1.0); CHAINS];
-        for _ in 0..self.rounds {
-            for chain in &mut chains {
-                *chain = s.fma(*chain, factor, addend);
+    fn run<D: Dot>(self, dot: D) {
+        // All bits zero are zeros in every arithmetic, which keeps sums from growing; CPUs multiply them no faster.
+        let zeros = [0.0f32; VECTORS * LANES_MAX * DEPTH_MAX];
+        let columns = Columns { bias: zeros.as_ptr(), scales: zeros.as_ptr(), offsets: zeros.as_ptr().cast() };
+        // SAFETY: the array holds VECTORS vectors of the widest step in the widest type, and more than INPUTS steps.
+        unsafe {
+            let mut sums: [[D::Sum; VECTORS]; INPUTS] = [[dot.start(columns, 0); VECTORS]; INPUTS];
+            for _ in 0..self.rounds {
+                // Opaque, so that no product is computed once for all rounds.
+                let from = black_box(zeros.as_ptr());
+                for part in 0..D::PARTS {
+                    let weights: [D::Operand; VECTORS] =
+                        array::from_fn(|v| dot.weights(from.cast::<D::Weight>().add(v * D::S::LANES * D::DEPTH), part));
+                    for r in 0..INPUTS {
+                        let inputs = dot.inputs(from.cast::<D::Input>().add(r * D::DEPTH), part);
+                        for v in 0..VECTORS {
+                            sums[r][v] = dot.dot(inputs, weights[v], sums[r][v]);
+                        }
+                    }
+                }
+            }
+            for sum in sums.iter().flatten() {
+                black_box(dot.simd().lanes(dot.finish(*sum, columns, 0, 1.0)));
             }
         }
-        let total = chains.iter().fold(s.splat(0.0), |total, chain| s.add(total, *chain));
-        self.sums[0] = s.sum(total);
-        *self.operations = (self.rounds * CHAINS * S::LANES * 2) as f64;
+        *self.operations = (self.rounds * INPUTS * VECTORS * D::S::LANES * D::DEPTH * 2) as f64;
     }
 }
 
@@ -48,9 +70,14 @@ mod tests {
     #[test]
     fn counts_what_it_runs() {
         for isa in every_isa() {
-            let operations = multiply_adds(isa, 1000);
-            assert!(operations >= 1000.0 * CHAINS as f64 * 2.0, "{isa}");
-            assert_eq!(multiply_adds(isa, 2000), 2.0 * operations, "{isa}");
+            for arithmetic in [Arithmetic::F32, Arithmetic::Bf16, Arithmetic::Int8] {
+                if isa.instruction(arithmetic).is_none() {
+                    continue;
+                }
+                let operations = multiply_adds(isa, arithmetic, 1000);
+                assert!(operations >= 1000.0 * (INPUTS * VECTORS * 2) as f64, "{isa} {arithmetic:?}");
+                assert_eq!(multiply_adds(isa, arithmetic, 2000), 2.0 * operations, "{isa} {arithmetic:?}");
+            }
         }
     }
 }

@@ -18,6 +18,10 @@ use crate::isa::{Isa, Kind};
 /// The widest vector of any instruction set, in lanes of `f32`.
 pub(crate) const LANES_MAX: usize = 16;
 
+/// 1.5·2²³ + 127. Numbers of this size are whole, so that adding it rounds to the nearest whole number n; and the sum's
+/// lowest bits are n + 127, the exponent of 2ⁿ, so that a shift is all that is left to do.
+pub(crate) const EXP2_BIAS: f32 = 12_583_039.0;
+
 /// Vectors of `f32`. A value of the implementing type is the proof that its instructions run here.
 ///
 /// `min` and `max` return NaN when their second argument is NaN: callers put the data there, so that NaN is never
@@ -45,8 +49,6 @@ pub(crate) trait Simd: Copy {
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// a·b + c
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
-    /// The nearest whole number.
-    fn round(self, v: Self::F) -> Self::F;
     /// The first of each pair of bfloat16, widened.
     ///
     /// # Safety
@@ -59,8 +61,10 @@ pub(crate) trait Simd: Copy {
     unsafe fn load_bf16_second(self, from: *const u16) -> Self::F;
     /// Asks for a cache line; a hint that reads nothing, so any address will do.
     fn prefetch(self, line: *const u8);
-    /// 2ⁿ for whole n in −126 to 127; anything for other lanes.
-    fn exp2_whole(self, n: Self::F) -> Self::F;
+    /// 2ⁿ from n + [`EXP2_BIAS`], for whole n in −126 to 127; anything for other lanes.
+    fn exp2_whole(self, biased: Self::F) -> Self::F;
+    /// Each lane's value moved to the lane whose index differs by the bit `DISTANCE`: 1, 2, 4 or 8, below `LANES`.
+    fn swap<const DISTANCE: usize>(self, v: Self::F) -> Self::F;
 
     /// The lanes as an array, the rest zero.
     #[inline(always)]
@@ -74,15 +78,16 @@ pub(crate) trait Simd: Copy {
     /// Sum of the lanes, always in the same order.
     #[inline(always)]
     fn sum(self, v: Self::F) -> f32 {
-        let mut lanes = self.lanes(v);
-        let mut width = Self::LANES;
-        while width > 1 {
-            width /= 2;
-            for lane in 0..width {
-                lanes[lane] += lanes[lane + width];
-            }
+        let mut sum = v;
+        if Self::LANES > 8 {
+            sum = self.add(sum, self.swap::<8>(sum));
         }
-        lanes[0]
+        if Self::LANES > 4 {
+            sum = self.add(sum, self.swap::<4>(sum));
+        }
+        sum = self.add(sum, self.swap::<2>(sum));
+        sum = self.add(sum, self.swap::<1>(sum));
+        self.lanes(sum)[0]
     }
 
     /// Loads the first `count` lanes, the rest zero.
@@ -134,5 +139,18 @@ pub(crate) fn dispatch(isa: Isa, kernel: impl Kernel) {
         #[cfg(target_arch = "aarch64")]
         Kind::Neon => neon::run(kernel),
         Kind::Scalar => kernel.run(scalar::Scalar),
+    }
+}
+
+/// Lanes of a vector of `isa`.
+pub(crate) fn lanes(isa: Isa) -> usize {
+    match isa.kind() {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => avx512::Avx512::LANES,
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => avx2::Avx2::LANES,
+        #[cfg(target_arch = "aarch64")]
+        Kind::Neon => neon::Neon::LANES,
+        Kind::Scalar => scalar::Scalar::LANES,
     }
 }

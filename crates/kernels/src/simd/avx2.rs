@@ -73,8 +73,8 @@ impl Simd for Avx2 {
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
-    fn round(self, v: __m256) -> __m256 {
-        unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v) }
+    fn exp2_whole(self, biased: __m256) -> __m256 {
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(biased))) }
     }
     #[inline(always)]
     unsafe fn load_bf16_first(self, from: *const u16) -> __m256 {
@@ -92,10 +92,14 @@ impl Simd for Avx2 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
     }
     #[inline(always)]
-    fn exp2_whole(self, n: __m256) -> __m256 {
+    fn swap<const DISTANCE: usize>(self, v: __m256) -> __m256 {
         unsafe {
-            let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+            match DISTANCE {
+                4 => _mm256_permute2f128_ps::<1>(v, v),
+                2 => _mm256_permute_ps::<0b01_00_11_10>(v),
+                1 => _mm256_permute_ps::<0b10_11_00_01>(v),
+                _ => unreachable!("a swap over {DISTANCE} lanes"),
+            }
         }
     }
 }

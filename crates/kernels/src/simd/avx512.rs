@@ -80,8 +80,8 @@ impl Simd for Avx512 {
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
-    fn round(self, v: __m512) -> __m512 {
-        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v) }
+    fn exp2_whole(self, biased: __m512) -> __m512 {
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(biased))) }
     }
     #[inline(always)]
     unsafe fn load_bf16_first(self, from: *const u16) -> __m512 {
@@ -99,10 +99,15 @@ impl Simd for Avx512 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
     }
     #[inline(always)]
-    fn exp2_whole(self, n: __m512) -> __m512 {
+    fn swap<const DISTANCE: usize>(self, v: __m512) -> __m512 {
         unsafe {
-            let biased = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
-            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased))
+            match DISTANCE {
+                8 => _mm512_shuffle_f32x4::<0b01_00_11_10>(v, v),
+                4 => _mm512_shuffle_f32x4::<0b10_11_00_01>(v, v),
+                2 => _mm512_permute_ps::<0b01_00_11_10>(v),
+                1 => _mm512_permute_ps::<0b10_11_00_01>(v),
+                _ => unreachable!("a swap over {DISTANCE} lanes"),
+            }
         }
     }
 }

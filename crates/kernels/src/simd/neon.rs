@@ -70,8 +70,8 @@ impl Simd for Neon {
         unsafe { vfmaq_f32(c, a, b) }
     }
     #[inline(always)]
-    fn round(self, v: float32x4_t) -> float32x4_t {
-        unsafe { vrndnq_f32(v) }
+    fn exp2_whole(self, biased: float32x4_t) -> float32x4_t {
+        unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vreinterpretq_s32_f32(biased))) }
     }
     #[inline(always)]
     unsafe fn load_bf16_first(self, from: *const u16) -> float32x4_t {
@@ -89,10 +89,13 @@ impl Simd for Neon {
         unsafe { std::arch::asm!("prfm pldl1keep, [{line}]", line = in(reg) line, options(nostack, readonly)) }
     }
     #[inline(always)]
-    fn exp2_whole(self, n: float32x4_t) -> float32x4_t {
+    fn swap<const DISTANCE: usize>(self, v: float32x4_t) -> float32x4_t {
         unsafe {
-            let biased = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127));
-            vreinterpretq_f32_s32(vshlq_n_s32::<23>(biased))
+            match DISTANCE {
+                2 => vextq_f32::<2>(v, v),
+                1 => vrev64q_f32(v),
+                _ => unreachable!("a swap over {DISTANCE} lanes"),
+            }
         }
     }
 }

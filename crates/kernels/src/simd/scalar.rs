@@ -63,10 +63,8 @@ impl Simd for Scalar {
         std::array::from_fn(|lane| a[lane] * b[lane] + c[lane])
     }
     #[inline(always)]
-    fn round(self, v: F) -> F {
-        // Adding and taking away 1.5·2²³ leaves the nearest whole number for |v| < 2²²: no library call.
-        const MAGIC: f32 = 12_582_912.0;
-        v.map(|x| (x + MAGIC) - MAGIC)
+    fn exp2_whole(self, biased: F) -> F {
+        biased.map(|biased| f32::from_bits(biased.to_bits() << 23))
     }
     #[inline(always)]
     unsafe fn load_bf16_first(self, from: *const u16) -> F {
@@ -83,8 +81,8 @@ impl Simd for Scalar {
     #[inline(always)]
     fn prefetch(self, _: *const u8) {}
     #[inline(always)]
-    fn exp2_whole(self, n: F) -> F {
-        n.map(|n| f32::from_bits((n as i32).wrapping_add(127).wrapping_shl(23) as u32))
+    fn swap<const DISTANCE: usize>(self, v: F) -> F {
+        std::array::from_fn(|lane| v[lane ^ DISTANCE])
     }
 }
 
@@ -163,6 +161,6 @@ impl Int8 for Scalar {
     #[inline(always)]
     unsafe fn quantise(self, v: F, to: *mut i16) {
         // SAFETY: the caller vouches for LANES writable values.
-        unsafe { to.cast::<[i16; 4]>().write(Simd::round(self, v).map(|x| x as i16)) }
+        unsafe { to.cast::<[i16; 4]>().write(v.map(|x| x.round_ties_even() as i16)) }
     }
 }
