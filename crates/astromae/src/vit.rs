@@ -18,7 +18,7 @@ use crate::packing::Packing;
 use crate::part::{Observer, Part};
 
 /// Images that go through the blocks together: their activations stay in a core's cache while the weights stream by.
-pub(crate) const GROUP: usize = 6;
+pub(crate) const GROUP: usize = 12;
 
 /// The widest window of a PCM's convolutions.
 const PCM_WINDOW_MAX: usize = 7;

@@ -1,6 +1,5 @@
 //! The most that this CPU's multiply-add units give, to measure everything else against.
 
-use std::array;
 use std::hint::black_box;
 
 use crate::gemm::{Arithmetic, Columns, Dot, DotKernel, dispatch_dot};
@@ -16,13 +15,15 @@ const VECTORS: usize = 2;
 const DEPTH_MAX: usize = 4;
 
 /// Runs `rounds` rounds of independent multiply-adds in `arithmetic` and returns the operations done, two for each. Time
-/// it to know the peak of one thread.
+/// it to know the peak of one thread. Where bfloat16 is multiplied in float32, its peak is that of float32.
 ///
 /// # Panics
 /// Where `isa` has no instruction for `arithmetic`.
 pub fn multiply_adds(isa: Isa, arithmetic: Arithmetic, rounds: usize) -> f64 {
+    let widened = arithmetic == Arithmetic::Bf16 && !isa.multiplies_bf16();
+    let arithmetic = if widened { Arithmetic::F32 } else { arithmetic };
     let mut operations = 0.0;
-    dispatch_dot(isa, arithmetic, Chains { rounds, operations: &mut operations });
+    dispatch_dot(isa, arithmetic, DEPTH_MAX, Chains { rounds, operations: &mut operations });
     operations
 }
 
@@ -44,12 +45,13 @@ impl DotKernel for Chains<'_> {
                 // Opaque, so that no product is computed once for all rounds.
                 let from = black_box(zeros.as_ptr());
                 for part in 0..D::PARTS {
-                    let weights: [D::Operand; VECTORS] =
-                        array::from_fn(|v| dot.weights(from.cast::<D::Weight>().add(v * D::S::LANES * D::DEPTH), part));
-                    for r in 0..INPUTS {
+                    let at = |v| D::offset(VECTORS, v, part);
+                    let vector = |v| dot.weights(from.cast::<D::Weight>().add(at(v)), part);
+                    let weights = [vector(0), vector(1)];
+                    for (r, sums) in sums.iter_mut().enumerate() {
                         let inputs = dot.inputs(from.cast::<D::Input>().add(r * D::DEPTH), part);
-                        for v in 0..VECTORS {
-                            sums[r][v] = dot.dot(inputs, weights[v], sums[r][v]);
+                        for (sum, weights) in sums.iter_mut().zip(weights) {
+                            *sum = dot.dot(inputs, weights, *sum);
                         }
                     }
                 }

@@ -8,14 +8,15 @@ use crate::simd::{Kernel, Simd, dispatch, scalar};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{avx2, avx512};
 
-/// Runs `kernel` with the instructions that `isa` has for `arithmetic`.
+/// Runs `kernel` with the instructions that `isa` has for `arithmetic`, over runs of `run` inputs.
 ///
 /// # Panics
 /// Where it has none: [`Isa::instruction`] says so beforehand.
 #[inline]
-pub(crate) fn dispatch_dot(isa: Isa, arithmetic: Arithmetic, kernel: impl DotKernel) {
+pub(crate) fn dispatch_dot(isa: Isa, arithmetic: Arithmetic, run: usize, kernel: impl DotKernel) {
     match arithmetic {
-        Arithmetic::F32 => dispatch(isa, WithFloats(kernel)),
+        Arithmetic::F32 if run.is_multiple_of(2) => dispatch(isa, WithFloats::<_, 2>(kernel)),
+        Arithmetic::F32 => dispatch(isa, WithFloats::<_, 1>(kernel)),
         Arithmetic::Bf16 => match isa.kind() {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 if isa.extensions().bf16 => {
@@ -52,8 +53,9 @@ pub(crate) fn dispatch_dot(isa: Isa, arithmetic: Arithmetic, kernel: impl DotKer
 pub(crate) struct PanelShape {
     pub(crate) lanes: usize,
     pub(crate) vectors: usize,
-    /// Values of k side by side.
+    /// Values of k in a step, and how many of them lie side by side.
     pub(crate) depth: usize,
+    pub(crate) interleaved: usize,
     pub(crate) kind: WeightKind,
     /// Bytes of a staged input; 0 where inputs are multiplied as they are.
     pub(crate) staged_bytes: usize,
@@ -82,6 +84,7 @@ pub(crate) fn panel_shape(isa: Isa, arithmetic: Arithmetic) -> PanelShape {
                 lanes: D::S::LANES,
                 vectors: D::S::TILE_VECTORS,
                 depth: D::DEPTH,
+                interleaved: D::INTERLEAVED,
                 kind: D::Weight::KIND,
                 staged_bytes: if D::STAGED { size_of::<D::Input>() } else { 0 },
                 input_offset: D::INPUT_OFFSET,
@@ -90,16 +93,17 @@ pub(crate) fn panel_shape(isa: Isa, arithmetic: Arithmetic) -> PanelShape {
         }
     }
     let mut shape = PanelShape::default();
-    dispatch_dot(isa, arithmetic, Shape(&mut shape));
+    // An odd run: what `f32` is packed for is the same for even ones.
+    dispatch_dot(isa, arithmetic, 1, Shape(&mut shape));
     shape
 }
 
-struct WithFloats<K>(K);
+struct WithFloats<K, const STEP: usize>(K);
 
-impl<K: DotKernel> Kernel for WithFloats<K> {
+impl<K: DotKernel, const STEP: usize> Kernel for WithFloats<K, STEP> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        self.0.run(Floats(s));
+        self.0.run(Floats::<S, STEP>(s));
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) trait Dot: Copy {
     const DEPTH: usize;
     /// Instructions that a step is multiplied in, one after the other.
     const PARTS: usize = 1;
+    /// Values of k that lie side by side in a panel: a whole step, or one, with the parts of a step in rows.
+    const INTERLEAVED: usize = Self::DEPTH;
     /// Whether inputs are multiplied in another form than they come in.
     const STAGED: bool;
     /// What is added to each input before it is multiplied.
@@ -52,8 +54,16 @@ pub(crate) trait Dot: Copy {
     const LARGEST_WEIGHT: f32 = 0.0;
 
     fn simd(self) -> Self::S;
+
+    /// Where the weights of a vector of columns lie in a step of a panel of `vectors`.
+    #[inline(always)]
+    fn offset(vectors: usize, vector: usize, part: usize) -> usize {
+        let row = if Self::INTERLEAVED == 1 { part * vectors } else { 0 };
+        (row + vector) * Self::S::LANES * Self::INTERLEAVED
+    }
+
     /// # Safety
-    /// A vector of columns, DEPTH weights each, is readable at `from`; `part` < PARTS.
+    /// A vector of columns, INTERLEAVED weights each, is readable at `from`; `part` < PARTS.
     unsafe fn weights(self, from: *const Self::Weight, part: usize) -> Self::Operand;
     /// # Safety
     /// DEPTH inputs are readable at `from`; `part` < PARTS.

@@ -185,17 +185,17 @@ struct Order {
 impl Order {
     /// Panels of `value(column, k)`.
     fn pack<T: Copy + Default>(&self, value: impl Fn(usize, usize) -> T) -> AlignedVec<T> {
-        let PanelShape { lanes, vectors, depth, .. } = self.shape;
+        let PanelShape { lanes, vectors, interleaved, .. } = self.shape;
         let mut panels = AlignedVec::zeroed(self.padded * self.k);
         let panel_columns = vectors * lanes;
         for first in (0..self.padded).step_by(panel_columns) {
             let width = panel_columns.min(self.padded - first);
             let panel = &mut panels[first * self.k..][..width * self.k];
             let columns = width.min(self.n.saturating_sub(first));
-            for (step, values) in panel.chunks_exact_mut(width * depth).enumerate() {
-                for (column, values) in values.chunks_exact_mut(depth).take(columns).enumerate() {
+            for (step, values) in panel.chunks_exact_mut(width * interleaved).enumerate() {
+                for (column, values) in values.chunks_exact_mut(interleaved).take(columns).enumerate() {
                     for (p, slot) in values.iter_mut().enumerate() {
-                        *slot = value(first + column, step * depth + p);
+                        *slot = value(first + column, step * interleaved + p);
                     }
                 }
             }

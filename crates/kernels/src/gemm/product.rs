@@ -65,5 +65,5 @@ pub fn gemm(product: &Product<'_>, input: &[f32], staging: &mut Staging, output:
     assert!(staging.holds(weights.staging(product.input.rows(), extent)), "staging is too small");
     let arithmetic = weights.arithmetic();
     assert!(arithmetic != Arithmetic::Int8 || taps.offsets == [0], "integers have one scale for a row");
-    dispatch_dot(weights.isa(), arithmetic, Gemm { product, input, staging, output });
+    dispatch_dot(weights.isa(), arithmetic, taps.len, Gemm { product, input, staging, output });
 }

@@ -212,7 +212,7 @@ impl<D: Dot> Panel<'_, D> {
                 for p in (tap + block.from..tap + block.to).step_by(D::DEPTH) {
                     for part in 0..D::PARTS {
                         let columns: [D::Operand; NV] =
-                            array::from_fn(|v| dot.weights(weights.add(v * lanes * D::DEPTH), part));
+                            array::from_fn(|v| dot.weights(weights.add(D::offset(NV, v, part)), part));
                         for r in 0..MR {
                             let inputs = dot.inputs(rows[r].add(p), part);
                             for v in 0..NV {

@@ -137,7 +137,8 @@ impl Pairs for Bf16 {
     #[inline(always)]
     fn dot(self, a: __m512i, b: __m512i, sum: __m512) -> __m512 {
         // The intrinsic's own type of pairs has no loads; the bits are the same.
-        unsafe { _mm512_dpbf16_ps(sum, std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute(b)) }
+        let pairs = |v| unsafe { std::mem::transmute::<__m512i, __m512bh>(v) };
+        unsafe { _mm512_dpbf16_ps(sum, pairs(a), pairs(b)) }
     }
     #[inline(always)]
     unsafe fn round(self, v: __m512, to: *mut u16) {

@@ -4,17 +4,19 @@ use super::{Columns, Dot, Staged, Staging};
 use crate::gemm::product::Product;
 use crate::simd::Simd;
 
-/// Weights in `f32`.
+/// Weights in `f32`, STEP values of k in a turn of the innermost loop.
 #[derive(Clone, Copy)]
-pub(crate) struct Floats<S>(pub(crate) S);
+pub(crate) struct Floats<S, const STEP: usize>(pub(crate) S);
 
-impl<S: Simd> Dot for Floats<S> {
+impl<S: Simd, const STEP: usize> Dot for Floats<S, STEP> {
     type S = S;
     type Input = f32;
     type Weight = f32;
     type Operand = S::F;
     type Sum = S::F;
-    const DEPTH: usize = 1;
+    const DEPTH: usize = STEP;
+    const PARTS: usize = STEP;
+    const INTERLEAVED: usize = 1;
     const STAGED: bool = false;
 
     #[inline(always)]
@@ -27,9 +29,9 @@ impl<S: Simd> Dot for Floats<S> {
         unsafe { self.0.load(from) }
     }
     #[inline(always)]
-    unsafe fn inputs(self, from: *const f32, _: usize) -> S::F {
+    unsafe fn inputs(self, from: *const f32, part: usize) -> S::F {
         // SAFETY: handed on from the caller.
-        self.0.splat(unsafe { *from })
+        self.0.splat(unsafe { *from.add(part) })
     }
     #[inline(always)]
     fn dot(self, inputs: S::F, weights: S::F, sum: S::F) -> S::F {
