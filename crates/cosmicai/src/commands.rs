@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod ingest;
 mod inputs;
 pub(crate) mod inspect;
+mod interruption;
 pub(crate) mod metrics;
 pub(crate) mod model_init;
 pub(crate) mod new_file;
