@@ -6,10 +6,10 @@
 
 mod answers;
 mod children;
+mod one_precision;
 mod profile;
 mod tables;
 mod turns;
-mod worker;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ pub(crate) struct Options {
     out: Option<PathBuf>,
     /// Measure one precision on these galaxies in this process: how the program starts itself.
     #[arg(long, hide = true, value_name = "F.pt")]
-    worker: Option<PathBuf>,
+    galaxies: Option<PathBuf>,
 }
 
 pub(crate) async fn bench(mut options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
@@ -81,8 +81,8 @@ pub(crate) async fn bench(mut options: Options, settings: &Settings, printer: &P
     if options.precision.is_empty() {
         options.precision = Precision::ALL.to_vec();
     }
-    if let Some(galaxies) = options.worker.clone() {
-        return worker::run(&options, &galaxies, isa, settings, printer).await;
+    if let Some(galaxies) = options.galaxies.clone() {
+        return one_precision::run(&options, &galaxies, isa, settings, printer).await;
     }
     if let Some(out) = &options.out {
         // A place that cannot be written to is told of before anything is measured.
@@ -120,7 +120,7 @@ async fn measure(options: &mut Options, isa: Isa, settings: &Settings, printer: 
     benchmark.first_result_ms = Some(child.first_result_ms(options.precision[0])?);
     for precision in &options.precision {
         let count = options.threads.len() * options.batch.len();
-        printer.tell(&format!("{precision}: {count} measurements of {} s or more", options.seconds));
+        printer.tell(&format!("{precision}: {count} × {} s or more", options.seconds));
         benchmark.take_up(child.measure(options, *precision)?);
     }
     Ok(benchmark)

@@ -42,7 +42,7 @@ impl Child<'_> {
     pub(super) fn measure(&self, options: &Options, precision: Precision) -> Result<Benchmark> {
         let mut command = Command::new(self.program);
         command.arg("bench").args(options.arguments(&[precision])).args(["--isa", self.isa.name(), "--format", "json"]);
-        command.args(["--model", &self.workload.model]).arg("--worker").arg(&self.workload.galaxies);
+        command.args(["--model", &self.workload.model]).arg("--galaxies").arg(&self.workload.galaxies);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("start `{}`", self.program.display()))?;
         // The child ends when this pipe does, so that it never measures for nobody.

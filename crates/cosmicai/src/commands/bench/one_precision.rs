@@ -10,7 +10,7 @@ use pipeline::benchmark::{BenchmarkModel, Measurement, significant};
 use pipeline::event::{memory_peak_mb, now};
 use pipeline::model_file::ModelFile;
 
-use super::turns::{Peak, Plan, measure};
+use super::turns::{Peak, Setting, measure};
 use super::workload::{Inputs, open};
 use super::{Options, answers, empty, median, profile};
 use crate::commands::{Outcome, counting_bar};
@@ -27,7 +27,7 @@ pub(super) async fn run(
 ) -> Result<Outcome> {
     end_with_parent();
     let (&[precision], Some(url)) = (&options.precision[..], &options.model) else {
-        anyhow::bail!("--worker: one precision and a model are expected");
+        anyhow::bail!("--galaxies: one precision and a model are expected");
     };
     let file = ModelFile::of_url(&settings.stores(".").await?, url).await?;
     let sha256 = file.identity.sha256.clone();
@@ -43,7 +43,7 @@ pub(super) async fn run(
 
     let partition = Arc::new(open(settings, galaxies).await?);
     let largest = options.batch.iter().copied().max().map_or(1, usize::from);
-    ensure!(largest <= partition.len(), "--worker: {largest} galaxies expected, {} found", partition.len());
+    ensure!(largest <= partition.len(), "--galaxies: {largest} galaxies expected, {} found", partition.len());
     let inputs = Inputs::read(&partition, largest).await?;
     let peak = Peak::new(isa, precision);
     let bar = counting_bar(&format!("measuring {precision}"), (options.threads.len() * options.batch.len()) as u64);
@@ -51,7 +51,7 @@ pub(super) async fn run(
     for threads in options.threads.iter().map(|threads| usize::from(*threads)) {
         let mut slices = Vec::new();
         for batch in options.batch.iter().map(|batch| usize::from(*batch)) {
-            let turns = measure(&model, &inputs, peak, Plan { threads, batch, seconds: options.seconds });
+            let turns = measure(&model, &inputs, peak, Setting { threads, batch, seconds: options.seconds });
             let images_per_s = turns.images_per_s();
             benchmark.measurements.push(Measurement {
                 precision: precision.to_string(),

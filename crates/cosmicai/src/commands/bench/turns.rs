@@ -100,26 +100,26 @@ impl Peak {
 
 /// One measurement: how many threads, each with a batch of how many images, for how many seconds.
 #[derive(Clone, Copy)]
-pub(super) struct Plan {
+pub(super) struct Setting {
     pub(super) threads: usize,
     pub(super) batch: usize,
     pub(super) seconds: f64,
 }
 
-/// Measures on `plan.threads` threads at once.
-pub(super) fn measure(model: &Model, inputs: &Inputs, peak: Peak, plan: Plan) -> Turns {
+/// Measures on `setting.threads` threads at once.
+pub(super) fn measure(model: &Model, inputs: &Inputs, peak: Peak, setting: Setting) -> Turns {
     // Every thread does the same work in a slice, so that all are busy until about the same time.
-    let batch_seconds = time_of_batch(model, inputs, plan.batch);
-    let slice = ENGINE_SLICE.min(plan.seconds / ROUNDS_MIN as f64);
+    let batch_seconds = time_of_batch(model, inputs, setting.batch);
+    let slice = ENGINE_SLICE.min(setting.seconds / ROUNDS_MIN as f64);
     let calls = ((slice / batch_seconds) as usize).max(1);
     let slice = batch_seconds * calls as f64;
-    let peak_slice = PEAK_SLICE.min(plan.seconds * PEAK_SHARE / ROUNDS_MIN as f64);
-    let rounds = ((plan.seconds / (slice + peak_slice)) as usize).max(ROUNDS_MIN);
+    let peak_slice = PEAK_SLICE.min(setting.seconds * PEAK_SHARE / ROUNDS_MIN as f64);
+    let rounds = ((setting.seconds / (slice + peak_slice)) as usize).max(ROUNDS_MIN);
 
-    let barrier = Barrier::new(plan.threads);
+    let barrier = Barrier::new(setting.threads);
     let thread = || {
-        let mut own = Own::new(model, inputs, plan.batch);
-        own.predict(model, plan.batch.min(WARM_UP));
+        let mut own = Own::new(model, inputs, setting.batch);
+        own.predict(model, setting.batch.min(WARM_UP));
         let mut turns = Turns::default();
         for _ in 0..rounds {
             barrier.wait();
@@ -127,9 +127,9 @@ pub(super) fn measure(model: &Model, inputs: &Inputs, peak: Peak, plan: Plan) ->
             barrier.wait();
             let (watch, begun) = (Stopwatch::start(), thread_cpu_seconds());
             for _ in 0..calls {
-                own.predict(model, plan.batch);
+                own.predict(model, setting.batch);
             }
-            let images = (calls * plan.batch) as f64;
+            let images = (calls * setting.batch) as f64;
             turns.engine.push(images / (thread_cpu_seconds() - begun));
             turns.images_per_s.push(images / watch.seconds());
         }
@@ -138,7 +138,7 @@ pub(super) fn measure(model: &Model, inputs: &Inputs, peak: Peak, plan: Plan) ->
         turns
     };
     std::thread::scope(|scope| {
-        let handles: Vec<_> = (1..plan.threads).map(|_| scope.spawn(thread)).collect();
+        let handles: Vec<_> = (1..setting.threads).map(|_| scope.spawn(thread)).collect();
         let mut turns = thread();
         for handle in handles {
             turns.add(&handle.join().expect("predicting does not panic"));
