@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{convert, demo, ingest, inspect, metrics, model_init, predict, run, simulate, split, summarize};
+use crate::commands::{
+    bench, convert, demo, ingest, inspect, metrics, model_init, predict, run, simulate, split, summarize,
+};
 
 /// Photometric redshifts from galaxy cutouts, fast, at a known cost.
 ///
@@ -53,6 +55,7 @@ pub(crate) enum Command {
     Convert(convert::Options),
     ModelInit(model_init::Options),
     Metrics(metrics::Options),
+    Bench(bench::Options),
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! The commands, one file each: its options, then what it does.
 
+pub(crate) mod bench;
 pub(crate) mod convert;
 pub(crate) mod demo;
 pub(crate) mod ingest;
 mod inputs;
 pub(crate) mod inspect;
+mod interruption;
 pub(crate) mod metrics;
 pub(crate) mod model_init;
 pub(crate) mod new_file;
@@ -58,6 +60,7 @@ pub(crate) async fn run(command: Command, settings: &Settings, printer: &Printer
         Command::Inspect(options) => inspect::inspect(options, settings, printer).await,
         Command::Convert(options) => convert::convert(options, settings, printer).await,
         Command::ModelInit(options) => model_init::model_init(&options, printer),
+        Command::Bench(options) => bench::bench(options, settings, printer).await,
         Command::Metrics(options) => metrics::metrics(options, settings, printer).await,
     }
 }

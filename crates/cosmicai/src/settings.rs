@@ -1,4 +1,5 @@
-//! What the environment says, read once: the instruction set, and how to reach S3 and other stores.
+//! What the environment says, read once: the instruction set, how to reach S3 and other stores, where this program and
+//! temporary files lie.
 //!
 //! In: environment variables and the usual AWS files. Out: [`Settings`], from which commands take an instruction set and
 //! [`Stores`]. Nowhere else in this program is the environment read.
@@ -6,6 +7,7 @@
 mod aws;
 
 use std::env;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use astromae::Isa;
@@ -13,7 +15,7 @@ use pipeline::storage::{Limits, S3Options, StorageError, StorageOptions, Stores}
 use tokio::sync::OnceCell;
 
 /// The instruction set to use: `avx512`, `avx2`, `neon` or `scalar`.
-const ISA: &str = "COSMICAI_ISA";
+pub(crate) const ISA: &str = "COSMICAI_ISA";
 /// How the variables of Azure and Google begin; `object_store` knows what they mean.
 const OTHER_STORES: [&str; 2] = ["AZURE_", "GOOGLE_"];
 
@@ -21,6 +23,8 @@ const OTHER_STORES: [&str; 2] = ["AZURE_", "GOOGLE_"];
 #[derive(Debug)]
 pub struct Settings {
     isa: Option<String>,
+    program: Option<PathBuf>,
+    temporary_folder: PathBuf,
     aws: aws::Variables,
     others: Vec<(String, String)>,
     limits: Limits,
@@ -37,6 +41,8 @@ impl Settings {
             .collect();
         Self {
             isa: env::var(ISA).ok().filter(|isa| !isa.is_empty()),
+            program: env::current_exe().ok(),
+            temporary_folder: env::temp_dir(),
             aws: aws::Variables::from_environment(),
             others,
             limits: Limits::default(),
@@ -53,6 +59,16 @@ impl Settings {
             Some(name) => name.parse().with_context(|| format!("environment variable {ISA}")),
             None => Ok(Isa::detect()),
         }
+    }
+
+    /// The file of this program; None where the system does not say.
+    pub(crate) fn program(&self) -> Option<&Path> {
+        self.program.as_deref()
+    }
+
+    /// Where files lie that nobody keeps.
+    pub(crate) fn temporary_folder(&self) -> &Path {
+        &self.temporary_folder
     }
 
     /// The stores of a place: a folder, `s3`, or a URL (see [`Stores::open`]).

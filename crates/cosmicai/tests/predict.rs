@@ -117,6 +117,22 @@ fn an_unknown_instruction_set_is_refused_with_those_that_are_there() {
 }
 
 #[test]
+fn the_precision_is_chosen_stated_and_refused_by_name() {
+    let sandbox = Sandbox::with_partitions("cutouts", 1, 2);
+    let (model, folder, out) = (sandbox.model(), sandbox.path("sky/cutouts"), sandbox.path("out.csv"));
+    let predict = |precision: &str| {
+        let mut command = cosmicai();
+        command.args(["predict", "--format", "json", "--precision", precision, "--model"]).arg(&model);
+        command.arg(&folder).arg("--out").arg(&out);
+        command
+    };
+    let report = predict("f32").assert().success();
+    assert_eq!(serde_json::from_slice::<Value>(&report.get_output().stdout).unwrap()["precision"], "f32");
+    let error = error_of(&mut predict("f31"));
+    assert!(error.contains("`f31` is unknown") && error.contains("f32"), "{error}");
+}
+
+#[test]
 fn inspect_knows_models_and_partitions() {
     let sandbox = Sandbox::with_partitions("cutouts", 1, 5);
     let json = |name: &str| {

@@ -121,6 +121,18 @@ fn two_thousand_three_hundred_partitions_are_all_listed_and_summarised() {
 }
 
 #[test]
+fn the_command_line_s_precision_is_recorded_as_the_payload_s() {
+    let sandbox = Sandbox::with_partitions("10MB", 1, 4);
+    let payload = sandbox.payload(json!({}));
+    sandbox.run(&payload).args(["--precision", "f32"]).assert().success();
+    for file in ["payload.json", "report.json", "tasks/0.json"] {
+        assert_eq!(sandbox.json(&format!("sky/results/{file}"))["precision"], "f32", "{file}");
+    }
+    let error = error_of(sandbox.run(&payload).args(["--precision", "f31"]));
+    assert!(error.contains("`f31` is unknown"), "{error}");
+}
+
+#[test]
 fn a_taken_result_path_is_refused_and_resume_and_overwrite_do_as_they_say() {
     let sandbox = Sandbox::with_partitions("10MB", 3, 8);
     let payload = sandbox.payload(json!({}));

@@ -10,7 +10,7 @@ mod process;
 use serde::{Deserialize, Serialize};
 
 pub use clock::{Stopwatch, new_run_id, now};
-pub use machine::Machine;
+pub use machine::{Machine, cpu_features};
 pub use process::{memory_peak_mb, thread_cpu_seconds};
 
 /// One thing that happened. Ranks are those of the plan.

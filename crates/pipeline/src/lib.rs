@@ -20,6 +20,7 @@ pub mod partition;
 pub mod predict;
 pub mod storage;
 
+pub mod benchmark;
 pub mod event;
 pub mod finished;
 pub mod record;

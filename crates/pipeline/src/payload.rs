@@ -165,6 +165,12 @@ impl Payload {
             .collect()
     }
 
+    /// This payload as if it had asked for `precision`.
+    pub fn with_precision(mut self, precision: astromae::Precision) -> Self {
+        self.written.insert("precision".to_owned(), precision.to_string().into());
+        Self { precision, ..self }
+    }
+
     /// The payload as it was handed in.
     pub fn written(&self) -> &Map<String, Value> {
         &self.written
@@ -226,7 +232,7 @@ impl TryFrom<Map<String, Value>> for Payload {
             world_size: fields.number("world_size", 1..=MAX_FILES)?,
             model,
             precision: fields
-                .choice("precision", "`f32`", |text| text.parse().ok())?
+                .choice("precision", &precisions(), |text| text.parse().ok())?
                 .unwrap_or(astromae::Precision::F32),
             order: fields
                 .choice("order", "`lexicographic` or `natural`", |text| match text {
@@ -255,6 +261,11 @@ impl From<Payload> for Map<String, Value> {
     fn from(payload: Payload) -> Self {
         payload.written
     }
+}
+
+/// The precisions there are, for a message.
+fn precisions() -> String {
+    astromae::Precision::ALL.map(|precision| format!("`{precision}`")).join(" or ")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod model;
 mod partition;
 
 use anyhow::Result;
+use astromae::Precision;
 use pipeline::objects::Objects;
 use pipeline::storage::Stores;
 
@@ -19,6 +20,9 @@ use crate::settings::Settings;
 pub(crate) struct Options {
     /// Model or partition: file or URL.
     url: String,
+    /// Arithmetic that a model is packed for.
+    #[arg(long, default_value_t = Precision::F32)]
+    precision: Precision,
 }
 
 pub(crate) async fn inspect(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
@@ -34,7 +38,7 @@ pub(crate) async fn inspect(options: Options, settings: &Settings, printer: &Pri
             printer.print(&report, partition::human)?;
         }
         Err(not_a_partition) => {
-            let model = model::look(&stores, &options.url, isa).await;
+            let model = model::look(&stores, &options.url, options.precision, isa).await;
             match model {
                 Ok(report) => printer.print(&report, model::human)?,
                 Err(not_a_model) => {

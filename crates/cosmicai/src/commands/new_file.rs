@@ -6,11 +6,9 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Exit status of a program that was interrupted.
-const INTERRUPTED: i32 = 130;
+use super::interruption::when_interrupted;
 
 /// A file being written under a temporary name; gone again unless [`NewFile::keep`] is called.
 pub(crate) struct NewFile {
@@ -36,7 +34,11 @@ impl NewFile {
         // The process id keeps two programs that write the same file out of each other's way.
         let temporary = path.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
         // Listening begins before there is anything to take away.
-        let guard = guard(path.to_owned(), temporary.clone());
+        let (unwritten, part) = (path.to_owned(), temporary.clone());
+        let guard = when_interrupted(move || {
+            drop(std::fs::remove_file(part));
+            eprintln!("interrupted: `{}` was not written", unwritten.display());
+        });
         let file = File::create(&temporary).with_context(|| format!("create `{}`", temporary.display()))?;
         let writer = Some(BufWriter::with_capacity(1 << 20, file));
         Ok(NewFile { path: path.to_owned(), temporary, writer, _guard: guard })
@@ -57,24 +59,6 @@ impl NewFile {
         }
         std::fs::rename(&self.temporary, &self.path).with_context(|| format!("write `{path}`"))
     }
-}
-
-/// Waits for Ctrl-C or another signal to end, and then does: a long piece of work between two awaits hears of neither.
-fn guard(path: PathBuf, temporary: PathBuf) -> Option<AbortOnDropHandle<()>> {
-    let runtime = tokio::runtime::Handle::try_current().ok()?;
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
-    let listen = async move {
-        let heard = std::future::poll_fn(|context| {
-            let heard = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
-            if heard { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-        });
-        heard.await;
-        drop(std::fs::remove_file(&temporary));
-        eprintln!("interrupted: `{}` was not written", path.display());
-        std::process::exit(INTERRUPTED);
-    };
-    Some(AbortOnDropHandle::new(runtime.spawn(listen)))
 }
 
 impl Write for NewFile {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use astromae::Precision;
 use indicatif::ProgressBar;
 use pipeline::event::Stopwatch;
 use pipeline::model_file::ModelFile;
@@ -40,6 +41,9 @@ pub(crate) struct Options {
     /// Images pushed through the model together.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     batch_size: u32,
+    /// Arithmetic of the model's products.
+    #[arg(long, default_value_t = Precision::F32)]
+    precision: Precision,
     /// Compute threads; as many as there are cores by default.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -55,6 +59,7 @@ struct Report {
     seconds: f64,
     images_per_s: f64,
     isa: String,
+    precision: String,
     threads: usize,
     out: Option<PathBuf>,
 }
@@ -73,7 +78,7 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
     let threads = options.threads.map_or_else(super::cores, usize::from);
 
     let watch = Stopwatch::start();
-    let model = ModelFile::of_url(&stores, &options.model).await?.load(astromae::Precision::F32, isa)?;
+    let model = ModelFile::of_url(&stores, &options.model).await?.load(options.precision, isa)?;
     for assumed in &model.config().assumed {
         printer.tell(&format!("model `{}`: assumed, as the file does not say: {assumed}", options.model));
     }
@@ -118,6 +123,7 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
         seconds,
         images_per_s: images as f64 / seconds,
         isa: isa.to_string(),
+        precision: options.precision.to_string(),
         threads,
         out: options.out,
     };
@@ -157,10 +163,11 @@ async fn predict_one(input: &Input, worker: &mut Worker, batch_size: usize, bar:
 }
 
 fn human(report: &Report) -> String {
-    let Report { files, images, flagged, failed, seconds, images_per_s, isa, threads, out } = report;
+    let Report { files, images, flagged, failed, seconds, images_per_s, isa, precision, threads, out } = report;
     let (files, images) = (grouped(*files as u64), grouped(*images as u64));
     let mut text = format!(
-        "{images} redshifts from {files} files in {seconds:.2} s ({images_per_s:.0} images/s, {isa}, {threads} threads)"
+        "{images} redshifts from {files} files in {seconds:.2} s \
+         ({images_per_s:.0} images/s, {isa}, {precision}, {threads} threads)"
     );
     if let Some(out) = out {
         text += &format!(" → {}", out.display());

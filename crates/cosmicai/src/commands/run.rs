@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use astromae::Precision;
 use pipeline::event::{EventSink, Stopwatch, new_run_id, now};
 use pipeline::payload::{MAX_PAYLOAD_BYTES, Payload};
 use pipeline::plan::Origin;
@@ -44,6 +45,9 @@ pub(crate) struct Options {
     /// Model to use instead of the payload's: URL, path, or key in its bucket.
     #[arg(long, value_name = "URL")]
     pub(super) model: Option<String>,
+    /// Arithmetic of the model's products, instead of the payload's.
+    #[arg(long)]
+    pub(super) precision: Option<Precision>,
     /// Where tasks run.
     #[arg(long, value_enum, default_value_t = Where::Local)]
     pub(super) executor: Where,
@@ -93,6 +97,10 @@ pub(super) async fn run_payload(
     printer: &Printer,
 ) -> Result<Outcome> {
     let isa = settings.isa()?;
+    let payload = match options.precision {
+        Some(precision) => payload.with_precision(precision),
+        None => payload,
+    };
     let if_taken = match (options.resume, options.overwrite) {
         (true, _) => IfTaken::Resume,
         (_, true) => IfTaken::Overwrite,
@@ -191,8 +199,9 @@ fn say_what_is_missing(summary: &Summary, report: &RunReport, options: &Options,
         printer.tell(&format!("{} tasks were not run: {}", report.left.len(), list(&report.left)));
     }
     let missing = summary.missing.len();
+    let precision = options.precision.map_or_else(String::new, |precision| format!(" --precision {precision}"));
     printer.tell(&format!(
-        "{missing} of {} tasks are missing; to go on with them: cosmicai run {} --store {} --resume",
+        "{missing} of {} tasks are missing; to go on with them: cosmicai run {} --store {}{precision} --resume",
         summary.tasks, options.payload, options.store
     ));
 }
@@ -210,6 +219,7 @@ pub(super) fn plain_options(payload: &Path, store: &Path) -> Options {
         payload: payload.display().to_string(),
         store: store.display().to_string(),
         model: None,
+        precision: None,
         executor: Where::Local,
         workers: 1,
         threads: None,

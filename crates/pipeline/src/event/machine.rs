@@ -36,8 +36,25 @@ impl Machine {
     }
 }
 
+/// What its processor can do that matters here, as the system's list of flags names it.
+pub fn cpu_features() -> Vec<String> {
+    macro_rules! those_of {
+        ($detected:ident, $($name:tt)*) => {
+            [$(($name, std::arch::$detected!($name))),*]
+        };
+    }
+    #[cfg(target_arch = "x86_64")]
+    let features = those_of!(is_x86_feature_detected, "avx" "avx2" "fma" "f16c" "avxvnni" "avx512f" "avx512bw"
+        "avx512vl" "avx512dq" "avx512vnni" "avx512bf16");
+    #[cfg(target_arch = "aarch64")]
+    let features = those_of!(is_aarch64_feature_detected, "neon" "dotprod" "i8mm" "bf16" "sve" "sve2");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let features: [(&str, bool); 0] = [];
+    features.into_iter().filter(|(_, present)| *present).map(|(name, _)| name.to_owned()).collect()
+}
+
 /// The text behind `key:` in a file of `/proc`.
-fn proc_value(path: &str, key: &str) -> Option<String> {
+pub(super) fn proc_value(path: &str, key: &str) -> Option<String> {
     use std::io::Read;
     let mut text = String::new();
     // A machine of many cores has a longer list than the limit; its first entry is enough.

@@ -3,6 +3,8 @@
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::time::{ClockId, clock_gettime};
 
+use super::machine::proc_value;
+
 /// What `getrusage` counts the resident memory in.
 #[cfg(target_os = "macos")]
 const MAXRSS_PER_MB: f64 = 1024.0 * 1024.0;
@@ -11,6 +13,13 @@ const MAXRSS_PER_MB: f64 = 1024.0;
 
 /// The most resident memory that this process ever had, in binary MB. 0 where the system does not say.
 pub fn memory_peak_mb() -> f64 {
+    // Where Linux starts a program, `getrusage` goes on from the peak of the process that started it.
+    let kilobytes = proc_value("/proc/self/status", "VmHWM")
+        .and_then(|kilobytes| kilobytes.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
+    kilobytes.map_or_else(memory_peak_of_system_mb, |kilobytes| kilobytes / 1024.0)
+}
+
+fn memory_peak_of_system_mb() -> f64 {
     getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| usage.max_rss() as f64 / MAXRSS_PER_MB)
 }
 
@@ -23,6 +32,16 @@ pub fn thread_cpu_seconds() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The peak of a program that a large one started is its own.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_peak_is_this_program_s() {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        let kilobytes: f64 = line.trim_start_matches("VmHWM:").trim().trim_end_matches(" kB").parse().unwrap();
+        assert!((memory_peak_mb() * 1024.0 / kilobytes - 1.0).abs() < 0.1, "{line}");
+    }
 
     #[test]
     fn the_system_does_say() {

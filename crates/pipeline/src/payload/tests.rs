@@ -121,6 +121,18 @@ fn a_wrong_value_is_shown_with_what_is_expected() {
 }
 
 #[test]
+fn another_precision_is_as_one_handed_in() {
+    let plain = Payload::parse(study().to_string().as_bytes()).unwrap();
+    for precision in astromae::Precision::ALL {
+        let changed = plain.clone().with_precision(precision);
+        let handed_in = with("precision", json!(precision.to_string())).unwrap();
+        assert_eq!(changed.differences(&handed_in), Vec::<String>::new());
+        assert_eq!(changed.written()["precision"], json!(precision.to_string()));
+        assert_eq!(changed.precision, precision);
+    }
+}
+
+#[test]
 fn what_is_no_payload_is_refused() {
     let complain = |bytes: &[u8]| Payload::parse(bytes).unwrap_err().to_string();
     assert!(complain(b"").contains("not JSON"));

@@ -44,11 +44,11 @@ struct Tensor {
     bytes: usize,
 }
 
-pub(super) async fn look(stores: &Stores, url: &str, isa: Isa) -> Result<Report> {
+pub(super) async fn look(stores: &Stores, url: &str, precision: Precision, isa: Isa) -> Result<Report> {
     let file = ModelFile::of_url(stores, url).await?;
     let checkpoint = Checkpoint::read_with_config(&file.bytes, file.config_json.as_deref())
         .with_context(|| format!("model `{url}`"))?;
-    let model = Model::from_checkpoint(&checkpoint, Precision::F32, isa).with_context(|| format!("model `{url}`"))?;
+    let model = Model::from_checkpoint(&checkpoint, precision, isa).with_context(|| format!("model `{url}`"))?;
     let tensors = checkpoint.tensors().map(|(name, tensor)| Tensor {
         name: name.to_owned(),
         shape: tensor.shape().to_vec(),
