@@ -12,6 +12,7 @@ mod fold;
 mod head;
 mod inception;
 pub mod init;
+mod join;
 mod layers;
 mod model;
 mod part;
@@ -20,6 +21,7 @@ pub mod torch;
 mod vit;
 
 pub use config::Config;
+pub use join::{InTurn, Join};
 pub use kernels::{Isa, UnknownIsa};
 pub use model::{Model, Precision, Scratch, UnknownPrecision};
 pub use part::{Observer, Part};

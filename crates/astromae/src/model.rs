@@ -9,6 +9,7 @@ use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::Config;
 use crate::head::{self, Head, HeadScratch};
 use crate::inception::{Inception, InceptionScratch};
+use crate::join::{InTurn, Join};
 use crate::layers::Layers;
 use crate::part::{Observer, Part};
 use crate::vit::{self, Vit, VitScratch};
@@ -59,10 +60,26 @@ impl Model {
         precision: Precision,
         isa: Isa,
     ) -> Result<Model, CheckpointError> {
+        Model::from_checkpoint_joined(checkpoint, precision, isa, &InTurn)
+    }
+
+    /// As [`Model::from_checkpoint`], in two halves of about the same work that `join` may run at the same time.
+    pub fn from_checkpoint_joined(
+        checkpoint: &Checkpoint<'_>,
+        precision: Precision,
+        isa: Isa,
+        join: &impl Join,
+    ) -> Result<Model, CheckpointError> {
         let layers = Layers::new(checkpoint);
         let mut config = Config::read(&layers)?;
-        let (vit, behind_vit) = Vit::read(&layers, &config, isa)?;
-        let (inception, linear) = Inception::read(&layers, &config, isa)?;
+        let networks = |layers| {
+            let vit = Vit::read(&layers, &config, isa)?;
+            let inception = Inception::read(&layers, &config, isa)?;
+            Ok::<_, CheckpointError>((layers, vit, inception))
+        };
+        let (networks, packed) = join.join(move || networks(layers), || Layers::pack_ahead(checkpoint, isa));
+        let (mut layers, (vit, behind_vit), (inception, linear)) = networks?;
+        layers.adopt(packed);
         let head = Head::read(&layers, &config, &behind_vit, (&inception, &linear), isa)?;
         config.assumed = layers.finish()?;
         Ok(Model { isa, precision, config, vit, inception, head })
