@@ -37,7 +37,7 @@ impl Machine {
 }
 
 /// The text behind `key:` in a file of `/proc`.
-fn proc_value(path: &str, key: &str) -> Option<String> {
+pub(super) fn proc_value(path: &str, key: &str) -> Option<String> {
     use std::io::Read;
     let mut text = String::new();
     // A machine of many cores has a longer list than the limit; its first entry is enough.

@@ -3,6 +3,8 @@
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::time::{ClockId, clock_gettime};
 
+use super::machine::proc_value;
+
 /// What `getrusage` counts the resident memory in.
 #[cfg(target_os = "macos")]
 const MAXRSS_PER_MB: f64 = 1024.0 * 1024.0;
@@ -10,8 +12,14 @@ const MAXRSS_PER_MB: f64 = 1024.0 * 1024.0;
 const MAXRSS_PER_MB: f64 = 1024.0;
 
 /// The most resident memory that this process ever had, in binary MB. 0 where the system does not say.
+///
+/// `getrusage` counts, on Linux, the memory of the process that started this one too, so `/proc` is asked first.
 pub fn memory_peak_mb() -> f64 {
-    getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| usage.max_rss() as f64 / MAXRSS_PER_MB)
+    let own = proc_value("/proc/self/status", "VmHWM").and_then(|text| {
+        let kilobytes: f64 = text.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kilobytes / 1024.0)
+    });
+    own.unwrap_or_else(|| getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| usage.max_rss() as f64 / MAXRSS_PER_MB))
 }
 
 /// Processor seconds of the calling thread since it began. 0 where the system does not say.
