@@ -6,8 +6,9 @@ use astromae::init::{Sizes, seeded};
 use serde_json::Value;
 use support::{Sandbox, cosmicai};
 
-/// What a larger partition may add: its results, some 60 bytes a row, and what an allocator does not give back.
-const GROWTH_MB: f64 = 8.0;
+/// What a larger partition may add: its results, some 60 bytes a row, and what the allocator keeps of read buffers for
+/// each thread that had one, which grows over the first hundred MB and then no more. Images held would be 92 MB.
+const GROWTH_MB: f64 = 24.0;
 
 fn peak_mb(sandbox: &Sandbox, partition: &str) -> f64 {
     let out = sandbox.path("out.parquet");
@@ -19,12 +20,12 @@ fn peak_mb(sandbox: &Sandbox, partition: &str) -> f64 {
 }
 
 #[test]
-fn ten_times_the_partition_takes_no_more_memory() {
+fn memory_does_not_grow_with_the_partition() {
     let sandbox = Sandbox::new();
-    sandbox.partition("small.pt", 500, 1);
-    sandbox.partition("large.pt", 5_000, 2);
+    sandbox.partition("small.pt", 1_500, 1);
+    sandbox.partition("large.pt", 6_000, 2);
     let (small, large) = (peak_mb(&sandbox, "sky/small.pt"), peak_mb(&sandbox, "sky/large.pt"));
-    assert!(large < small + GROWTH_MB, "{large:.1} MB for 103 MB of images, {small:.1} MB for a tenth of them");
+    assert!(large < small + GROWTH_MB, "{large:.1} MB for 123 MB of images, {small:.1} MB for a quarter of them");
 }
 
 /// The model's file is 61 MB, and so is the packed model: this fails where both are in memory.
