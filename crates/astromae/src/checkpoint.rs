@@ -1,5 +1,8 @@
 //! Checkpoints: a file's bytes in, named tensors and numeric attributes out.
 //!
+//! [`Checkpoint::open`] reads where the tensors lie, [`Checkpoint::view`] then one tensor at a time, so that a model is
+//! made without its whole file in memory; [`Checkpoint::read`] is for files that are in memory anyway.
+//!
 //! Three forms are told apart by their content: a pickled module (`torch.save(model)`), a state dict
 //! (`torch.save(model.state_dict())`, also under `"state_dict"` or `"model"`), and safetensors. The
 //! names are those of the module tree, without the `module.` that `DataParallel` puts in front.
@@ -8,16 +11,22 @@
 //! code from a pickle: classes are recognised by name and their attributes read as data.
 
 mod attributes;
+mod error;
 mod globals;
 mod module;
+mod pytorch;
 mod safetensors;
+mod source;
+mod tensor;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
-use crate::torch::pickle::{MAX_PICKLE_BYTES, Pickle};
-use crate::torch::zip::{Entry, TAIL_BYTES, locate_directory, parse_directory};
-use crate::torch::{Archive, TensorSpec, TorchError};
 pub use crate::torch::{Dtype, TensorView};
+pub use error::CheckpointError;
+use source::File;
+pub use source::Source;
+pub use tensor::Tensor;
 
 /// A checkpoint with more tensors is refused; AstroMAE has 510.
 pub const MAX_TENSORS: usize = 16_384;
@@ -32,48 +41,6 @@ pub const MAX_CONFIG_BYTES: usize = 16 << 20;
 pub const MAX_UNFOLDED_RATIO: u64 = 4;
 /// See [`MAX_UNFOLDED_RATIO`].
 pub const MAX_UNFOLDED_BYTES: u64 = 64 << 20;
-
-/// Why a checkpoint cannot be used. The caller adds the path.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum CheckpointError {
-    /// Truncated, damaged or inconsistent: the file must be made or copied again.
-    #[error("{0}")]
-    Malformed(String),
-    /// The pickle names something that no model needs; the file should not be trusted.
-    #[error(
-        "the pickle names `{0}`, which a model does not need; it was refused and nothing was executed: save the state dict instead, `torch.save(model.state_dict(), …)`"
-    )]
-    Refused(String),
-    /// A valid file of a kind or an architecture that is not read here.
-    #[error("{0}")]
-    Unsupported(String),
-    /// The model needs a tensor that the checkpoint lacks.
-    #[error("tensor `{name}` is missing")]
-    MissingTensor {
-        /// Its name, without a leading `module.`.
-        name: String,
-    },
-    /// A tensor's shape does not fit its place in the model.
-    #[error("tensor `{name}`: shape {expected:?} expected, {found:?} found")]
-    Shape {
-        /// Its name, without a leading `module.`.
-        name: String,
-        /// The shape that the rest of the model calls for.
-        expected: Vec<usize>,
-        /// The shape in the checkpoint.
-        found: Vec<usize>,
-    },
-}
-
-impl From<TorchError> for CheckpointError {
-    fn from(error: TorchError) -> Self {
-        match error {
-            TorchError::Malformed(what) => Self::Malformed(what),
-            TorchError::Unsupported(what) => Self::Unsupported(what),
-            TorchError::Refused(global) => Self::Refused(global),
-        }
-    }
-}
 
 /// What a checkpoint was saved as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,11 +64,14 @@ impl std::fmt::Display for Form {
 }
 
 /// A model's tensors and numeric attributes, borrowing the file's bytes.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Checkpoint<'a> {
+    file: File<'a>,
     form: Form,
-    tensors: BTreeMap<String, TensorView<'a>>,
+    tensors: BTreeMap<String, Tensor>,
     attributes: BTreeMap<String, f64>,
+    /// Where storages start whose checksums were found right: several tensors may share one.
+    checked: Mutex<BTreeSet<u64>>,
 }
 
 impl<'a> Checkpoint<'a> {
@@ -119,8 +89,25 @@ impl<'a> Checkpoint<'a> {
     /// # Errors
     /// As [`Checkpoint::read`], and when `config_json` is no JSON object.
     pub fn read_with_config(bytes: &'a [u8], config_json: Option<&str>) -> Result<Self, CheckpointError> {
+        let checkpoint = Self::open_file(File::Memory(bytes), config_json)?;
+        for (name, tensor) in checkpoint.tensors.iter().filter(|(_, tensor)| !checkpoint.is_checked(tensor)) {
+            checkpoint.read_storage(tensor, &mut Vec::new()).map_err(|error| error.in_tensor(name))?;
+        }
+        Ok(checkpoint)
+    }
+
+    /// Reads where the tensors of a file lie, which is a small part of it. A tensor's bytes are read, and their checksum
+    /// compared, when [`Checkpoint::view`] asks for them.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read_with_config`], and [`CheckpointError::Unreadable`].
+    pub fn open(source: &'a dyn Source, config_json: Option<&str>) -> Result<Self, CheckpointError> {
+        Self::open_file(File::Source(source), config_json)
+    }
+
+    fn open_file(file: File<'a>, config_json: Option<&str>) -> Result<Self, CheckpointError> {
         let mut checkpoint =
-            if safetensors::is_safetensors(bytes) { safetensors::read(bytes)? } else { read_torch(bytes)? };
+            if safetensors::is_safetensors(file)? { safetensors::open(file)? } else { pytorch::open(file)? };
         if let Some(config) = config_json {
             for (name, value) in attributes::from_json(config)? {
                 checkpoint.attributes.entry(name).or_insert(value);
@@ -135,13 +122,80 @@ impl<'a> Checkpoint<'a> {
     }
 
     /// All tensors by name, sorted.
-    pub fn tensors(&self) -> impl Iterator<Item = (&str, &TensorView<'a>)> {
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
     /// The tensor of that name, such as `blocks.0.attn.qkv.weight`.
-    pub fn tensor(&self, name: &str) -> Option<&TensorView<'a>> {
+    pub fn tensor(&self, name: &str) -> Option<&Tensor> {
         self.tensors.get(name)
+    }
+
+    /// The elements of one of this checkpoint's tensors, read into `buffer` unless they are in memory already.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Unreadable`], and [`CheckpointError::Malformed`] where the checksum is wrong.
+    pub fn view<'b>(&'b self, tensor: &Tensor, buffer: &'b mut Vec<u8>) -> Result<TensorView<'b>, CheckpointError> {
+        let data = if self.is_checked(tensor) {
+            self.file.read(tensor.data(), buffer)?
+        } else {
+            let (storage, data) = (tensor.storage_start(), tensor.data());
+            let bytes = self.read_storage(tensor, buffer)?;
+            &bytes[(data.start - storage) as usize..(data.end - storage) as usize]
+        };
+        Ok(tensor.view(data)?)
+    }
+
+    /// Appends the values of a tensor, as `append` decodes them: piece by piece through `buffer` where they lie in the
+    /// file as they are wanted, so that a large tensor is never in memory as bytes.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::view`].
+    pub(crate) fn append<T>(
+        &self,
+        tensor: &Tensor,
+        append: fn(&TensorView<'_>, &mut Vec<T>),
+        buffer: &mut Vec<u8>,
+        values: &mut Vec<T>,
+    ) -> Result<(), CheckpointError> {
+        let checked = self.is_checked(tensor);
+        let whole = tensor.data() == tensor.storage();
+        if !tensor.is_row_major() || !checked && !whole {
+            append(&self.view(tensor, buffer)?, values);
+            return Ok(());
+        }
+        values.reserve(tensor.elements());
+        let mut hash = crc32fast::Hasher::new();
+        for piece in tensor.pieces() {
+            let bytes = self.file.read(piece, buffer)?;
+            hash.update(bytes);
+            append(&tensor.flat(bytes)?, values);
+        }
+        if !checked {
+            self.check_crc32(tensor, hash.finalize())?;
+        }
+        Ok(())
+    }
+
+    fn is_checked(&self, tensor: &Tensor) -> bool {
+        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        tensor.entry().is_none() || checked.contains(&tensor.storage_start())
+    }
+
+    /// Reads the whole storage of a tensor and compares its checksum, where it has one.
+    fn read_storage<'b>(&'b self, tensor: &Tensor, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], CheckpointError> {
+        let bytes = self.file.read(tensor.storage(), buffer)?;
+        self.check_crc32(tensor, crc32fast::hash(bytes))?;
+        Ok(bytes)
+    }
+
+    /// Notes the checksum of a tensor's storage where it is the recorded one, and refuses it where it is not.
+    fn check_crc32(&self, tensor: &Tensor, found: u32) -> Result<(), CheckpointError> {
+        if let Some(entry) = tensor.entry() {
+            entry.check_crc32(found)?;
+            self.checked.lock().unwrap_or_else(PoisonError::into_inner).insert(tensor.storage_start());
+        }
+        Ok(())
     }
 
     /// A number of the module tree such as `blocks.0.attn.num_heads`, from the pickled attributes, the
@@ -169,12 +223,13 @@ impl<'a> Checkpoint<'a> {
 
     /// Strips wrappers from all names and gathers what a pickle or safetensors held.
     fn new(
+        file: File<'a>,
         form: Form,
-        tensors: impl IntoIterator<Item = (String, TensorView<'a>)>,
+        tensors: impl IntoIterator<Item = (String, Tensor)>,
         attributes: impl IntoIterator<Item = (String, f64)>,
-        file_bytes: usize,
     ) -> Result<Self, CheckpointError> {
-        let limit = file_bytes as u64 * MAX_UNFOLDED_RATIO + MAX_UNFOLDED_BYTES;
+        let file_bytes = file.bytes();
+        let limit = file_bytes.saturating_mul(MAX_UNFOLDED_RATIO).saturating_add(MAX_UNFOLDED_BYTES);
         let mut unfolded_bytes = 0_u64;
         let mut named = BTreeMap::new();
         for (name, tensor) in tensors {
@@ -198,7 +253,7 @@ impl<'a> Checkpoint<'a> {
             .filter(|(_, value)| value.is_finite())
             .map(|(name, value)| (without_wrappers(&name).to_owned(), value))
             .collect();
-        Ok(Self { form, tensors: named, attributes })
+        Ok(Self { file, form, tensors: named, attributes, checked: Mutex::default() })
     }
 }
 
@@ -208,71 +263,4 @@ fn without_wrappers(mut name: &str) -> &str {
         name = inner;
     }
     name
-}
-
-fn read_torch(bytes: &[u8]) -> Result<Checkpoint<'_>, CheckpointError> {
-    let archive = open_archive(bytes)?;
-    if let Some(byte_order) = archive.byte_order() {
-        Archive::check_byte_order(entry_data(bytes, byte_order)?)?;
-    }
-    if archive.pickle().bytes > MAX_PICKLE_BYTES {
-        return Err(CheckpointError::Malformed(format!(
-            "a pickle of {} bytes, more than {MAX_PICKLE_BYTES}",
-            archive.pickle().bytes
-        )));
-    }
-    let pickle = Pickle::read(entry_data(bytes, archive.pickle())?, globals::is_model_global)?;
-    let tree = module::read(&pickle)?;
-
-    let mut storages = BTreeMap::new();
-    let mut tensors = Vec::with_capacity(tree.tensors.len());
-    for (name, spec) in tree.tensors {
-        let tensor = view(bytes, &archive, &mut storages, spec).map_err(|error| in_tensor(&name, error))?;
-        tensors.push((name, tensor));
-    }
-    Checkpoint::new(tree.form, tensors, tree.attributes, bytes.len())
-}
-
-fn open_archive(bytes: &[u8]) -> Result<Archive, TorchError> {
-    Archive::check_start(&bytes[..bytes.len().min(512)])?;
-    let tail = bytes.len().min(TAIL_BYTES as usize);
-    let location = locate_directory(&bytes[bytes.len() - tail..], bytes.len() as u64)?;
-    let directory = &bytes[location.range.start as usize..location.range.end as usize];
-    Archive::new(parse_directory(directory, &location)?)
-}
-
-/// The data of `entry`, whose checksum is right.
-fn entry_data<'a>(bytes: &'a [u8], entry: &Entry) -> Result<&'a [u8], TorchError> {
-    let range = entry.data_range(&bytes[entry.header_offset as usize..])?;
-    let data = &bytes[range.start as usize..range.end as usize];
-    entry.check_crc32(crc32fast::hash(data))?;
-    Ok(data)
-}
-
-/// `storages` remembers which were checked: several tensors may share one.
-fn view<'a>(
-    bytes: &'a [u8],
-    archive: &Archive,
-    storages: &mut BTreeMap<String, &'a [u8]>,
-    spec: TensorSpec,
-) -> Result<TensorView<'a>, TorchError> {
-    let data = match storages.get(&spec.storage) {
-        Some(data) => data,
-        None => {
-            let data = entry_data(bytes, archive.storage(&spec.storage)?)?;
-            storages.insert(spec.storage.clone(), data);
-            data
-        }
-    };
-    spec.check_storage_bytes(data.len() as u64)?;
-    let start = spec.offset as usize * spec.dtype.bytes();
-    TensorView::new(spec.dtype, spec.shape, spec.strides, &data[start..])
-}
-
-fn in_tensor(name: &str, error: TorchError) -> CheckpointError {
-    match CheckpointError::from(error) {
-        CheckpointError::Malformed(what) => CheckpointError::Malformed(format!("tensor `{name}`: {what}")),
-        CheckpointError::Unsupported(what) => CheckpointError::Unsupported(format!("tensor `{name}`: {what}")),
-        other => other,
-    }
 }

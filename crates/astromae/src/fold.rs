@@ -57,8 +57,22 @@ impl Affine {
         for ((next_row, row), sum) in
             next.weight.chunks_exact(next.k).zip(weight.chunks_exact_mut(self.k)).zip(&mut bias)
         {
-            for ((factor, own), own_bias) in next_row.iter().zip(self.weight.chunks_exact(self.k)).zip(&self.bias) {
+            // Four terms a pass: a pass is bound by loading and storing the sums. Each sum is of the same terms in the
+            // same order.
+            let (fours, ones) = next_row.as_chunks::<4>();
+            let (four_rows, rows) = self.weight.split_at(4 * fours.len() * self.k);
+            for ([a, b, c, d], own) in fours.iter().zip(four_rows.chunks_exact(4 * self.k)) {
+                let (own, rest) = own.split_at(self.k);
+                let (second, rest) = rest.split_at(self.k);
+                let (third, fourth) = rest.split_at(self.k);
+                for ((((w, v), second), third), fourth) in row.iter_mut().zip(own).zip(second).zip(third).zip(fourth) {
+                    *w = *w + a * v + b * second + c * third + d * fourth;
+                }
+            }
+            for (factor, own) in ones.iter().zip(rows.chunks_exact(self.k)) {
                 row.iter_mut().zip(own).for_each(|(w, v)| *w += factor * v);
+            }
+            for (factor, own_bias) in next_row.iter().zip(&self.bias) {
                 *sum += factor * own_bias;
             }
         }

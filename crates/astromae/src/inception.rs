@@ -35,6 +35,7 @@ enum Stage {
 /// Four branches side by side: 1×1; 1×1 then 3×3; 1×1 then 5×5; 3×3 maximum then 1×1. ReLU after each convolution.
 #[derive(Debug)]
 struct Block {
+    isa: Isa,
     side: usize,
     outputs: usize,
     branch1: Weights,
@@ -204,7 +205,7 @@ impl Inception {
                         None => &input[..len],
                     };
                     let produced = block.side.pow(2) * block.outputs;
-                    block.forward(self.isa, &input[..len], to_pool, bordered, pooled, staging, &mut output[..produced]);
+                    block.forward(&input[..len], to_pool, bordered, pooled, staging, &mut output[..produced]);
                     produced
                 }
             };
@@ -282,7 +283,15 @@ impl Block {
             return Err(unsupported(format!("`{name}` gives {outputs} channels, but what follows takes {expected}")));
         }
         let pack = |map: Affine| map.pack_windows(packing, map.k);
-        Ok(Block { side, outputs, branch1: pack(behind_first(branch1)), branch2, branch3, branch4: pack(branch4) })
+        Ok(Block {
+            isa: packing.isa,
+            side,
+            outputs,
+            branch1: pack(behind_first(branch1)),
+            branch2,
+            branch3,
+            branch4: pack(branch4),
+        })
     }
 
     fn multiply_adds(&self) -> usize {
@@ -296,7 +305,6 @@ impl Block {
 
     fn forward(
         &self,
-        isa: Isa,
         input: &[f32],
         to_pool: &[f32],
         bordered: &mut [Vec<f32>; 2],
@@ -316,7 +324,7 @@ impl Block {
             slot.first += branch3.convolve.n();
         }
         let pooled = &mut pooled[..to_pool.len()];
-        max_pool(isa, (self.side, self.side, self.branch4.k()), to_pool, pooled);
+        max_pool(self.isa, (self.side, self.side, self.branch4.k()), to_pool, pooled);
         pointwise(&self.branch4, pixels, pooled, staging, output, slot, Activation::Relu);
     }
 }

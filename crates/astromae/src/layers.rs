@@ -2,12 +2,12 @@
 //! tensor nobody asked for can be refused.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kernels::Weights;
 
-use crate::checkpoint::{Checkpoint, CheckpointError, TensorView};
-use crate::fold::{Affine, BatchNorm};
+use crate::checkpoint::{Checkpoint, CheckpointError, Tensor};
+use crate::fold::{Affine, BatchNorm, to_f32};
 use crate::packing::Packing;
 
 /// What a state dict and a safetensors file may leave out, as AstroMAE was trained.
@@ -15,16 +15,35 @@ const LAYER_NORM_EPS: f64 = 1e-6;
 const BATCH_NORM_EPS: f64 = 1e-5;
 const NUM_HEADS: f64 = 12.0;
 
+/// How the names of the large layers start that nothing is folded into.
+const PLAIN: [&str; 3] = ["concat_block.0", "vit_block.2", "inception_model.magnitude_block."];
+
 /// Reads layers from a checkpoint.
 pub(crate) struct Layers<'a, 'b> {
     checkpoint: &'b Checkpoint<'a>,
     read: RefCell<BTreeSet<String>>,
     assumed: RefCell<BTreeSet<String>>,
+    /// Layers packed ahead, until they are asked for.
+    packed: RefCell<BTreeMap<String, Weights>>,
+    /// Memory of one tensor after another: fresh memory costs more than what is done with it here.
+    buffers: RefCell<Buffers>,
+}
+
+#[derive(Default)]
+struct Buffers {
+    bytes: Vec<u8>,
+    values: Vec<f32>,
 }
 
 impl<'a, 'b> Layers<'a, 'b> {
     pub(crate) fn new(checkpoint: &'b Checkpoint<'a>) -> Self {
-        Layers { checkpoint, read: RefCell::default(), assumed: RefCell::default() }
+        Layers {
+            checkpoint,
+            read: RefCell::default(),
+            assumed: RefCell::default(),
+            packed: RefCell::default(),
+            buffers: RefCell::default(),
+        }
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -38,20 +57,46 @@ impl<'a, 'b> Layers<'a, 'b> {
 
     /// The values of a tensor that must be there and of this shape.
     pub(crate) fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f64>, CheckpointError> {
-        Ok(self.take(name, shape)?.to_f64())
+        let tensor = self.take(name, shape)?;
+        let (mut values, buffer) = (Vec::new(), &mut self.buffers.borrow_mut().bytes);
+        let appended = self.checkpoint.append(tensor, |view, values| view.append_f64(values), buffer, &mut values);
+        appended.map(|()| values).map_err(|error| error.in_tensor(name))
     }
 
     /// A linear layer that nothing is folded into, packed as it is: without the detour through `f64`, which for the
     /// largest layers would cost more time and memory at the start than anything else.
     pub(crate) fn packed_linear(&self, name: &str, k: usize, packing: Packing) -> Result<Weights, CheckpointError> {
         let n = self.shape(&format!("{name}.weight"))?.first().copied().unwrap_or(0);
-        let weight = self.take(&format!("{name}.weight"), &[n, k])?.to_f32();
-        let bias = self.take(&format!("{name}.bias"), &[n])?.to_f32();
-        Ok(Weights::pack(packing.isa, packing.of_rows(n, k), (n, k), k, &weight, &bias))
+        let weight = self.take(&format!("{name}.weight"), &[n, k])?;
+        let bias = self.values(&format!("{name}.bias"), &[n])?;
+        if let Some(packed) = self.packed.borrow_mut().remove(name) {
+            return Ok(packed);
+        }
+        let Buffers { bytes, values } = &mut *self.buffers.borrow_mut();
+        values.clear();
+        let appended = self.checkpoint.append(weight, |view, values| view.append_f32(values), bytes, values);
+        appended.map_err(|error| error.in_tensor(&format!("{name}.weight")))?;
+        Ok(Weights::pack(packing.isa, packing.of_rows(n, k), (n, k), k, values, &to_f32(&bias)))
+    }
+
+    /// Packs the linear layers that [`packed_linear`](Self::packed_linear) will be asked for, as far as they are sound:
+    /// what is wrong with others is said when they are asked for.
+    pub(crate) fn pack_ahead(checkpoint: &Checkpoint<'_>, packing: Packing) -> BTreeMap<String, Weights> {
+        let layers = Layers::new(checkpoint);
+        let names = checkpoint.tensors().filter_map(|(name, tensor)| {
+            let name = name.strip_suffix(".weight").filter(|name| PLAIN.iter().any(|start| name.starts_with(start)))?;
+            Some((name, *tensor.shape().get(1)?))
+        });
+        names.filter_map(|(name, k)| Some((name.to_owned(), layers.packed_linear(name, k, packing).ok()?))).collect()
+    }
+
+    /// Takes what [`pack_ahead`](Self::pack_ahead) packed.
+    pub(crate) fn adopt(&mut self, packed: BTreeMap<String, Weights>) {
+        self.packed = RefCell::new(packed);
     }
 
     /// A tensor that must be there and of this shape, noted as used.
-    fn take(&self, name: &str, shape: &[usize]) -> Result<&'b TensorView<'a>, CheckpointError> {
+    fn take(&self, name: &str, shape: &[usize]) -> Result<&'b Tensor, CheckpointError> {
         let tensor = self.find(name)?;
         if tensor.shape().contains(&0) {
             return Err(CheckpointError::Unsupported(format!("tensor `{name}` of shape {shape:?} holds no values")));
@@ -171,7 +216,7 @@ impl<'a, 'b> Layers<'a, 'b> {
         }
     }
 
-    fn find(&self, name: &str) -> Result<&'b TensorView<'a>, CheckpointError> {
+    fn find(&self, name: &str) -> Result<&'b Tensor, CheckpointError> {
         self.checkpoint.tensor(name).ok_or_else(|| CheckpointError::MissingTensor { name: name.to_owned() })
     }
 

@@ -12,6 +12,7 @@ mod fold;
 mod head;
 mod inception;
 pub mod init;
+mod join;
 mod layers;
 mod model;
 mod packing;
@@ -22,7 +23,8 @@ pub mod torch;
 mod vit;
 
 pub use config::Config;
-pub use kernels::{Isa, UnknownIsa};
+pub use join::{InTurn, Join};
+pub use kernels::{Arithmetic, Isa, UnknownIsa};
 pub use model::{Model, Precision, Scratch, UnknownPrecision};
 pub use part::{Observer, Part};
 pub use peak::peak_operations;

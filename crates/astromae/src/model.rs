@@ -9,6 +9,7 @@ use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::Config;
 use crate::head::{self, Head, HeadScratch};
 use crate::inception::{Inception, InceptionScratch};
+use crate::join::{InTurn, Join};
 use crate::layers::Layers;
 use crate::packing::Packing;
 use crate::part::{Observer, Part};
@@ -30,6 +31,15 @@ pub enum Precision {
 impl Precision {
     /// All of them, the most exact first.
     pub const ALL: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
+
+    /// What its largest products are computed in.
+    pub fn arithmetic(self) -> Arithmetic {
+        match self {
+            Precision::F32 => Arithmetic::F32,
+            Precision::Bf16 => Arithmetic::Bf16,
+            Precision::Int8 => Arithmetic::Int8,
+        }
+    }
 
     /// Its name: `f32`, `bf16` or `int8`.
     pub fn name(self) -> &'static str {
@@ -80,6 +90,16 @@ impl Model {
         precision: Precision,
         isa: Isa,
     ) -> Result<Model, CheckpointError> {
+        Model::from_checkpoint_joined(checkpoint, precision, isa, &InTurn)
+    }
+
+    /// As [`Model::from_checkpoint`], in two halves of about the same work that `join` may run at the same time.
+    pub fn from_checkpoint_joined(
+        checkpoint: &Checkpoint<'_>,
+        precision: Precision,
+        isa: Isa,
+        join: &impl Join,
+    ) -> Result<Model, CheckpointError> {
         if precision == Precision::Int8 && isa.instruction(Arithmetic::Int8).is_none() {
             return Err(CheckpointError::Unsupported(format!(
                 "precision int8: this CPU ({isa}) has no instruction for products of 8-bit integers; use bf16 or f32"
@@ -88,8 +108,14 @@ impl Model {
         let packing = Packing { isa, precision };
         let layers = Layers::new(checkpoint);
         let mut config = Config::read(&layers)?;
-        let (vit, behind_vit) = Vit::read(&layers, &config, packing)?;
-        let (inception, linear) = Inception::read(&layers, &config, packing)?;
+        let networks = |layers| {
+            let vit = Vit::read(&layers, &config, packing)?;
+            let inception = Inception::read(&layers, &config, packing)?;
+            Ok::<_, CheckpointError>((layers, vit, inception))
+        };
+        let (networks, packed) = join.join(move || networks(layers), || Layers::pack_ahead(checkpoint, packing));
+        let (mut layers, (vit, behind_vit), (inception, linear)) = networks?;
+        layers.adopt(packed);
         let head = Head::read(&layers, &config, &behind_vit, (&inception, &linear), packing)?;
         config.assumed = layers.finish()?;
         Ok(Model { isa, precision, config, vit, inception, head })

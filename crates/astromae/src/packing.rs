@@ -19,12 +19,7 @@ pub(crate) struct Packing {
 impl Packing {
     /// The arithmetic of a linear layer (n, k): a row of inputs has a scale of its own.
     pub(crate) fn of_rows(self, n: usize, k: usize) -> Arithmetic {
-        let wanted = match self.precision {
-            Precision::F32 => Arithmetic::F32,
-            Precision::Bf16 => Arithmetic::Bf16,
-            Precision::Int8 => Arithmetic::Int8,
-        };
-        self.or_f32(wanted, (n, k), k)
+        self.or_f32(self.precision.arithmetic(), (n, k), k)
     }
 
     /// The arithmetic of a convolution (n, k) over runs of `run` inputs. Windows share their inputs, so these have no

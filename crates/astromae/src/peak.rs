@@ -4,17 +4,10 @@ use kernels::Isa;
 
 use crate::Precision;
 
-impl Precision {
-    /// Every precision that a model can be asked for; which of them this CPU runs, loading a model tells.
-    pub const ALL: [Precision; 1] = [Precision::F32];
-}
-
 /// Runs `rounds` rounds of the multiply-adds that products of this precision are made of, on registers alone, and
 /// returns the operations done, a multiply-add counting as two. Time it to know the peak of one thread.
 pub fn peak_operations(isa: Isa, precision: Precision, rounds: usize) -> f64 {
-    match precision {
-        Precision::F32 => kernels::multiply_adds(isa, rounds),
-    }
+    kernels::multiply_adds(isa, precision.arithmetic(), rounds)
 }
 
 #[cfg(test)]

@@ -1,11 +1,18 @@
-//! The model's file: which one it is, its bytes, its identity, and the model made from it.
+//! The model's file: which one it is, its identity, and the model made from it.
+//!
+//! A file of this machine is read a tensor at a time while the model is made: its bytes are never in memory together,
+//! and hashed only for those who ask which model it is. What came from elsewhere lies in memory.
+
+mod content;
+mod two_threads;
 
 use std::sync::Arc;
 
-use astromae::checkpoint::CheckpointError;
-use astromae::{Isa, Model, Precision};
-use bytes::Bytes;
-use sha2::{Digest, Sha256};
+use astromae::checkpoint::{Checkpoint, CheckpointError};
+use astromae::{Isa, Join, Model, Precision};
+
+pub(crate) use content::Content;
+use two_threads::TwoThreads;
 
 use crate::payload::Payload;
 use crate::plan::ModelIdentity;
@@ -48,6 +55,14 @@ pub enum ModelFileError {
         /// SHA-256 in the plan.
         planned: String,
     },
+    /// The file could be opened but not read to its end, or was changed meanwhile.
+    #[error("model `{url}`: {said}")]
+    Unreadable {
+        /// The file.
+        url: String,
+        /// What the system said.
+        said: std::io::Error,
+    },
     /// The file is not a model that can be run.
     #[error("model `{url}`: {fault}")]
     Checkpoint {
@@ -58,15 +73,15 @@ pub enum ModelFileError {
     },
 }
 
-/// A model's file in memory.
+/// A model's file, open or in memory.
 #[derive(Debug, Clone)]
 pub struct ModelFile {
-    /// What it is.
-    pub identity: ModelIdentity,
-    /// Its bytes.
-    pub bytes: Bytes,
+    url: String,
+    content: Arc<Content>,
     /// The `config.json` beside it, for forms that do not carry everything.
-    pub config_json: Option<String>,
+    config_json: Option<Arc<str>>,
+    /// SHA-256 that it must have.
+    planned: Option<String>,
 }
 
 impl ModelFile {
@@ -91,34 +106,72 @@ impl ModelFile {
         Self::read(&bucket, &key).await
     }
 
-    /// Reads the model of a plan, and makes sure that it is that one.
+    /// Opens the model of a plan; [`load`](Self::load) makes sure that it is that one.
     pub async fn of_plan(stores: &Stores, planned: &ModelIdentity) -> Result<Self, ModelFileError> {
         let file = Self::of_url(stores, &planned.url).await?;
-        if file.identity.sha256 == planned.sha256 {
-            return Ok(file);
-        }
-        let (found, planned) = (file.identity.sha256, planned.sha256.clone());
-        Err(ModelFileError::Changed { url: file.identity.url, found, planned })
+        Ok(Self { planned: Some(planned.sha256.clone()), ..file })
     }
 
-    /// Makes the model, packed for `isa`. Takes seconds; call it where nothing waits. The bytes are given up.
+    /// Which model it is. Reads the whole file, away from the threads that wait for others.
+    pub async fn identity(&self) -> Result<ModelIdentity, ModelFileError> {
+        let file = self.clone();
+        let hashed = tokio::task::spawn_blocking(move || file.sha256()).await;
+        let sha256 = hashed.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
+        Ok(ModelIdentity { url: self.url.clone(), sha256, bytes: self.content.len() })
+    }
+
+    /// Where its tensors lie.
+    pub fn checkpoint(&self) -> Result<Checkpoint<'_>, ModelFileError> {
+        Checkpoint::open(&*self.content, self.config_json.as_deref()).map_err(|fault| self.fault(fault))
+    }
+
+    /// Makes the model, packed for `isa`, on two threads, while a third compares its identity where it was planned. Takes
+    /// some 50 ms for the published sizes, and does not wait for others: call it where nothing waits. The file is given
+    /// up.
     pub fn load(self, precision: Precision, isa: Isa) -> Result<Arc<Model>, ModelFileError> {
-        let url = self.identity.url;
-        Model::from_bytes(&self.bytes, self.config_json.as_deref(), precision, isa)
-            .map(Arc::new)
-            .map_err(|fault| ModelFileError::Checkpoint { url, fault })
+        let model = || {
+            let model = Model::from_checkpoint_joined(&self.checkpoint()?, precision, isa, &TwoThreads);
+            model.map_err(|fault| self.fault(fault))
+        };
+        let model = match &self.planned {
+            None => model()?,
+            Some(planned) => {
+                let (found, model) = TwoThreads.join(|| self.sha256(), model);
+                let (found, planned) = (found?, planned.clone());
+                if found != planned {
+                    return Err(ModelFileError::Changed { url: self.url, found, planned });
+                }
+                model?
+            }
+        };
+        self.content.check_unchanged().map_err(|said| self.unreadable(said))?;
+        Ok(Arc::new(model))
     }
 
     async fn read(bucket: &Bucket, key: &str) -> Result<Self, ModelFileError> {
-        let bytes = bucket.read(key, MAX_MODEL_BYTES, "a model").await?;
         let beside =
             key.rsplit_once('/').map_or("config.json".to_owned(), |(folder, _)| format!("{folder}/config.json"));
-        let config = bucket.read_if_there(&beside, MAX_CONFIG_BYTES, "a model's config.json").await?;
-        let hash = Sha256::new().chain_update(&bytes).chain_update(config.as_deref().unwrap_or_default()).finalize();
-        let sha256 = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        let identity = ModelIdentity { url: bucket.url(key), sha256, bytes: bytes.len() as u64 };
-        let config_json = config.map(|config| String::from_utf8_lossy(&config).into_owned());
-        Ok(Self { identity, bytes, config_json })
+        let (content, config) = futures::future::try_join(
+            bucket.read_content(key, MAX_MODEL_BYTES, "a model"),
+            bucket.read_if_there(&beside, MAX_CONFIG_BYTES, "a model's config.json"),
+        )
+        .await?;
+        let config_json = config.map(|config| String::from_utf8_lossy(&config).into());
+        Ok(Self { url: bucket.url(key), content: Arc::new(content), config_json, planned: None })
+    }
+
+    /// SHA-256 of the file and of the `config.json` beside it.
+    fn sha256(&self) -> Result<String, ModelFileError> {
+        let config = self.config_json.as_deref().unwrap_or_default();
+        self.content.sha256(config.as_bytes()).map_err(|said| self.unreadable(said))
+    }
+
+    fn fault(&self, fault: CheckpointError) -> ModelFileError {
+        ModelFileError::Checkpoint { url: self.url.clone(), fault }
+    }
+
+    fn unreadable(&self, said: std::io::Error) -> ModelFileError {
+        ModelFileError::Unreadable { url: self.url.clone(), said }
     }
 }
 

@@ -24,6 +24,9 @@ pub use worker::{MAX_THREADS, Worker};
 const READ_BYTES_PER_THREAD: usize = 1 << 20;
 /// The least and the most bytes read at once: few requests, and flat memory.
 const READ_BYTES: std::ops::RangeInclusive<usize> = 2 << 20..=8 << 20;
+/// Bytes of the first read, for each compute thread: enough images for each thread to begin, so that computing waits
+/// little more than a request's latency. Reads double from there.
+const FIRST_READ_BYTES_PER_THREAD: usize = 128 << 10;
 /// Reads under way at once, so that one's latency hides behind another's transfer.
 const READS_AT_ONCE: usize = 2;
 /// Reads finished and waiting to be predicted.
@@ -173,14 +176,9 @@ struct Reads {
 fn read_ahead(partition: &Arc<Partition>, threads: usize) -> Reads {
     let (sender, receiver) = mpsc::channel(READS_WAITING);
     let partition = partition.clone();
-    let bytes = (threads * READ_BYTES_PER_THREAD).clamp(*READ_BYTES.start(), *READ_BYTES.end());
-    let step = (bytes / partition.bytes_per_sample().max(1)).max(1);
     let reader = async move {
-        let all = partition.len();
-        let starts = (0..all).step_by(step);
-        let mut reads = futures::stream::iter(starts)
-            .map(|start| partition.read(start..all.min(start + step)))
-            .buffered(READS_AT_ONCE);
+        let ranges = read_ranges(partition.len(), partition.bytes_per_sample(), threads);
+        let mut reads = futures::stream::iter(ranges).map(|rows| partition.read(rows)).buffered(READS_AT_ONCE);
         while let Some(read) = reads.next().await {
             let failed = read.is_err();
             if sender.send(read).await.is_err() || failed {
@@ -189,4 +187,32 @@ fn read_ahead(partition: &Arc<Partition>, threads: usize) -> Reads {
         }
     };
     Reads { receiver, _reader: AbortOnDropHandle::new(tokio::spawn(reader)) }
+}
+
+/// All rows in the pieces in which they are read, the first ones smaller.
+fn read_ranges(rows: usize, row_bytes: usize, threads: usize) -> impl Iterator<Item = Range<usize>> {
+    let most = (threads * READ_BYTES_PER_THREAD).clamp(*READ_BYTES.start(), *READ_BYTES.end());
+    let (mut start, mut bytes) = (0, (threads * FIRST_READ_BYTES_PER_THREAD).min(most));
+    std::iter::from_fn(move || {
+        let piece = start..rows.min(start + (bytes / row_bytes.max(1)).max(1));
+        (start, bytes) = (piece.end, most.min(2 * bytes));
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{READ_BYTES, read_ranges};
+
+    #[test]
+    fn reads_double_and_cover_all_rows_once() {
+        for (rows, row_bytes, threads) in [(1, 20_520, 2), (5_000, 20_520, 2), (777, 20_520, 64), (3, 64 << 20, 1)] {
+            let ranges: Vec<_> = read_ranges(rows, row_bytes, threads).collect();
+            assert_eq!((ranges[0].start, ranges[ranges.len() - 1].end), (0, rows));
+            assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start));
+            assert!(ranges.iter().all(|range| range.len() * row_bytes <= *READ_BYTES.end() || range.len() == 1));
+        }
+        let lengths: Vec<usize> = read_ranges(5_000, 20_520, 2).map(|range| range.len()).take(5).collect();
+        assert_eq!(lengths, [12, 25, 51, 102, 102]);
+    }
 }

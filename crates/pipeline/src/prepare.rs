@@ -37,7 +37,7 @@ pub struct Prepared {
     pub results: Results,
     /// The bucket of its partitions.
     pub data: Bucket,
-    /// The model's file, read already.
+    /// The model's file.
     pub model: ModelFile,
     /// The tasks that an earlier execution finished.
     pub finished: Vec<TaskReport>,
@@ -125,9 +125,14 @@ pub async fn prepare(
         None => refuse_strangers(&results).await?,
     }
     let folder = payload.data_prefix.clone();
-    let listing = data.list(&folder).await?;
-    let model = ModelFile::of_payload(stores, &payload, model).await?;
-    let fresh = plan(payload, listing, model.identity.clone(), origin)
+    let identified = async {
+        let model = ModelFile::of_payload(stores, &payload, model).await?;
+        let identity = model.identity().await?;
+        Ok::<_, PrepareError>((model, identity))
+    };
+    let listing = async { Ok(data.list(&folder).await?) };
+    let (listing, (model, identity)) = futures::future::try_join(listing, identified).await?;
+    let fresh = plan(payload, listing, identity, origin)
         .map_err(|fault| PrepareError::Plan { url: data.url(&folder), fault })?;
     let (plan, finished) = match before {
         Some(before) if if_taken == IfTaken::Resume => resume(&results, &before, fresh).await?,

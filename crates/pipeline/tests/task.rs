@@ -6,6 +6,7 @@ mod support;
 use std::sync::Arc;
 
 use pipeline::event::{Event, Silence};
+use pipeline::model_file::ModelFile;
 use pipeline::output::Table;
 use pipeline::partition::Partition;
 use pipeline::plan::Plan;
@@ -252,9 +253,12 @@ async fn a_worker_elsewhere_reads_the_same_plan() {
     let prepared = prepared(&stores, payload(json!({})), IfTaken::Refuse, "1").await.unwrap();
     let json = prepared.results.read_plan().await.unwrap().unwrap();
     assert_eq!(Plan::parse(&json).unwrap(), prepared.plan);
-    let file = pipeline::model_file::ModelFile::of_plan(&stores, &prepared.plan.model).await.unwrap();
-    assert_eq!(file.bytes, prepared.model.bytes);
+    let load = async || {
+        let file = ModelFile::of_plan(&stores, &prepared.plan.model).await.unwrap();
+        file.load(astromae::Precision::F32, astromae::Isa::detect())
+    };
+    load().await.unwrap();
     write(&prepared.data, "model/m.safetensors", "another").await;
-    let changed = pipeline::model_file::ModelFile::of_plan(&stores, &prepared.plan.model).await.unwrap_err();
+    let changed = load().await.unwrap_err();
     assert!(changed.to_string().contains("has changed since the run was planned"), "{changed}");
 }

@@ -172,7 +172,7 @@ fn number<'p>(pickle: &Pickle<'p>, value: Value<'p>) -> Option<f64> {
 }
 
 fn spec<'p>(pickle: &Pickle<'p>, name: &str, value: Value<'p>) -> Result<TensorSpec, CheckpointError> {
-    TensorSpec::from_pickle(pickle, value).map_err(|error| super::in_tensor(name, error))
+    TensorSpec::from_pickle(pickle, value).map_err(|error| CheckpointError::from(error).in_tensor(name))
 }
 
 fn join(path: &str, name: &str) -> String {

@@ -2,43 +2,77 @@
 
 use std::collections::HashMap;
 
-use ::safetensors::tensor::{Dtype as FileDtype, TensorView as FileTensor};
-use ::safetensors::{SafeTensors, serialize};
+use ::safetensors::serialize;
+use ::safetensors::tensor::{Dtype as FileDtype, Metadata, TensorInfo, TensorView as FileTensor};
 
-use super::{Checkpoint, CheckpointError, Form, TensorView, attributes};
+use super::source::File;
+use super::tensor::Place;
+use super::{Checkpoint, CheckpointError, Form, Tensor, attributes};
 use crate::torch::{Dtype, row_major_strides};
 
 /// Metadata key of the attributes, a JSON object.
 const CONFIG: &str = "config.json";
 
+/// Bytes of the header's length, which come first.
+const LENGTH_BYTES: u64 = 8;
+/// A longer header is refused, as the format's own library does.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+
 /// Whether the bytes start like safetensors: a length, then a JSON object.
-pub(super) fn is_safetensors(bytes: &[u8]) -> bool {
-    !bytes.starts_with(b"PK") && bytes.get(8) == Some(&b'{')
+pub(super) fn is_safetensors(file: File<'_>) -> Result<bool, CheckpointError> {
+    let buffer = &mut Vec::new();
+    let start = file.read(0..file.bytes().min(LENGTH_BYTES + 1), buffer)?;
+    Ok(!start.starts_with(b"PK") && start.get(LENGTH_BYTES as usize) == Some(&b'{'))
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint<'_>, CheckpointError> {
-    let malformed = |error| CheckpointError::Malformed(format!("safetensors: {error}"));
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
-    let config = metadata.metadata().as_ref().and_then(|map| map.get(CONFIG));
+pub(super) fn open(file: File<'_>) -> Result<Checkpoint<'_>, CheckpointError> {
+    let malformed = |what: String| CheckpointError::Malformed(format!("safetensors: {what}"));
+    let buffer = &mut Vec::new();
+    let length = file.read(0..LENGTH_BYTES, buffer)?.try_into().map(u64::from_le_bytes).unwrap_or(u64::MAX);
+    if length > MAX_HEADER_BYTES || LENGTH_BYTES + length > file.bytes() {
+        return Err(malformed(format!("a header of {length} bytes in a file of {}", file.bytes())));
+    }
+    let start = LENGTH_BYTES + length;
+    let header: Metadata = serde_json::from_slice(file.read(LENGTH_BYTES..start, buffer)?)
+        .map_err(|error| malformed(format!("its header: {error}")))?;
+    let config = header.metadata().as_ref().and_then(|map| map.get(CONFIG));
     let attributes = config.map(|text| attributes::from_json(text)).transpose()?.unwrap_or_default();
 
-    let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
-    let mut tensors = Vec::with_capacity(file.len());
-    for (name, tensor) in file.iter() {
-        let dtype = from_file(tensor.dtype()).ok_or_else(|| {
-            CheckpointError::Unsupported(format!("tensor `{name}` is of type {}, which is not read", tensor.dtype()))
+    let mut infos: Vec<(String, &TensorInfo)> = header.tensors().into_iter().collect();
+    infos.sort_by_key(|(_, info)| info.data_offsets);
+    let mut end = start;
+    let mut tensors = Vec::with_capacity(infos.len());
+    for (name, info) in infos {
+        let (from, to) = info.data_offsets;
+        let (from, to) = (start.saturating_add(from as u64), start.saturating_add(to as u64));
+        if from != end || to < from || to > file.bytes() {
+            return Err(malformed(format!("tensor `{name}` lies at bytes {from}..{to}, where {end}.. was expected")));
+        }
+        end = to;
+        let dtype = from_file(info.dtype).ok_or_else(|| {
+            CheckpointError::Unsupported(format!("tensor `{name}` is of type {}, which is not read", info.dtype))
         })?;
-        let shape = tensor.shape().to_vec();
-        let strides = row_major_strides(&shape);
-        let view = TensorView::new(dtype, shape, strides, tensor.data())?;
-        tensors.push((name.to_owned(), view));
+        let place = Place { storage: from..to, entry: None };
+        let tensor = Tensor::new(dtype, info.shape.clone(), row_major_strides(&info.shape), place, 0)
+            .map_err(|error| CheckpointError::from(error).in_tensor(&name))?;
+        if tensor.bytes() as u64 != to - from {
+            return Err(malformed(format!("tensor `{name}` of shape {:?} in {} bytes", info.shape, to - from)));
+        }
+        tensors.push((name, tensor));
     }
-    Checkpoint::new(Form::Safetensors, tensors, attributes, bytes.len())
+    if end != file.bytes() {
+        return Err(malformed(format!("its tensors end at byte {end}, the file at {}", file.bytes())));
+    }
+    Checkpoint::new(file, Form::Safetensors, tensors, attributes)
 }
 
 pub(super) fn write(checkpoint: &Checkpoint<'_>) -> Result<Vec<u8>, CheckpointError> {
     let unsupported = |error| CheckpointError::Unsupported(format!("safetensors: {error}"));
-    let data: Vec<Vec<u8>> = checkpoint.tensors.values().map(TensorView::to_le_bytes).collect();
+    let buffer = &mut Vec::new();
+    let mut data = Vec::with_capacity(checkpoint.tensors.len());
+    for tensor in checkpoint.tensors.values() {
+        data.push(checkpoint.view(tensor, buffer)?.to_le_bytes());
+    }
     let mut tensors = Vec::with_capacity(data.len());
     for ((name, tensor), data) in checkpoint.tensors.iter().zip(&data) {
         let tensor = FileTensor::new(to_file(tensor.dtype()), tensor.shape().to_vec(), data).map_err(unsupported)?;

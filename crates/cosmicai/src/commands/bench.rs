@@ -103,7 +103,7 @@ async fn measure(options: &mut Options, isa: Isa, settings: &Settings, printer: 
     let workload = Workload::make(options, settings)?;
     let file = ModelFile::of_url(&settings.stores(".").await?, &workload.model).await?;
     let (model, checks) = {
-        let judge = answers::Judge::new(&file, &workload, isa)?;
+        let judge = answers::Judge::new(&file, &workload, isa).await?;
         let galaxies = options.batch.iter().copied().max().map_or(answers::GALAXIES, usize::from);
         workload.simulate(galaxies.max(answers::GALAXIES), judge.image_size())?;
         let inputs = Inputs::read(&open(settings, &workload.galaxies).await?, answers::GALAXIES).await?;

@@ -1,7 +1,6 @@
 //! `cosmicai convert`: a model of any form to safetensors.
 
 use anyhow::{Context, Result};
-use astromae::checkpoint::Checkpoint;
 use astromae::{Isa, Model, Precision};
 use pipeline::model_file::ModelFile;
 use serde_json::json;
@@ -26,8 +25,7 @@ pub(crate) struct Options {
 pub(crate) async fn convert(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
     let file = ModelFile::of_url(&settings.stores(".").await?, &options.model).await?;
     let converted = {
-        let checkpoint = Checkpoint::read_with_config(&file.bytes, file.config_json.as_deref())
-            .with_context(|| format!("model `{}`", options.model))?;
+        let checkpoint = file.checkpoint()?;
         // A file that is no AstroMAE is refused here rather than at its first use.
         let model = Model::from_checkpoint(&checkpoint, Precision::F32, Isa::detect())
             .with_context(|| format!("model `{}`", options.model))?;

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use astromae::Precision;
 use indicatif::ProgressBar;
-use pipeline::event::Stopwatch;
+use pipeline::event::{Stopwatch, memory_peak_mb};
 use pipeline::model_file::ModelFile;
 use pipeline::objects::Objects;
 use pipeline::output::{Format, Writer};
 use pipeline::partition::Partition;
 use pipeline::predict::{Predicted, Worker};
+use pipeline::report::PhaseSeconds;
 use serde::Serialize;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::inputs::{self, Input};
 use super::{Outcome, new_file};
@@ -58,6 +60,10 @@ struct Report {
     failed: Vec<Failure>,
     seconds: f64,
     images_per_s: f64,
+    /// Wall seconds by phase; making the model and finding the inputs, at the same time, are `init`.
+    phases: PhaseSeconds,
+    /// Most resident memory of this process, in binary MB.
+    memory_peak_mb: f64,
     isa: String,
     precision: String,
     threads: usize,
@@ -74,11 +80,22 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
     let format = options.out.as_deref().map_or(Ok(Format::Csv), format_of)?;
     let isa = settings.isa()?;
     let stores = settings.stores(".").await?;
-    let inputs = inputs::find(&stores, &options.inputs, &[".pt"]).await?;
     let threads = options.threads.map_or_else(super::cores, usize::from);
 
     let watch = Stopwatch::start();
-    let model = ModelFile::of_url(&stores, &options.model).await?.load(options.precision, isa)?;
+    let precision = options.precision;
+    let model = async {
+        let file = ModelFile::of_url(&stores, &options.model).await?;
+        let model = tokio::task::spawn_blocking(move || file.load(precision, isa)).await?;
+        Ok::<_, anyhow::Error>(model?)
+    };
+    // The first partition is found and opened while the model is made.
+    let inputs = async {
+        let inputs = inputs::find(&stores, &options.inputs, &[".pt"]).await?;
+        let first = inputs.first().map(open);
+        Ok::<_, anyhow::Error>((inputs, first))
+    };
+    let (model, (inputs, mut next)) = futures::future::try_join(model, inputs).await?;
     for assumed in &model.config().assumed {
         printer.tell(&format!("model `{}`: assumed, as the file does not say: {assumed}", options.model));
     }
@@ -86,14 +103,21 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
         true => Writer::with_objects(format, model.bands())?,
         false => Writer::new(format, model.bands())?,
     };
-    let mut worker = Worker::new(model, threads, watch.seconds());
+    let mut phases = PhaseSeconds { init: watch.seconds(), ..PhaseSeconds::default() };
+    let mut worker = Worker::new(model, threads, phases.init);
 
     let watch = Stopwatch::start();
     let bar = super::counting_bar("bytes", inputs.iter().map(|input| input.bytes).sum());
     let (mut images, mut flagged, mut failed) = (0, 0, Vec::new());
-    for input in &inputs {
-        match predict_one(input, &mut worker, options.batch_size as usize, &bar).await {
-            Ok(predicted) => {
+    for (index, input) in inputs.iter().enumerate() {
+        let opening = next.take().unwrap_or_else(|| open(input));
+        next = inputs.get(index + 1).map(open);
+        match predict_one(input, opening, &mut worker, options.batch_size as usize, &bar).await {
+            Ok((predicted, open_seconds)) => {
+                phases.list += open_seconds;
+                phases.read += predicted.cost.read_seconds;
+                phases.decode += predicted.cost.decode_seconds;
+                phases.infer += predicted.cost.infer_seconds;
                 writer.append(&input.name, &predicted)?;
                 images += predicted.z_phot.len();
                 flagged += predicted.flags.iter().filter(|flags| **flags != 0).count();
@@ -109,11 +133,13 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
     if images == 0 {
         bail!("no image was predicted: all {} inputs failed", inputs.len());
     }
+    let writing = Stopwatch::start();
     let catalogue = writer.finish()?;
     match &options.out {
         Some(path) => new_file::write(path, &catalogue)?,
         None => write_out(&catalogue)?,
     }
+    phases.write = writing.seconds();
 
     let report = Report {
         files: inputs.len() - failed.len(),
@@ -122,6 +148,8 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
         failed,
         seconds,
         images_per_s: images as f64 / seconds,
+        phases,
+        memory_peak_mb: memory_peak_mb(),
         isa: isa.to_string(),
         precision: options.precision.to_string(),
         threads,
@@ -143,19 +171,39 @@ fn format_of(path: &Path) -> Result<Format> {
     }
 }
 
-async fn predict_one(input: &Input, worker: &mut Worker, batch_size: usize, bar: &ProgressBar) -> Result<Predicted> {
-    let before = bar.position();
-    let path = input.bucket.path(&input.key)?;
-    let result = async {
-        let partition = Partition::open(input.bucket.store(), path, None).await?;
-        let objects = match &input.objects {
-            Some(listed) => Some(Objects::read(&input.bucket, listed, &partition).await?),
+/// A partition that is being opened, and who its galaxies are.
+type Opening = AbortOnDropHandle<Result<(Partition, Option<Objects>)>>;
+
+/// Begins to open a partition.
+fn open(input: &Input) -> Opening {
+    let (bucket, key, listed) = (input.bucket.clone(), input.key.clone(), input.objects.clone());
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let partition = Partition::open(bucket.store(), bucket.path(&key)?, None).await?;
+        let objects = match &listed {
+            Some(listed) => Some(Objects::read(&bucket, listed, &partition).await?),
             None => None,
         };
+        Ok((partition, objects))
+    }))
+}
+
+/// Its predictions, and the seconds that opening it was waited for.
+async fn predict_one(
+    input: &Input,
+    opening: Opening,
+    worker: &mut Worker,
+    batch_size: usize,
+    bar: &ProgressBar,
+) -> Result<(Predicted, f64)> {
+    let before = bar.position();
+    let watch = Stopwatch::start();
+    let result = async {
+        let (partition, objects) = opening.await??;
+        let open_seconds = watch.seconds();
         let row_bytes = partition.bytes_per_sample() as u64;
         let on_rows = |rows: usize| bar.inc(rows as u64 * row_bytes);
         let predicted = pipeline::predict::predict(Arc::new(partition), worker, batch_size, &on_rows).await?;
-        Ok::<_, anyhow::Error>(Predicted { objects, ..predicted })
+        Ok::<_, anyhow::Error>((Predicted { objects, ..predicted }, open_seconds))
     };
     let result = result.await.with_context(|| format!("`{}`", input.name));
     bar.set_position(before + input.bytes);
@@ -163,7 +211,7 @@ async fn predict_one(input: &Input, worker: &mut Worker, batch_size: usize, bar:
 }
 
 fn human(report: &Report) -> String {
-    let Report { files, images, flagged, failed, seconds, images_per_s, isa, precision, threads, out } = report;
+    let Report { files, images, flagged, failed, seconds, images_per_s, isa, precision, threads, out, .. } = report;
     let (files, images) = (grouped(*files as u64), grouped(*images as u64));
     let mut text = format!(
         "{images} redshifts from {files} files in {seconds:.2} s \

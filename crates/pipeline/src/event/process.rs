@@ -12,8 +12,9 @@ const MAXRSS_PER_MB: f64 = 1024.0 * 1024.0;
 const MAXRSS_PER_MB: f64 = 1024.0;
 
 /// The most resident memory that this process ever had, in binary MB. 0 where the system does not say.
+///
+/// `getrusage` counts, on Linux, the memory of the process that started this one too, so `/proc` is asked first.
 pub fn memory_peak_mb() -> f64 {
-    // Where Linux starts a program, `getrusage` goes on from the peak of the process that started it.
     let kilobytes = proc_value("/proc/self/status", "VmHWM")
         .and_then(|kilobytes| kilobytes.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
     kilobytes.map_or_else(memory_peak_of_system_mb, |kilobytes| kilobytes / 1024.0)

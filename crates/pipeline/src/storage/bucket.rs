@@ -8,9 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{
+    GetResult, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+};
 
 use super::StorageError;
+use crate::model_file::Content;
 
 /// The most objects that one listing may have.
 pub const MAX_OBJECTS: usize = 1_000_000;
@@ -108,14 +111,25 @@ impl Bucket {
         limit: u64,
         what: &'static str,
     ) -> Result<(Object, Bytes), StorageError> {
-        let failed = |said| self.request("read", key, said);
-        let found = self.store.get(&self.path(key)?).await.map_err(failed)?;
-        let bytes = found.meta.size;
-        if bytes > limit {
-            return Err(StorageError::TooLarge { url: self.url(key), what, bytes, limit });
-        }
+        let found = self.get(key, limit, what).await?;
         let version = object(found.meta.clone());
-        Ok((version, found.bytes().await.map_err(failed)?))
+        Ok((version, found.bytes().await.map_err(|said| self.request("read", key, said))?))
+    }
+
+    /// As [`read`](Self::read), but a file of this machine is only opened.
+    pub(crate) async fn read_content(
+        &self,
+        key: &str,
+        limit: u64,
+        what: &'static str,
+    ) -> Result<Content, StorageError> {
+        let failed = |said| self.request("read", key, said);
+        let found = self.get(key, limit, what).await?;
+        match found.payload {
+            GetResultPayload::File(file, _) => Content::of_file(file)
+                .map_err(|error| failed(object_store::Error::Generic { store: "file", source: error.into() })),
+            GetResultPayload::Stream(_) => Ok(Content::Memory(found.bytes().await.map_err(failed)?)),
+        }
     }
 
     /// As [`read`](Self::read), and None where there is no such object.
@@ -168,6 +182,16 @@ impl Bucket {
             }
         }
         Ok(())
+    }
+
+    /// The store's answer for an object of at most `limit` bytes.
+    async fn get(&self, key: &str, limit: u64, what: &'static str) -> Result<GetResult, StorageError> {
+        let found = self.store.get(&self.path(key)?).await.map_err(|said| self.request("read", key, said))?;
+        let bytes = found.meta.size;
+        if bytes > limit {
+            return Err(StorageError::TooLarge { url: self.url(key), what, bytes, limit });
+        }
+        Ok(found)
     }
 
     fn request(&self, action: &'static str, key: &str, said: object_store::Error) -> StorageError {

@@ -21,17 +21,18 @@ const SHORT_BOUND: f64 = 5e-2;
 /// The model in float32 and as its checkpoint has it.
 pub(super) struct Judge<'a> {
     name: &'a str,
-    sha256: &'a str,
+    sha256: String,
     checkpoint: Checkpoint<'a>,
     f32: Model,
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(file: &'a ModelFile, workload: &'a Workload, isa: Isa) -> Result<Judge<'a>> {
+    pub(super) async fn new(file: &'a ModelFile, workload: &'a Workload, isa: Isa) -> Result<Judge<'a>> {
         let named = || format!("model `{}`", workload.model);
-        let checkpoint = Checkpoint::read_with_config(&file.bytes, file.config_json.as_deref()).with_context(named)?;
+        let sha256 = file.identity().await?.sha256;
+        let checkpoint = file.checkpoint()?;
         let f32 = Model::from_checkpoint(&checkpoint, Precision::F32, isa).with_context(named)?;
-        Ok(Judge { name: &workload.model_name, sha256: &file.identity.sha256, checkpoint, f32 })
+        Ok(Judge { name: &workload.model_name, sha256, checkpoint, f32 })
     }
 
     pub(super) fn image_size(&self) -> usize {
@@ -42,7 +43,7 @@ impl<'a> Judge<'a> {
     pub(super) fn model(&self) -> BenchmarkModel {
         BenchmarkModel {
             name: self.name.to_owned(),
-            sha256: self.sha256.to_owned(),
+            sha256: self.sha256.clone(),
             parameters: self.f32.parameters(),
             mflop_per_image: significant(operations(&self.f32) / 1e6),
         }

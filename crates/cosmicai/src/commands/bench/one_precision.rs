@@ -30,7 +30,7 @@ pub(super) async fn run(
         anyhow::bail!("--galaxies: one precision and a model are expected");
     };
     let file = ModelFile::of_url(&settings.stores(".").await?, url).await?;
-    let sha256 = file.identity.sha256.clone();
+    let sha256 = file.identity().await?.sha256;
     let model = file.load(precision, isa)?;
     let operations = answers::operations(&model);
     let about = BenchmarkModel {

@@ -1,7 +1,6 @@
 //! A model: its form, sizes and tensors.
 
 use anyhow::{Context, Result};
-use astromae::checkpoint::Checkpoint;
 use astromae::{Config, Isa, Model, Precision};
 use pipeline::model_file::ModelFile;
 use pipeline::storage::Stores;
@@ -46,8 +45,8 @@ struct Tensor {
 
 pub(super) async fn look(stores: &Stores, url: &str, precision: Precision, isa: Isa) -> Result<Report> {
     let file = ModelFile::of_url(stores, url).await?;
-    let checkpoint = Checkpoint::read_with_config(&file.bytes, file.config_json.as_deref())
-        .with_context(|| format!("model `{url}`"))?;
+    let identity = file.identity().await?;
+    let checkpoint = file.checkpoint()?;
     let model = Model::from_checkpoint(&checkpoint, precision, isa).with_context(|| format!("model `{url}`"))?;
     let tensors = checkpoint.tensors().map(|(name, tensor)| Tensor {
         name: name.to_owned(),
@@ -60,8 +59,8 @@ pub(super) async fn look(stores: &Stores, url: &str, precision: Precision, isa: 
         kind: "model",
         url: url.to_owned(),
         form: checkpoint.form().to_string(),
-        sha256: file.identity.sha256,
-        bytes: file.identity.bytes,
+        sha256: identity.sha256,
+        bytes: identity.bytes,
         parameters: model.parameters(),
         memory_mb: model.parameters() as f64 * 4.0 / f64::from(1 << 20),
         isa: isa.to_string(),

@@ -1,0 +1,82 @@
+//! PyTorch's archives: the zip directory and the pickle in, where tensors lie out.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::source::File;
+use super::tensor::Place;
+use super::{Checkpoint, CheckpointError, Tensor, globals, module};
+use crate::torch::pickle::{MAX_PICKLE_BYTES, Pickle};
+use crate::torch::zip::{Entry, LOCAL_HEADER_BYTES, TAIL_BYTES, locate_directory, parse_directory};
+use crate::torch::{Archive, TensorSpec, TorchError};
+
+/// Bytes that tell PyTorch's older formats apart.
+const START_BYTES: u64 = 512;
+
+pub(super) fn open(file: File<'_>) -> Result<Checkpoint<'_>, CheckpointError> {
+    let archive = open_archive(file)?;
+    if let Some(byte_order) = archive.byte_order() {
+        Archive::check_byte_order(entry_data(file, byte_order, &mut Vec::new())?)?;
+    }
+    if archive.pickle().bytes > MAX_PICKLE_BYTES {
+        return Err(CheckpointError::Malformed(format!(
+            "a pickle of {} bytes, more than {MAX_PICKLE_BYTES}",
+            archive.pickle().bytes
+        )));
+    }
+    let mut buffer = Vec::new();
+    let pickle = Pickle::read(entry_data(file, archive.pickle(), &mut buffer)?, globals::is_model_global)?;
+    let tree = module::read(&pickle)?;
+
+    let mut storages = BTreeMap::new();
+    let mut tensors = Vec::with_capacity(tree.tensors.len());
+    for (name, spec) in tree.tensors {
+        let tensor = place(file, &archive, &mut storages, spec).map_err(|error| error.in_tensor(&name))?;
+        tensors.push((name, tensor));
+    }
+    Checkpoint::new(file, tree.form, tensors, tree.attributes)
+}
+
+fn open_archive(file: File<'_>) -> Result<Archive, CheckpointError> {
+    let buffer = &mut Vec::new();
+    let bytes = file.bytes();
+    Archive::check_start(file.read(0..bytes.min(START_BYTES), buffer)?)?;
+    let location = locate_directory(file.read(bytes - bytes.min(TAIL_BYTES)..bytes, buffer)?, bytes)?;
+    let directory = file.read(location.range.clone(), buffer)?;
+    Ok(Archive::new(parse_directory(directory, &location)?)?)
+}
+
+/// The data of `entry`, whose checksum is right.
+fn entry_data<'b>(file: File<'b>, entry: &Entry, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], CheckpointError> {
+    let data = file.read(data_range(file, entry)?, buffer)?;
+    entry.check_crc32(crc32fast::hash(data))?;
+    Ok(data)
+}
+
+fn data_range(file: File<'_>, entry: &Entry) -> Result<Range<u64>, CheckpointError> {
+    let header = entry.header_offset..file.bytes().min(entry.header_offset + LOCAL_HEADER_BYTES);
+    Ok(entry.data_range(file.read(header, &mut Vec::new())?)?)
+}
+
+/// `storages` remembers where they lie: several tensors may share one.
+fn place(
+    file: File<'_>,
+    archive: &Archive,
+    storages: &mut BTreeMap<String, Place>,
+    spec: TensorSpec,
+) -> Result<Tensor, CheckpointError> {
+    let place = match storages.get(&spec.storage) {
+        Some(place) => place.clone(),
+        None => {
+            let entry = archive.storage(&spec.storage)?;
+            let place = Place { storage: data_range(file, entry)?, entry: Some(entry.clone().into()) };
+            storages.insert(spec.storage.clone(), place.clone());
+            place
+        }
+    };
+    let stored = place.storage.end - place.storage.start;
+    spec.check_storage_bytes(stored)?;
+    let start = spec.offset.checked_mul(spec.dtype.bytes() as u64).filter(|start| *start <= stored);
+    let start = start.ok_or_else(|| TorchError::malformed("a tensor that starts behind its storage"))?;
+    Ok(Tensor::new(spec.dtype, spec.shape, spec.strides, place, start)?)
+}

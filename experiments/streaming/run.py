@@ -1,0 +1,93 @@
+# /// script
+# requires-python = ">=3.9"
+# dependencies = []
+# ///
+"""Seconds that predicting waits for rows, from disk and from a slow store, in turn: see README.md beside this script."""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import tempfile
+
+import slow_store
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def build():
+    subprocess.run(["cargo", "build", "--release", "--quiet", "--workspace"], cwd=ROOT, check=True)
+    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/cosmicai"
+
+
+def predict(program, model, partition, out):
+    """The program's own report of one partition."""
+    command = [program, "predict", "--format", "json", "--model", model, partition, "--out", out]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def measure(program, folder, address, pairs):
+    runs = {"disk": [], "slow": []}
+    for pair in range(pairs):
+        # Each goes first in every other pair.
+        order = ["disk", "slow"] if pair % 2 == 0 else ["slow", "disk"]
+        for where in order:
+            partition = folder / "sky.pt" if where == "disk" else f"{address}/sky.pt"
+            out = folder / f"{where}.csv"
+            runs[where].append(predict(program, folder / "model.safetensors", partition, out))
+        answers = [(folder / f"{where}.csv").read_text().splitlines()[1:] for where in runs]
+        columns = [[line.split(",")[1:] for line in lines] for lines in answers]
+        assert columns[0] == columns[1], "the redshifts differ between disk and store"
+    return runs
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--galaxies", type=int, default=5_000, help="20,520 bytes each")
+    parser.add_argument("--latency-ms", type=float, default=20)
+    parser.add_argument("--mb-per-s", type=float, default=90)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--out", type=pathlib.Path, help="record to write")
+    arguments = parser.parse_args()
+    program = build()
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        subprocess.run([program, "model-init", "--out", folder / "model.safetensors"], check=True)
+        count = str(arguments.galaxies)
+        subprocess.run([program, "simulate", "--count", count, "--out", folder / "sky.pt"], check=True)
+        address = slow_store.serve(folder, arguments.latency_ms / 1e3, arguments.mb_per_s * 1e6)
+        runs = measure(program, folder, address, arguments.pairs)
+        partition_bytes = (folder / "sky.pt").stat().st_size
+    print(f"{'from':6}{'wall s':>10}{'opening s':>12}{'waiting s':>12}{'of wall':>10}{'images/s':>10}{'peak MB':>10}")
+    for where, reports in runs.items():
+        median = lambda of: statistics.median(of(report) for report in reports)  # noqa: E731
+        seconds, opening, waiting = (
+            median(lambda r: r["seconds"]), median(lambda r: r["phases"]["list"]), median(lambda r: r["phases"]["read"]))
+        rate, peak = median(lambda r: r["images_per_s"]), max(r["memory_peak_mb"] for r in reports)
+        print(f"{where:6}{seconds:10.2f}{opening:12.3f}{waiting:12.3f}{waiting / seconds:10.1%}{rate:10.0f}{peak:10.0f}")
+    if arguments.out:
+        with open("/proc/cpuinfo") as cpus:
+            cpu = next((line.split(":")[1].strip() for line in cpus if line.startswith("model name")), "")
+        record = {
+            "what": "waiting for rows while predicting, from disk and from a slow store",
+            "command": "python experiments/streaming/run.py",
+            "date": datetime.date.today().isoformat(),
+            "commit": subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip(),
+            "machine": {"cpu": cpu, "cores": os.cpu_count(), "system": platform.platform()},
+            "latency_ms": arguments.latency_ms,
+            "mb_per_s": arguments.mb_per_s,
+            "partition_bytes": partition_bytes,
+            "runs": {
+                where: [{key: value for key, value in r.items() if key not in ("out", "failed")} for r in reports]
+                for where, reports in runs.items()
+            },
+        }
+        arguments.out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
