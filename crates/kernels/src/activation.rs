@@ -20,6 +20,14 @@ pub enum Activation {
 impl Activation {
     #[inline(always)]
     pub(crate) fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
+        let [value] = self.apply_all(s, [x]);
+        value
+    }
+
+    /// As [`Activation::apply`], of several vectors side by side: constants are loaded once for all, and one's chain of
+    /// dependent operations fills the gaps of another's.
+    #[inline(always)]
+    pub(crate) fn apply_all<S: Simd, const V: usize>(self, s: S, x: [S::F; V]) -> [S::F; V] {
         match self {
             Activation::Identity => x,
             Activation::Relu => relu(s, x),
@@ -30,15 +38,18 @@ impl Activation {
 }
 
 #[inline(always)]
-fn relu<S: Simd>(s: S, x: S::F) -> S::F {
-    s.max(s.splat(0.0), x)
+fn relu<S: Simd, const V: usize>(s: S, mut x: [S::F; V]) -> [S::F; V] {
+    for x in &mut x {
+        *x = s.max(s.splat(0.0), *x);
+    }
+    x
 }
 
 /// x·Φ(x) = x·(½ + x·g(x²)) with g(s) = erf(√(s/2))/(2·√s), which is smooth: on |x| ≤ 5.4 a polynomial in 2·s/5.4² − 1
 /// (highest power first), fitted to the least largest error of the product; neither exponential nor division. Beyond,
 /// Φ is its value at the bound, 0 or 1 to the last bits, and x no less than the lower bound.
 #[inline(always)]
-fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
+fn gelu<S: Simd, const V: usize>(s: S, mut x: [S::F; V]) -> [S::F; V] {
     const BOUND: f32 = 5.4;
     const COEFFICIENTS: [f32; 15] = [
         4.306_487_7e-4,
@@ -57,44 +68,66 @@ fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
         -6.532_808e-2,
         1.309_281_1e-1,
     ];
-    let x = s.max(s.splat(-BOUND), x);
-    let inside = s.min(s.splat(BOUND), x);
-    let t = s.fma(s.mul(inside, s.splat(2.0 / (BOUND * BOUND))), inside, s.splat(-1.0));
-    s.mul(x, s.fma(inside, polynomial(s, COEFFICIENTS, t), s.splat(0.5)))
+    let (mut inside, mut t) = (x, x);
+    for v in 0..V {
+        x[v] = s.max(s.splat(-BOUND), x[v]);
+        inside[v] = s.min(s.splat(BOUND), x[v]);
+        t[v] = s.fma(s.mul(inside[v], s.splat(2.0 / (BOUND * BOUND))), inside[v], s.splat(-1.0));
+    }
+    let odd = polynomial(s, COEFFICIENTS, t);
+    for v in 0..V {
+        x[v] = s.mul(x[v], s.fma(inside[v], odd[v], s.splat(0.5)));
+    }
+    x
 }
 
 #[inline(always)]
-fn silu<S: Simd>(s: S, x: S::F) -> S::F {
-    s.div(x, s.add(s.splat(1.0), exp_signed::<S, true>(s, x)))
+fn silu<S: Simd, const V: usize>(s: S, mut x: [S::F; V]) -> [S::F; V] {
+    let exponential = exp_signed::<S, V, true>(s, x);
+    for (x, exponential) in x.iter_mut().zip(exponential) {
+        *x = s.div(*x, s.add(s.splat(1.0), exponential));
+    }
+    x
 }
 
 /// eˣ within 3e-7 + 8e-8·|x| relative for −87 ≤ x ≤ 87; the value at the nearer bound beyond them.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
-    exp_signed::<S, false>(s, x)
+    let [value] = exp_signed::<S, 1, false>(s, [x]);
+    value
 }
 
 /// eˣ, or e⁻ˣ: 2ⁿ·2ᶠ with n whole and |f| ≤ ½.
 #[inline(always)]
-fn exp_signed<S: Simd, const NEGATIVE: bool>(s: S, x: S::F) -> S::F {
+fn exp_signed<S: Simd, const V: usize, const NEGATIVE: bool>(s: S, x: [S::F; V]) -> [S::F; V] {
     const BOUND: f32 = 87.0;
     // 2ᶠ on |f| ≤ ½ to the least largest relative error, 7.5e-8, highest power first.
     const COEFFICIENTS: [f32; 6] =
         [1.327_647_1e-3, 9.675_541e-3, 5.550_713e-2, 2.402_212e-1, 6.931_469_4e-1, 1.000_000_1];
     let factor = s.splat(if NEGATIVE { -std::f32::consts::LOG2_E } else { std::f32::consts::LOG2_E });
     let bias = s.splat(EXP2_BIAS);
-    let x = s.max(s.splat(-BOUND), s.min(s.splat(BOUND), x));
-    let biased = s.fma(x, factor, bias);
-    let f = s.fma(x, factor, s.sub(bias, biased));
-    s.mul(polynomial(s, COEFFICIENTS, f), s.exp2_whole(biased))
+    let (mut biased, mut f) = (x, x);
+    for v in 0..V {
+        let x = s.max(s.splat(-BOUND), s.min(s.splat(BOUND), x[v]));
+        biased[v] = s.fma(x, factor, bias);
+        f[v] = s.fma(x, factor, s.sub(bias, biased[v]));
+    }
+    let mut value = polynomial(s, COEFFICIENTS, f);
+    for (value, biased) in value.iter_mut().zip(biased) {
+        *value = s.mul(*value, s.exp2_whole(biased));
+    }
+    value
 }
 
-/// The polynomial with `coefficients`, highest power first, at `t`.
+/// The polynomial with `coefficients`, highest power first, at each `t`.
 #[inline(always)]
-fn polynomial<S: Simd, const N: usize>(s: S, coefficients: [f32; N], t: S::F) -> S::F {
-    let mut sum = s.splat(coefficients[0]);
+fn polynomial<S: Simd, const N: usize, const V: usize>(s: S, coefficients: [f32; N], t: [S::F; V]) -> [S::F; V] {
+    let mut sum = [s.splat(coefficients[0]); V];
     for coefficient in &coefficients[1..] {
-        sum = s.fma(sum, t, s.splat(*coefficient));
+        let coefficient = s.splat(*coefficient);
+        for v in 0..V {
+            sum[v] = s.fma(sum[v], t[v], coefficient);
+        }
     }
     sum
 }

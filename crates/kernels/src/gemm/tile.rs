@@ -248,9 +248,12 @@ impl<D: Dot> Panel<'_, D> {
             unsafe {
                 let scale = self.staged.scale(at.row);
                 let c = self.output.add(at.output.advance() + self.first);
-                for (v, &sum) in sums.iter().enumerate() {
+                let mut values = [s.splat(0.0); NV];
+                for v in 0..NV {
+                    values[v] = self.dot.finish(sums[v], self.columns, v * lanes, scale);
+                }
+                for (v, value) in activation.apply_all(s, values).into_iter().enumerate() {
                     let c = c.add(v * lanes);
-                    let value = activation.apply(s, self.dot.finish(sum, self.columns, v * lanes, scale));
                     if (v + 1) * lanes <= self.count {
                         let value = if *accumulate { s.add(s.load(c), value) } else { value };
                         s.store(c, value);
