@@ -10,15 +10,24 @@ use support::{Sandbox, cosmicai, shared};
 
 fn model(sandbox: &Sandbox) -> PathBuf {
     let model = sandbox.path("demo.safetensors");
+    if model.exists() {
+        return model;
+    }
     cosmicai().args(["model-init", "--demo", "--out"]).arg(&model).assert().success();
     model
 }
 
-/// The scores of the model on a partition.
+/// The scores of the model on a partition, in float32.
 fn scores(sandbox: &Sandbox, partition: &Path) -> Value {
-    let predictions = sandbox.path("predictions.parquet");
+    scores_in(sandbox, partition, "f32", None)
+}
+
+/// The scores of the model on a partition, in a precision, on an instruction set or the best one.
+fn scores_in(sandbox: &Sandbox, partition: &Path, precision: &str, isa: Option<&str>) -> Value {
+    let predictions = sandbox.path(&format!("predictions-{precision}-{}.parquet", isa.unwrap_or("best")));
     let mut predict = cosmicai();
-    predict.arg("predict").arg("--model").arg(model(sandbox)).arg(partition).arg("--out").arg(&predictions);
+    predict.args(["predict", "--precision", precision, "--model"]).arg(model(sandbox)).arg(partition);
+    predict.arg("--out").arg(&predictions).envs(isa.map(|isa| ("COSMICAI_ISA", isa)));
     predict.assert().success();
     let printed = cosmicai().args(["metrics", "--format", "json"]).arg(&predictions).assert().success();
     serde_json::from_slice::<Value>(&printed.get_output().stdout).unwrap()["all"].clone()
@@ -38,6 +47,24 @@ fn a_sky_that_it_has_not_seen_is_predicted() {
     assert!(number(&scores, "/authors/bias").abs() <= 0.002, "{scores}");
     assert!(number(&scores, "/eta_0_15") < 0.01, "{scores}");
     assert!(number(&scores, "/authors/r2") >= 0.9, "{scores}");
+}
+
+/// Portable code rounds inputs as well as weights to bfloat16, as CPUs with an instruction for it do, and has integers of
+/// eight bits where AVX2 has seven for weights.
+#[test]
+fn shorter_arithmetic_hardly_changes_the_scores() {
+    let sandbox = Sandbox::new();
+    let sky = sandbox.path("sky.pt");
+    cosmicai().args(["simulate", "--count", "5000", "--seed", "2027", "--out"]).arg(&sky).assert().success();
+    let exact = number(&scores(&sandbox, &sky), "/authors/nmad");
+    for (precision, allowed) in [("bf16", 0.01), ("int8", 0.02)] {
+        for isa in [None, Some("scalar")] {
+            let nmad = number(&scores_in(&sandbox, &sky, precision, isa), "/authors/nmad");
+            let change = (nmad / exact - 1.0).abs();
+            assert!(change < allowed, "{precision} {isa:?}: NMAD {nmad} instead of {exact}");
+            assert!(change > 0.0, "{precision} {isa:?} is not what it says: not one digit changed");
+        }
+    }
 }
 
 #[test]
