@@ -23,8 +23,8 @@ impl Taps<'_> {
     }
 }
 
-/// What [`gemm`] computes: `output[row] = activation(input[row] · weightsᵀ + bias)`, added to what was there when
-/// `accumulate` is set (the activation comes before the addition).
+/// What [`gemm`] computes: `output[row] = activation(input[row] · weightsᵀ + bias)`, or, when `accumulate` is set,
+/// `output[row] += input[row] · weightsᵀ + bias`.
 #[derive(Clone, Copy, Debug)]
 pub struct Product<'a> {
     /// Packed weights and bias.
@@ -35,7 +35,7 @@ pub struct Product<'a> {
     pub taps: Taps<'a>,
     /// Where the rows of the output start; as many rows as the input has.
     pub output: Layout,
-    /// Applied to each element of the product.
+    /// Applied to each element of the product; none where it is added to the output.
     pub activation: Activation,
     /// Whether the result is added to the output (a residual) or replaces it.
     pub accumulate: bool,
@@ -56,6 +56,8 @@ impl Product<'_> {
 /// Where a layout reaches outside its slice, the sizes disagree, or `staging` is smaller than [`Weights::staging`] says.
 pub fn gemm(product: &Product<'_>, input: &[f32], staging: &mut Staging, output: &mut [f32]) {
     let Product { weights, taps, .. } = product;
+    let plain = product.activation == Activation::Identity;
+    assert!(plain || !product.accumulate, "an activation of what is added to the output");
     assert_eq!(taps.offsets.len() * taps.len, weights.k(), "taps do not cover k");
     assert!(weights.isa().multiplies(weights.arithmetic(), taps.len), "runs are not whole steps of k");
     assert_eq!(product.input.rows(), product.output.rows(), "input and output rows differ");

@@ -4,6 +4,7 @@
 use std::array;
 use std::mem::MaybeUninit;
 
+use crate::activation::Activation;
 use crate::gemm::dot::{Columns, Dot, DotKernel, Staged, Staging, Weight};
 use crate::gemm::product::Product;
 use crate::layout::Cursor;
@@ -18,6 +19,20 @@ const BLOCK_BYTES_WIDE: usize = 36 << 10;
 const BLOCK_ROWS: usize = 128;
 
 const CACHE_LINE: usize = 64;
+
+/// Runs the body for each number below a constant of at most 8, without a loop: sums stay in registers only if every
+/// index into them is a constant before the compiler looks, and its own unrolling may come too late for that.
+macro_rules! each {
+    ($i:ident < $count:expr, $body:block) => {
+        each!($i < $count, $body, 0 1 2 3 4 5 6 7)
+    };
+    ($i:ident < $count:expr, $body:block, $($number:literal)*) => {
+        $(if $number < $count {
+            let $i: usize = $number;
+            $body
+        })*
+    };
+}
 
 pub(super) struct Gemm<'a> {
     pub(super) product: &'a Product<'a>,
@@ -161,6 +176,7 @@ impl<D: Dot> Panel<'_, D> {
         at.lines_per_tile = (len * size_of::<D::Weight>()).div_ceil(CACHE_LINE).div_ceil(rows.div_ceil(tile_rows));
         let mut left = rows;
         let mut kept = kept;
+        let finished = at.output.clone();
         // SAFETY: handed on from the caller; the tiles take each row once.
         unsafe {
             while left >= tile_rows {
@@ -184,6 +200,9 @@ impl<D: Dot> Panel<'_, D> {
                 7 if tile_rows > 7 => self.tile::<7, NV>(block, at, kept),
                 left => unreachable!("{left} rows left"),
             }
+            if block.ends {
+                self.activate::<NV>(rows, finished);
+            }
         }
     }
 
@@ -201,70 +220,113 @@ impl<D: Dot> Panel<'_, D> {
         // block's rows of NV vectors, which lie in the panel; `kept` is the caller's promise.
         unsafe {
             let rows: [*const D::Input; MR] = array::from_fn(|_| self.staged.input.add(at.input.advance()));
-            let mut sums: [[D::Sum; NV]; MR] = if block.starts {
-                [array::from_fn(|v| dot.start(self.columns, v * lanes)); MR]
-            } else {
-                array::from_fn(|r| *kept.add(r))
-            };
+            let mut sums = MaybeUninit::<[[D::Sum; NV]; MR]>::uninit();
+            each!(v < NV, {
+                let start = dot.start(self.columns, v * lanes);
+                each!(r < MR, {
+                    let sum = if block.starts { start } else { (*kept.add(r))[v] };
+                    sums.as_mut_ptr().cast::<D::Sum>().add(r * NV + v).write(sum);
+                });
+            });
+            let mut sums = sums.assume_init();
             at.fetch(dot.simd());
             let mut weights = block.weights;
             for &tap in self.product.taps.offsets {
                 for p in (tap + block.from..tap + block.to).step_by(D::DEPTH) {
-                    for part in 0..D::PARTS {
-                        let columns: [D::Operand; NV] =
-                            array::from_fn(|v| dot.weights(weights.add(D::offset(NV, v, part)), part));
-                        for r in 0..MR {
-                            let inputs = dot.inputs(rows[r].add(p), part);
-                            for v in 0..NV {
-                                sums[r][v] = dot.dot(inputs, columns[v], sums[r][v]);
+                    each!(part < D::PARTS, {
+                        let mut columns = [dot.weights(weights.add(D::offset(NV, 0, part)), part); NV];
+                        each!(v < NV, {
+                            if v > 0 {
+                                columns[v] = dot.weights(weights.add(D::offset(NV, v, part)), part);
                             }
-                        }
-                    }
+                        });
+                        each!(r < MR, {
+                            let inputs = dot.inputs(rows[r].add(p), part);
+                            each!(v < NV, {
+                                sums[r][v] = dot.dot(inputs, columns[v], sums[r][v]);
+                            });
+                        });
+                    });
                     weights = weights.add(NV * lanes * D::DEPTH);
                 }
             }
+            // Loops over rows would index the sums by what is no constant: they go over a copy.
+            let mut copy = MaybeUninit::<[[D::Sum; NV]; MR]>::uninit();
+            let to = if block.ends { copy.as_mut_ptr().cast::<[D::Sum; NV]>() } else { kept };
+            each!(r < MR, {
+                each!(v < NV, {
+                    to.add(r).cast::<D::Sum>().add(v).write(sums[r][v]);
+                });
+            });
             if block.ends {
-                self.finish::<MR, NV>(&sums, at);
+                self.finish::<MR, NV>(copy.assume_init_ref(), at);
             } else {
-                for (r, sums) in sums.iter().enumerate() {
-                    *kept.add(r) = *sums;
-                }
                 at.row += MR;
                 (0..MR).for_each(|_| _ = at.output.advance());
             }
         }
     }
 
-    /// Sums to values, through the activation, into the output.
+    /// Sums to values, into the output.
     ///
     /// # Safety
     /// MR rows are left under the output's cursor, `count` columns from `first` on lie in each.
     #[inline(always)]
     unsafe fn finish<const MR: usize, const NV: usize>(&self, sums: &[[D::Sum; NV]; MR], at: &mut At) {
         let (s, lanes) = (self.dot.simd(), D::S::LANES);
-        let Product { activation, accumulate, .. } = self.product;
+        let accumulate = self.product.accumulate;
         for sums in sums {
             // SAFETY: handed on from the caller; a vector that is not all columns is stored in part.
             unsafe {
                 let scale = self.staged.scale(at.row);
                 let c = self.output.add(at.output.advance() + self.first);
-                let mut values = [s.splat(0.0); NV];
-                for v in 0..NV {
-                    values[v] = self.dot.finish(sums[v], self.columns, v * lanes, scale);
-                }
-                for (v, value) in activation.apply_all(s, values).into_iter().enumerate() {
+                for (v, &sum) in sums.iter().enumerate() {
                     let c = c.add(v * lanes);
+                    let value = self.dot.finish(sum, self.columns, v * lanes, scale);
                     if (v + 1) * lanes <= self.count {
-                        let value = if *accumulate { s.add(s.load(c), value) } else { value };
+                        let value = if accumulate { s.add(s.load(c), value) } else { value };
                         s.store(c, value);
                     } else {
                         let part = self.count - v * lanes;
-                        let value = if *accumulate { s.add(s.load_part(c, part), value) } else { value };
+                        let value = if accumulate { s.add(s.load_part(c, part), value) } else { value };
                         s.store_part(c, value, part);
                     }
                 }
             }
             at.row += 1;
+        }
+    }
+
+    /// Applies the activation to finished rows of the panel, which are still in the first cache: apart from the tiles, so
+    /// that its code is there once and not for each size of tile.
+    ///
+    /// # Safety
+    /// `rows` rows are left under the cursor, `count` columns from `first` on lie in each.
+    #[inline(always)]
+    unsafe fn activate<const NV: usize>(&self, rows: usize, mut output: Cursor) {
+        let (s, lanes, activation) = (self.dot.simd(), D::S::LANES, self.product.activation);
+        if activation == Activation::Identity {
+            return;
+        }
+        for _ in 0..rows {
+            // SAFETY: handed on from the caller; a vector that is not all columns is loaded and stored in part.
+            unsafe {
+                let c = self.output.add(output.advance() + self.first);
+                if self.count == NV * lanes {
+                    let mut values = [s.splat(0.0); NV];
+                    for (v, value) in values.iter_mut().enumerate() {
+                        *value = s.load(c.add(v * lanes));
+                    }
+                    for (v, value) in activation.apply_all(s, values).into_iter().enumerate() {
+                        s.store(c.add(v * lanes), value);
+                    }
+                    continue;
+                }
+                for first in (0..self.count).step_by(lanes) {
+                    let (c, part) = (c.add(first), lanes.min(self.count - first));
+                    s.store_part(c, activation.apply(s, s.load_part(c, part)), part);
+                }
+            }
         }
     }
 }
