@@ -166,7 +166,7 @@ class ViT_Astro(nn.Module):
     def forward(self, images, magnitudes, observe=lambda name, value: None):
         """Redshifts (n); `observe` is handed each layer's output by name."""
         x = self.patch_embed(images)
-        x = torch.cat((self.cls_token.expand(len(x), -1, -1), x), dim=1) + self.pos_embed
+        x = torch.cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1) + self.pos_embed
         observe("patch_embed", x)
         for index, block in enumerate(self.blocks):
             x = block(x)
