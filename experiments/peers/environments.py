@@ -40,7 +40,8 @@ def prepare(folder, family, pytorch_python=None):
                 requirements += ["--constraint", lend_packages(given, python, environment / "constraints.txt")]
             do(python, "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", *requirements)
         except (OSError, subprocess.CalledProcessError) as error:
-            raise Unavailable(f"environment `{family}` was not made ({error}): see {log}") from error
+            reason = (log.read_text().strip().splitlines() or [str(error)])[-1]
+            raise Unavailable(f"{', '.join(file.name for file in files)}: {reason} (see {log})") from error
     stamp.write_text(made_from)
     return python
 

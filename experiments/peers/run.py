@@ -4,6 +4,7 @@ Python 3.11 or later and its standard library; the peers live in environments of
 """
 
 import argparse
+import fcntl
 import json
 import os
 import pathlib
@@ -44,18 +45,18 @@ COMPARISONS = [("cosmicai " + name.split()[-1], name) for name in PEERS] + [
 
 def main():
     options = arguments()
-    program = options.program or build()
-    run = Run(options, program)
-    run.make_environments()
-    try:
-        run.make_inputs()
-    except Unavailable as reason:
-        sys.exit(f"nothing to compare: {reason}")
-    for names in COMPARISONS:
-        if not options.only or any(word in " ".join(names) for word in options.only):
-            run.compare(*names)
-    if not options.skip_whole_runs:
-        run.compare_whole_runs()
+    with alone(options.environments):
+        run = Run(options, options.program or build())
+        run.make_environments()
+        try:
+            run.make_inputs()
+        except Unavailable as reason:
+            sys.exit(f"nothing to compare: {reason}")
+        for names in COMPARISONS:
+            if not options.only or any(word in " ".join(names) for word in options.only):
+                run.compare(*names)
+        if not options.skip_whole_runs:
+            run.compare_whole_runs()
     print(table.text(run.record))
 
 
@@ -77,6 +78,17 @@ def arguments():
     if max(options.batches) > PARTITIONS["sky"]:
         parser.error(f"--batches: at most {PARTITIONS['sky']} galaxies are expected, {max(options.batches)} found")
     return options
+
+
+def alone(folder):
+    """A lock on the folder: two runs would measure each other, and write over each other's inputs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = open(folder / "lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"another run uses {folder}: wait for its end")
+    return lock
 
 
 def build():

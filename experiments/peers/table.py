@@ -53,8 +53,8 @@ def text(record):
     parts = [comparisons(record), contestants(record)]
     if record.get("end_to_end"):
         parts.append(end_to_end(record))
-    parts += [f"left out: {name}: {reason}" for name, reason in record["left_out"].items()]
-    return "\n\n".join(parts)
+    parts.append("\n".join(f"left out: {name}: {reason}" for name, reason in record["left_out"].items()))
+    return "\n\n".join(filter(None, parts))
 
 
 if __name__ == "__main__":
