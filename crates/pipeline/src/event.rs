@@ -9,7 +9,7 @@ mod process;
 
 use serde::{Deserialize, Serialize};
 
-pub use clock::{Stopwatch, new_run_id, now};
+pub use clock::{Stopwatch, new_run_id, now, seconds_between};
 pub use machine::{Machine, cpu_features};
 pub use process::{memory_peak_mb, thread_cpu_seconds};
 
@@ -74,6 +74,13 @@ pub enum Event {
         attempts: u32,
         /// What went wrong the last time.
         error: String,
+    },
+    /// Where tasks run elsewhere: how they stand by what the one who hands them out says.
+    Counted {
+        /// Tasks that run now.
+        running: usize,
+        /// Tasks that failed for good.
+        failed: usize,
     },
     /// No task runs any more.
     RunFinished {

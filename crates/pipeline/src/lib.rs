@@ -11,6 +11,7 @@
 pub mod payload;
 pub mod plan;
 pub mod prepare;
+pub mod request;
 
 pub mod flags;
 pub mod model_file;
@@ -21,6 +22,7 @@ pub mod predict;
 pub mod storage;
 
 pub mod benchmark;
+pub mod elsewhere;
 pub mod event;
 pub mod finished;
 pub mod record;

@@ -14,8 +14,11 @@ use fields::{Fields, KEYS};
 pub const MAX_PAYLOAD_BYTES: u64 = 4 << 20;
 /// The largest `batch_size`.
 pub const MAX_BATCH_SIZE: usize = 1 << 20;
-/// The largest `file_limit`, `world_size` and `max_concurrency`.
+/// The largest `file_limit`.
 pub const MAX_FILES: usize = crate::storage::MAX_OBJECTS;
+/// The largest `world_size` and `max_concurrency`, and the tasks of a plan at most: as many children as a Distributed
+/// Map runs at a time.
+pub const MAX_TASKS: usize = 10_000;
 /// The memory that Lambda offers to a worker, in MB.
 const MEMORY_MB: std::ops::RangeInclusive<usize> = 128..=10_240;
 
@@ -229,7 +232,7 @@ impl TryFrom<Map<String, Value>> for Payload {
             result_path: fields.folder("result_path", false)?,
             data_bucket: fields.bucket("data_bucket")?,
             data_prefix: fields.folder("data_prefix", true)?.trim_matches('/').to_owned(),
-            world_size: fields.number("world_size", 1..=MAX_FILES)?,
+            world_size: fields.number("world_size", 1..=MAX_TASKS)?,
             model,
             precision: fields
                 .choice("precision", &precisions(), |text| text.parse().ok())?
@@ -242,7 +245,7 @@ impl TryFrom<Map<String, Value>> for Payload {
                 })?
                 .unwrap_or_default(),
             memory_mb: fields.number("memory_mb", MEMORY_MB)?,
-            max_concurrency: fields.number("max_concurrency", 1..=MAX_FILES)?,
+            max_concurrency: fields.number("max_concurrency", 1..=MAX_TASKS)?,
             tolerated_failure_percentage: fields.percentage("tolerated_failure_percentage")?,
             predictions: fields
                 .choice("predictions", "`parquet` or `none`", |text| match text {

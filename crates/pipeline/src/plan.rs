@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::natural_order;
 use crate::objects::{ObjectsIdentity, objects_key};
-use crate::payload::{Order, Payload};
+use crate::payload::{MAX_TASKS, Order, Payload};
 use crate::storage::Object;
 
 /// The version of `plan.json` that this code writes and reads.
@@ -108,7 +108,8 @@ pub struct Origin {
 }
 
 /// Plans a run over the partitions of a folder's `listing`: `file_limit` of them, the first ones in the payload's
-/// order, spread over `world_size` tasks, or one for each file.
+/// order, spread over `world_size` tasks; where it is not given over one for each file, of [`MAX_TASKS`] at most, so that
+/// any executor can hold them.
 pub fn plan(payload: Payload, listing: Vec<Object>, model: ModelIdentity, origin: Origin) -> Result<Plan, PlanError> {
     let (mut files, others): (Vec<Object>, Vec<Object>) =
         listing.into_iter().partition(|object| is_partition(&object.key, &payload));
@@ -121,7 +122,7 @@ pub fn plan(payload: Payload, listing: Vec<Object>, model: ModelIdentity, origin
         Order::Natural => files.sort_by(|a, b| natural_order(&a.key, &b.key)),
     }
     files.truncate(payload.file_limit);
-    let workers = payload.world_size.unwrap_or(files.len());
+    let workers = payload.world_size.unwrap_or(files.len().min(MAX_TASKS));
     let identity = |file: Object| {
         let objects = beside.get(objects_key(&file.key).as_str()).map(|&object| ObjectsIdentity::from(object));
         FileIdentity { objects, ..FileIdentity::from(file) }
@@ -141,6 +142,12 @@ impl Plan {
             Some((index, task)) => Err(malformed(format!("task {index} has rank {}", task.rank))),
             None => Ok(plan),
         }
+    }
+
+    /// The plan without its tasks: what all of them share, small enough to be handed to each.
+    pub fn without_tasks(&self) -> Self {
+        let Self { format_version, run_id, created, created_by, payload, model, tasks: _ } = self.clone();
+        Self { format_version, run_id, created, created_by, payload, model, tasks: Vec::new() }
     }
 
     /// The study's `payload.json`: the payload as it was handed in, and `data_map`, which says for each rank its key,

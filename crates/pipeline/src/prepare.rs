@@ -4,6 +4,8 @@
 //! none. A second run is refused; resuming goes on with the same run; overwriting deletes what that run wrote, and
 //! nothing else.
 
+use serde::{Deserialize, Serialize};
+
 use crate::finished::finished;
 use crate::model_file::{ModelFile, ModelFileError};
 use crate::payload::Payload;
@@ -17,7 +19,8 @@ use crate::task::json;
 const MAX_CLAIMS: usize = 3;
 
 /// What to do where the folder already holds a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum IfTaken {
     /// Leave it alone, and fail.
     #[default]
@@ -108,7 +111,8 @@ pub enum PrepareError {
 }
 
 /// Plans the run that a payload asks for, with the model that it names or that `model` names instead, and claims its
-/// folder. Lists and reads before it writes; the first thing it writes is the claim.
+/// folder. Lists and reads before it writes; the first thing it writes is the claim. A folder that this very run
+/// claimed before, in an attempt whose end nobody heard of, is its own to go on with.
 pub async fn prepare(
     stores: &Stores,
     payload: Payload,
@@ -119,6 +123,8 @@ pub async fn prepare(
     let results = Results::new(stores.bucket(&payload.bucket)?, payload.results_folder());
     let data = stores.bucket(&payload.data_bucket)?;
     let before = read_plan(&results).await?;
+    let is_own = before.as_ref().is_some_and(|before| before.run_id == origin.run_id);
+    let if_taken = if is_own { IfTaken::Resume } else { if_taken };
     match &before {
         Some(before) if if_taken == IfTaken::Refuse => return Err(taken(&results, before)),
         Some(_) => {}

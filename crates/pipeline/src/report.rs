@@ -134,6 +134,30 @@ pub struct RunReport {
     pub failed: Vec<FailedTask>,
     /// Ranks of the tasks that were not taken up or were abandoned.
     pub left: Vec<usize>,
+    /// What a cloud says it will charge for; absent where nobody charges, or where it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed: Option<Billed>,
+}
+
+/// What Lambda says of the invocations of a run, in its REPORT lines.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Billed {
+    /// Invocations, those that failed included.
+    pub invocations: u64,
+    /// Of these, the ones that began with a new environment.
+    pub cold: u64,
+    /// Milliseconds that handlers ran.
+    pub duration_ms: f64,
+    /// Milliseconds that are charged.
+    pub billed_ms: f64,
+    /// Milliseconds that new environments took to begin.
+    pub init_ms: f64,
+    /// Configured memory × charged time, in GB·s of 1,024 MB.
+    pub gb_s: f64,
+    /// Configured memory of the largest function, in MB.
+    pub memory_mb: f64,
+    /// Most memory that any invocation used, in MB.
+    pub memory_used_mb_max: f64,
 }
 
 /// A task that failed for good.

@@ -59,6 +59,16 @@ impl Results {
         self.key(&format!("tasks/{rank}.json"))
     }
 
+    /// Key of what became of a task that failed where nobody waits for it. Worth nothing once the task is finished.
+    pub fn failure(&self, rank: usize) -> String {
+        self.key(&format!("failures/{rank}.json"))
+    }
+
+    /// Key of the list of tasks that are left, for a state machine to hand out.
+    pub fn items(&self) -> String {
+        self.key("items.json")
+    }
+
     /// Key of the study's records of all tasks together.
     pub fn combined(&self) -> String {
         self.key("combined_data.json")
@@ -86,11 +96,11 @@ impl Results {
 
     /// Every key that the run of this plan writes here, the plan itself last.
     pub fn own_keys(&self, plan: &Plan) -> Vec<String> {
-        let of_run = [self.combined(), self.summary(), self.report(), self.payload()];
-        let of_tasks = plan
-            .tasks
-            .iter()
-            .flat_map(|task| [self.task_report(task.rank), self.record(task.rank), self.predictions(task.rank)]);
+        let of_run = [self.combined(), self.summary(), self.report(), self.payload(), self.items()];
+        let of_tasks = plan.tasks.iter().flat_map(|task| {
+            let rank = task.rank;
+            [self.task_report(rank), self.record(rank), self.predictions(rank), self.failure(rank)]
+        });
         of_run.into_iter().chain(of_tasks).chain([self.plan()]).collect()
     }
 
@@ -102,6 +112,7 @@ impl Results {
             names.iter().any(|own| own == key)
                 || name.starts_with("tasks/")
                 || name.starts_with("predictions/")
+                || name.starts_with("failures/")
                 || name.strip_suffix(".json").is_some_and(|rank| rank.parse::<usize>().is_ok())
         };
         keys.iter().filter(|key| is_result(key)).min()

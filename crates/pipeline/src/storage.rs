@@ -6,8 +6,12 @@
 
 mod bucket;
 mod explain;
+#[cfg(not(feature = "everywhere"))]
+mod no_others;
 mod open;
 mod options;
+#[cfg(feature = "everywhere")]
+mod others;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

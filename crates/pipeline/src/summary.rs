@@ -13,13 +13,15 @@ use crate::metrics::{Metrics, metrics};
 use crate::output::{MAX_PREDICTIONS_BYTES, OutputError, Table, merge};
 use crate::payload::PredictionsFormat;
 use crate::plan::Plan;
-use crate::report::{FlagCounts, RunReport};
+use crate::report::{FlagCounts, RunReport, TaskReport, check_format};
 use crate::results::Results;
 use crate::storage::StorageError;
 use crate::task::json;
 
 /// The version of `summary.json`.
 pub const SUMMARY_FORMAT: u32 = 1;
+/// The largest `summary.json` that is read, in bytes.
+const MAX_SUMMARY_BYTES: u64 = 16 << 20;
 /// The largest record of the study that is read, in bytes: one that lists the names of a hundred thousand files.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
 
@@ -70,11 +72,26 @@ impl Summary {
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty()
     }
+
+    /// The `summary.json` of a folder; None where there is none that this code can read.
+    pub async fn read(results: &Results) -> Result<Option<Self>, StorageError> {
+        let json = results.bucket().read_if_there(&results.summary(), MAX_SUMMARY_BYTES, "a summary").await?;
+        let is_known = |json: &Bytes| check_format(json, SUMMARY_FORMAT).is_ok();
+        Ok(json.filter(is_known).and_then(|json| serde_json::from_slice(&json).ok()))
+    }
 }
 
 /// Sums up what is there. Writes `combined_data.json` and `summary.json` if every task of the plan is finished.
 pub async fn summarize(results: &Results, plan: &Plan) -> Result<Summary, SummaryError> {
-    let reports = finished(results, plan).await?;
+    summarize_finished(results, plan, &finished(results, plan).await?).await
+}
+
+/// As [`summarize`], of a plan whose finished tasks are known.
+pub async fn summarize_finished(
+    results: &Results,
+    plan: &Plan,
+    reports: &[TaskReport],
+) -> Result<Summary, SummaryError> {
     let mut is_finished = vec![false; plan.tasks.len()];
     let mut summary = Summary {
         format_version: SUMMARY_FORMAT,
@@ -87,7 +104,7 @@ pub async fn summarize(results: &Results, plan: &Plan) -> Result<Summary, Summar
         flagged: FlagCounts::default(),
         accuracy: None,
     };
-    for report in &reports {
+    for report in reports {
         is_finished[report.rank] = true;
         summary.samples += report.samples;
         summary.bytes += report.bytes;

@@ -145,6 +145,24 @@ async fn a_real_s3_server_keeps_the_contract() {
     assert!(error.contains("`s3://nowhere/x`: no such bucket (404 Not Found NoSuchBucket"), "{error}");
 }
 
+/// An S3 server that others wrote, which `COSMICAI_TEST_S3` names and `scripts/test-seaweedfs` starts. It has an empty bucket
+/// `sky`, and knows the key of the other servers here.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_s3_server_keeps_the_contract() {
+    let Ok(endpoint) = std::env::var("COSMICAI_TEST_S3") else {
+        eprintln!("skipped: COSMICAI_TEST_S3 names no server");
+        return;
+    };
+    let stores = Stores::open("s3", support::s3_options(&endpoint, Limits::default())).unwrap();
+    let bucket = stores.bucket("sky").unwrap();
+    contract(&bucket, Many::Put).await;
+    race(&bucket).await;
+    let mut wrong = support::s3_options(&endpoint, Limits::default());
+    wrong.s3.skip_signature = true;
+    let error = Stores::open("s3", wrong).unwrap().bucket("sky").unwrap().list("").await.unwrap_err().to_string();
+    assert!(error.contains("403"), "{error}");
+}
+
 /// `s3s-fs` looks before it writes, so that a race may have two winners there, where S3 has one. What must hold is that
 /// nobody fails, and that one who comes later is refused.
 #[tokio::test(flavor = "multi_thread")]

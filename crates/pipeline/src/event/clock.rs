@@ -35,6 +35,12 @@ pub fn new_run_id() -> String {
     format!("{time}-{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
+/// Seconds from one time to another, both RFC 3339. None where one of them is not.
+pub fn seconds_between(start: &str, end: &str) -> Option<f64> {
+    let time = |text| chrono::DateTime::parse_from_rfc3339(text).ok();
+    Some((time(end)? - time(start)?).as_seconds_f64())
+}
+
 fn rfc3339(since_1970: Duration) -> String {
     let (days, second) = (since_1970.as_secs() / SECONDS_PER_DAY, since_1970.as_secs() % SECONDS_PER_DAY);
     let (year, month, day) = date(days);
@@ -81,6 +87,14 @@ mod tests {
         assert_eq!(at(4_102_444_799), "2099-12-31T23:59:59.000Z");
         assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00.000Z");
         assert_eq!(at(12_622_780_800), "2370-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn seconds_lie_between_times() {
+        let start = "2026-11-25T07:43:12.250Z";
+        assert_eq!(seconds_between(start, "2026-11-26T07:43:13Z"), Some(86_400.75));
+        assert_eq!(seconds_between(start, "2026-11-25T09:43:12.250+02:00"), Some(0.0));
+        assert_eq!(seconds_between("", start), None);
     }
 
     #[test]

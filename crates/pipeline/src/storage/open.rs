@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
-use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
-use object_store::http::HttpBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use url::Url;
 
+#[cfg(not(feature = "everywhere"))]
+use super::no_others as others;
+#[cfg(feature = "everywhere")]
+use super::others;
 use super::{Bucket, StorageError, StorageOptions};
 
 /// Schemes whose first part is a bucket.
@@ -46,7 +47,7 @@ pub(super) fn place(text: &str, options: &StorageOptions, memory: &Arc<InMemory>
             let path = url.to_file_path().map_err(|()| complain(text, "not the URL of a file on this machine"))?;
             local(text, &path)
         }
-        "http" | "https" => http(text, &url, options),
+        "http" | "https" => others::http(text, &url, options),
         _ => Err(complain(
             text,
             "not a place that is known; expected a path, `s3://…`, `gs://…`, `az://…`, `http(s)://…`, `file:///…` or \
@@ -60,8 +61,8 @@ pub(super) fn bucket(scheme: &str, name: &str, options: &StorageOptions) -> Resu
     let base = format!("{scheme}://{name}/");
     let built = match scheme {
         "s3" => s3(name, options),
-        "gs" => gs(name, options),
-        _ => az(name, options),
+        "gs" => others::gs(name, options),
+        _ => others::az(name, options),
     };
     let store = built.map_err(|error| complain(&base, &super::explain(&error)))?;
     Ok(Bucket::new(store, base))
@@ -152,42 +153,6 @@ fn s3(name: &str, options: &StorageOptions) -> object_store::Result<Arc<dyn Obje
     Ok(Arc::new(builder.build()?))
 }
 
-fn gs(name: &str, options: &StorageOptions) -> object_store::Result<Arc<dyn ObjectStore>> {
-    let known = options.others.iter().filter_map(|(key, value)| Some((key.parse::<GoogleConfigKey>().ok()?, value)));
-    let builder = known.fold(GoogleCloudStorageBuilder::new(), |builder, (key, value)| builder.with_config(key, value));
-    let builder =
-        builder.with_bucket_name(name).with_client_options(options.limits.client()).with_retry(options.limits.retry());
-    Ok(Arc::new(builder.build()?))
-}
-
-fn az(name: &str, options: &StorageOptions) -> object_store::Result<Arc<dyn ObjectStore>> {
-    let known = options.others.iter().filter_map(|(key, value)| Some((key.parse::<AzureConfigKey>().ok()?, value)));
-    let builder = known.fold(MicrosoftAzureBuilder::new(), |builder, (key, value)| builder.with_config(key, value));
-    let builder = builder
-        .with_container_name(name)
-        .with_client_options(options.limits.client())
-        .with_retry(options.limits.retry());
-    Ok(Arc::new(builder.build()?))
-}
-
-fn http(text: &str, url: &Url, options: &StorageOptions) -> Result<Opened, StorageError> {
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(complain(
-            text,
-            "a URL with `?` or `#` cannot be read in parts; download the file and give its path",
-        ));
-    }
-    let host = &url[..url::Position::BeforePath];
-    let store = HttpBuilder::new()
-        .with_url(host)
-        .with_client_options(options.limits.client().with_allow_http(url.scheme() == "http"))
-        .with_retry(options.limits.retry())
-        .build()
-        .map_err(|error| complain(text, &super::explain(&error)))?;
-    let key = Path::from_url_path(url.path().trim_matches('/')).map_err(|error| complain(text, &error.to_string()))?;
-    Ok(Opened::Bucket(Bucket::new(Arc::new(store), format!("{host}/")), key.as_ref().to_owned()))
-}
-
-fn complain(place: &str, problem: &str) -> StorageError {
+pub(super) fn complain(place: &str, problem: &str) -> StorageError {
     StorageError::Place { place: place.to_owned(), problem: problem.to_owned() }
 }
