@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bench, convert, demo, ingest, inspect, metrics, model_init, predict, run, simulate, split, summarize,
+    bench, convert, demo, deploy, executions, ingest, inspect, logs, metrics, model_init, predict, run, simulate,
+    split, status, stop, summarize,
 };
 
 /// Photometric redshifts from galaxy cutouts, fast, at a known cost.
@@ -28,6 +29,9 @@ pub(crate) struct Args {
     /// How results are printed on standard output.
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
+    /// Address of S3 and of the other services, instead of AWS and of what the environment says.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -48,6 +52,11 @@ pub(crate) enum Command {
     Predict(predict::Options),
     Run(run::Options),
     Summarize(summarize::Options),
+    Deploy(deploy::Options),
+    Executions(executions::Options),
+    Status(status::Options),
+    Logs(logs::Options),
+    Stop(stop::Options),
     Split(split::Options),
     Ingest(ingest::Options),
     Simulate(simulate::Options),

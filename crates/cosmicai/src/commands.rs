@@ -3,10 +3,14 @@
 pub(crate) mod bench;
 pub(crate) mod convert;
 pub(crate) mod demo;
+pub(crate) mod deploy;
+mod execution;
+pub(crate) mod executions;
 pub(crate) mod ingest;
 mod inputs;
 pub(crate) mod inspect;
 mod interruption;
+pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod model_init;
 pub(crate) mod new_file;
@@ -14,6 +18,8 @@ pub(crate) mod predict;
 pub(crate) mod run;
 pub(crate) mod simulate;
 pub(crate) mod split;
+pub(crate) mod status;
+pub(crate) mod stop;
 pub(crate) mod summarize;
 
 use std::process::ExitCode;
@@ -54,6 +60,11 @@ pub(crate) async fn run(command: Command, settings: &Settings, printer: &Printer
         Command::Predict(options) => predict::predict(options, settings, printer).await,
         Command::Run(options) => run::run(options, settings, printer).await,
         Command::Summarize(options) => summarize::summarize(options, settings, printer).await,
+        Command::Deploy(options) => deploy::deploy(options, printer),
+        Command::Executions(options) => executions::executions(options, settings, printer).await,
+        Command::Status(options) => status::status(options, settings, printer).await,
+        Command::Logs(options) => logs::logs(options, settings).await,
+        Command::Stop(options) => stop::stop(options, settings, printer).await,
         Command::Split(options) => split::split(options, settings, printer).await,
         Command::Ingest(options) => ingest::ingest(options, settings, printer).await,
         Command::Simulate(options) => simulate::simulate(options, settings, printer).await,

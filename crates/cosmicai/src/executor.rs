@@ -5,6 +5,7 @@
 
 mod backoff;
 mod local;
+pub mod step_functions;
 
 use async_trait::async_trait;
 use pipeline::event::EventSink;
@@ -13,6 +14,7 @@ use pipeline::report::RunReport;
 use pipeline::storage::StorageError;
 
 pub use local::Local;
+pub use step_functions::StepFunctions;
 
 /// Why an executor could not begin, or could not go on. A task that fails is no such error; the report names it.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,9 @@ pub enum ExecutorError {
     /// What is finished already could not be found out.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// A service that runs tasks did not do what was asked, or ended the run.
+    #[error(transparent)]
+    Cloud(#[from] step_functions::CloudError),
 }
 
 /// Something that runs tasks: this machine, a cloud, a cluster.

@@ -6,6 +6,7 @@
 //! galaxy, but to count bad ones for `inspect`.
 
 mod args;
+mod bootstrap;
 mod commands;
 mod demo_model;
 pub mod executor;
@@ -26,7 +27,7 @@ use settings::Settings;
 /// arguments, 130 interrupted.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    let settings = Settings::from_environment();
+    let settings = Settings::from_environment().with_endpoint(args.endpoint_url);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -21,6 +21,10 @@ struct State {
     tasks: usize,
     finished: usize,
     failed: usize,
+    /// Failed tasks that were told of one by one.
+    failed_told: usize,
+    /// Tasks that run now, where somebody else counts them.
+    running_elsewhere: usize,
     images: u64,
     /// Bytes that the current attempt of each running task has put on the bar, to take back when it fails.
     running: std::collections::HashMap<usize, u64>,
@@ -84,18 +88,25 @@ impl EventSink for Progress {
                 state.finished += 1;
                 let step = state.tasks.div_ceil(LINES_MAX).max(1);
                 if self.bar.is_hidden() && (state.finished.is_multiple_of(step) || state.finished == state.tasks) {
-                    self.line(&format!("{} of {} tasks, {} images", state.finished, state.tasks, state.images));
+                    let images = if state.images > 0 { format!(", {} images", state.images) } else { String::new() };
+                    self.line(&format!("{} of {} tasks{images}", state.finished, state.tasks));
                 }
             }
             Event::TaskFailed { rank, attempts, error } => {
                 state.running.remove(rank);
-                state.failed += 1;
+                state.failed_told += 1;
+                state.failed = state.failed.max(state.failed_told);
                 let tries = if *attempts == 1 { String::new() } else { format!(" after {attempts} attempts") };
                 self.line(&format!("task {rank}: failed{tries}: {error}"));
             }
+            Event::Counted { running, failed } => {
+                state.running_elsewhere = *running;
+                state.failed = state.failed.max(*failed);
+            }
             Event::RunFinished { .. } => self.bar.finish_and_clear(),
         }
-        let failed = if state.failed > 0 { format!(", {} failed", state.failed) } else { String::new() };
-        self.bar.set_message(format!("{}/{} tasks{failed}", state.finished, state.tasks));
+        let count = |count: usize, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
+        let (running, failed) = (count(state.running_elsewhere, "running"), count(state.failed, "failed"));
+        self.bar.set_message(format!("{}/{} tasks{running}{failed}", state.finished, state.tasks));
     }
 }

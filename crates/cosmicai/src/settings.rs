@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use astromae::Isa;
+use aws_config::SdkConfig;
 use pipeline::storage::{Limits, S3Options, StorageError, StorageOptions, Stores};
 use tokio::sync::OnceCell;
 
@@ -69,6 +70,17 @@ impl Settings {
     /// Where files lie that nobody keeps.
     pub(crate) fn temporary_folder(&self) -> &Path {
         &self.temporary_folder
+    }
+
+    /// As if the environment named this address for AWS and for all its services.
+    pub fn with_endpoint(mut self, url: Option<String>) -> Self {
+        self.aws.endpoint_of_all = url;
+        self
+    }
+
+    /// Who this is on AWS, where, and how to reach its services.
+    pub async fn aws(&self) -> SdkConfig {
+        self.aws.config().await
     }
 
     /// The stores of a place: a folder, `s3`, or a URL (see [`Stores::open`]).

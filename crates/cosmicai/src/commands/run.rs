@@ -1,5 +1,7 @@
 //! `cosmicai run`: a payload from plan to results.
 
+mod step_functions;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ use crate::printer::{Printer, bytes, grouped, table};
 use crate::progress::Progress;
 use crate::settings::Settings;
 
+/// How often a task is tried on this machine.
+const ATTEMPTS: u32 = 3;
 /// The wait before a task's second attempt; it doubles from then on.
 const BACKOFF: Duration = Duration::from_secs(1);
 /// The most ranks that a message lists.
@@ -33,15 +37,19 @@ const LISTED_MAX: usize = 20;
 /// combined_data.json as the study has them, plan.json, report.json, summary.json, tasks/<rank>.json and
 /// predictions/<rank>.parquet.
 ///
+/// With --executor step-functions the same payload runs on AWS Lambda: the state machine is started, and followed to its
+/// end. Ctrl-C stops following, not the run; `status`, `logs` and `stop` take its ARN.
+///
 /// Example: cosmicai run payload.json --store ./buckets
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Payload: file or URL.
     #[arg(value_name = "PAYLOAD.json")]
     pub(super) payload: String,
-    /// Where the buckets are: a folder that holds them as folders, `s3` (or `gs`, `az`), or a URL.
-    #[arg(long, default_value = ".", value_name = "DIR|s3|URL")]
-    pub(super) store: String,
+    /// Where the buckets are: a folder that holds them as folders, `s3` (or `gs`, `az`), or a URL. By default the folder
+    /// here; for step-functions S3, where alone its workers look.
+    #[arg(long, value_name = "DIR|s3|URL")]
+    pub(super) store: Option<String>,
     /// Model to use instead of the payload's: URL, path, or key in its bucket.
     #[arg(long, value_name = "URL")]
     pub(super) model: Option<String>,
@@ -51,10 +59,13 @@ pub(crate) struct Options {
     /// Where tasks run.
     #[arg(long, value_enum, default_value_t = Where::Local)]
     pub(super) executor: Where,
-    /// Tasks at a time.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(super) workers: u16,
-    /// Compute threads of each worker; by default the cores are shared among the workers.
+    /// ARN of the state machine that hands out the tasks, for step-functions.
+    #[arg(long, value_name = "ARN", required_if_eq("executor", "step-functions"))]
+    pub(super) state_machine: Option<String>,
+    /// Tasks at a time, on this machine [default: 1]; elsewhere the payload says it (`max_concurrency`).
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) workers: Option<u16>,
+    /// Compute threads of each worker, on this machine; by default the cores are shared among the workers.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: Option<u16>,
     /// Go on with the run in `result_path`: only what is missing, failed, or made from other files or another model.
@@ -63,9 +74,9 @@ pub(crate) struct Options {
     /// Delete what the run in `result_path` wrote, nothing else, and begin anew.
     #[arg(long)]
     pub(super) overwrite: bool,
-    /// How often a task is tried where trying again can help.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub(super) attempts: u32,
+    /// How often a task is tried where trying again can help, on this machine [default: 3].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(super) attempts: Option<u32>,
 }
 
 /// Where tasks run.
@@ -73,6 +84,8 @@ pub(crate) struct Options {
 pub(super) enum Where {
     /// On this machine.
     Local,
+    /// On AWS Lambda, handed out by a state machine of Step Functions (`cosmicai deploy render` makes it).
+    StepFunctions,
 }
 
 /// What is printed afterwards.
@@ -83,9 +96,46 @@ struct Printed<'a> {
 }
 
 pub(crate) async fn run(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
-    let stores = settings.stores(&options.store).await?;
     let payload = read_payload(&settings.stores(".").await?, &options.payload).await?;
-    run_payload(payload, &stores, &options, settings, printer).await
+    match options.executor {
+        Where::Local => {
+            let stores = settings.stores(options.store()).await?;
+            run_payload(payload, &stores, &options, settings, printer).await
+        }
+        Where::StepFunctions => step_functions::run(payload, &options, settings, printer).await,
+    }
+}
+
+impl Options {
+    pub(super) fn store(&self) -> &str {
+        self.store.as_deref().unwrap_or(match self.executor {
+            Where::Local => ".",
+            Where::StepFunctions => "s3",
+        })
+    }
+
+    fn if_taken(&self) -> IfTaken {
+        match (self.resume, self.overwrite) {
+            (true, _) => IfTaken::Resume,
+            (_, true) => IfTaken::Overwrite,
+            _ => IfTaken::Refuse,
+        }
+    }
+
+    /// The same command, to go on.
+    fn command_to_resume(&self) -> String {
+        let mut command = format!("cosmicai run {} --store {}", self.payload, self.store());
+        if let Some(state_machine) = &self.state_machine {
+            command += &format!(" --executor step-functions --state-machine {state_machine}");
+        }
+        if let Some(model) = &self.model {
+            command += &format!(" --model {model}");
+        }
+        if let Some(precision) = self.precision {
+            command += &format!(" --precision {precision}");
+        }
+        command + " --resume"
+    }
 }
 
 /// Runs a payload that was read, and prints what came of it.
@@ -101,14 +151,9 @@ pub(super) async fn run_payload(
         Some(precision) => payload.with_precision(precision),
         None => payload,
     };
-    let if_taken = match (options.resume, options.overwrite) {
-        (true, _) => IfTaken::Resume,
-        (_, true) => IfTaken::Overwrite,
-        _ => IfTaken::Refuse,
-    };
     let origin = Origin { run_id: new_run_id(), created: now(), created_by: created_by() };
     let Prepared { plan, results, data, model, .. } =
-        prepare(stores, payload, options.model.as_deref(), if_taken, origin).await?;
+        prepare(stores, payload, options.model.as_deref(), options.if_taken(), origin).await?;
     let watch = Stopwatch::start();
     let model = model.load(plan.payload.precision, isa)?;
     for assumed in &model.config().assumed {
@@ -117,7 +162,7 @@ pub(super) async fn run_payload(
 
     let cancel = CancellationToken::new();
     let listener = tokio::spawn(cancel_on_ctrl_c(cancel.clone()));
-    let workers = usize::from(options.workers);
+    let workers = options.workers.map_or(1, usize::from);
     let executor = Local {
         data,
         results: results.clone(),
@@ -125,7 +170,7 @@ pub(super) async fn run_payload(
         init_seconds: watch.seconds(),
         workers,
         threads: options.threads.map_or_else(|| (super::cores() / workers).max(1), usize::from),
-        attempts: options.attempts,
+        attempts: options.attempts.unwrap_or(ATTEMPTS),
         backoff: BACKOFF,
         cancel: cancel.clone(),
     };
@@ -135,12 +180,18 @@ pub(super) async fn run_payload(
 
     write_report(&results, &report).await?;
     let summary = summarize(&results, &plan).await?;
-    printer.print(&Printed { summary: &summary, report: &report }, |printed| human(printed, &results.url()))?;
+    let outcome = tell(&summary, &report, options, printer)?;
+    Ok(if outcome == Outcome::Incomplete && cancel.is_cancelled() { Outcome::Interrupted } else { outcome })
+}
+
+/// Prints what came of a run.
+fn tell(summary: &Summary, report: &RunReport, options: &Options, printer: &Printer) -> Result<Outcome> {
+    printer.print(&Printed { summary, report }, human)?;
     if summary.is_complete() {
         return Ok(Outcome::Done);
     }
-    say_what_is_missing(&summary, &report, options, printer);
-    Ok(if cancel.is_cancelled() { Outcome::Interrupted } else { Outcome::Incomplete })
+    say_what_is_missing(summary, report, options, printer);
+    Ok(Outcome::Incomplete)
 }
 
 /// Reads a payload from a file or a URL.
@@ -169,7 +220,7 @@ async fn cancel_on_ctrl_c(cancel: CancellationToken) {
     }
 }
 
-fn human(printed: &Printed<'_>, url: &str) -> String {
+fn human(printed: &Printed<'_>) -> String {
     let Printed { summary, report } = printed;
     let mut text = summary.accuracy.as_ref().map_or_else(String::new, metrics::human);
     let rate = |amount: f64| if report.seconds > 0.0 { amount / report.seconds } else { 0.0 };
@@ -187,7 +238,22 @@ fn human(printed: &Printed<'_>, url: &str) -> String {
         ],
     ];
     text += &table(["run", &report.run_id], rows);
-    text + &format!("results in {url}\n")
+    if let Some(billed) = &report.billed {
+        let rows = [
+            [
+                "invocations".to_owned(),
+                format!("{}, {} of them cold", grouped(billed.invocations), grouped(billed.cold)),
+            ],
+            ["billed time".to_owned(), format!("{:.1} s", billed.billed_ms / 1e3)],
+            ["billed memory × time".to_owned(), format!("{:.2} GB·s", billed.gb_s)],
+            [
+                "memory used, at most".to_owned(),
+                format!("{:.0} of {:.0} MB", billed.memory_used_mb_max, billed.memory_mb),
+            ],
+        ];
+        text += &table(["as Lambda says", ""], rows);
+    }
+    text + &format!("results in {}\n", report.results_url)
 }
 
 fn say_what_is_missing(summary: &Summary, report: &RunReport, options: &Options, printer: &Printer) {
@@ -199,10 +265,10 @@ fn say_what_is_missing(summary: &Summary, report: &RunReport, options: &Options,
         printer.tell(&format!("{} tasks were not run: {}", report.left.len(), list(&report.left)));
     }
     let missing = summary.missing.len();
-    let precision = options.precision.map_or_else(String::new, |precision| format!(" --precision {precision}"));
     printer.tell(&format!(
-        "{missing} of {} tasks are missing; to go on with them: cosmicai run {} --store {}{precision} --resume",
-        summary.tasks, options.payload, options.store
+        "{missing} of {} tasks are missing; to go on with them: {}",
+        summary.tasks,
+        options.command_to_resume()
     ));
 }
 
@@ -217,14 +283,15 @@ pub(super) fn list(ranks: &[usize]) -> String {
 pub(super) fn plain_options(payload: &Path, store: &Path) -> Options {
     Options {
         payload: payload.display().to_string(),
-        store: store.display().to_string(),
+        store: Some(store.display().to_string()),
         model: None,
         precision: None,
         executor: Where::Local,
-        workers: 1,
+        state_machine: None,
+        workers: None,
         threads: None,
         resume: false,
         overwrite: true,
-        attempts: 3,
+        attempts: None,
     }
 }

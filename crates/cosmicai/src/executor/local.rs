@@ -162,6 +162,7 @@ impl Local {
             tasks,
             failed,
             left,
+            billed: None,
         }
     }
 }

@@ -4,10 +4,10 @@ use std::env;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_config::BehaviorVersion;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
@@ -26,6 +26,8 @@ const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
 /// What the environment says of S3 that `aws-config` does not read.
 #[derive(Debug)]
 pub(super) struct Variables {
+    /// An address that a person gave for this command, before which none of the environment counts.
+    pub(super) endpoint_of_all: Option<String>,
     endpoint: Option<String>,
     skip_signature: bool,
 }
@@ -34,19 +36,29 @@ impl Variables {
     pub(super) fn from_environment() -> Self {
         let is_true = |name| env::var(name).is_ok_and(|value| value.eq_ignore_ascii_case("true") || value == "1");
         let endpoint = env::var(ENDPOINT).ok().filter(|url| !url.is_empty() && !is_true(IGNORE_ENDPOINTS));
-        Self { endpoint, skip_signature: is_true(SKIP_SIGNATURE) }
+        Self { endpoint_of_all: None, endpoint, skip_signature: is_true(SKIP_SIGNATURE) }
     }
 
     /// Region and endpoint from variables and the profile; credentials from the whole default chain, asked for when
     /// they are first needed. The machine's metadata service is not asked for a region: where it is not there, every
     /// command would wait for it.
-    pub(super) async fn s3_options(&self) -> S3Options {
+    pub(super) async fn config(&self) -> SdkConfig {
         let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
             .or_else(ProfileFileRegionProvider::new());
-        let config = aws_config::defaults(BehaviorVersion::latest()).region(region).load().await;
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(region);
+        if let Some(endpoint) = &self.endpoint_of_all {
+            loader = loader.endpoint_url(endpoint);
+        }
+        loader.load().await
+    }
+
+    /// How to reach S3.
+    pub(super) async fn s3_options(&self) -> S3Options {
+        let config = self.config().await;
+        let endpoint = self.endpoint_of_all.as_ref().or(self.endpoint.as_ref());
         S3Options {
             region: config.region().map(ToString::to_string),
-            endpoint: self.endpoint.clone().or_else(|| config.endpoint_url().map(str::to_owned)),
+            endpoint: endpoint.cloned().or_else(|| config.endpoint_url().map(str::to_owned)),
             credentials: config.credentials_provider().map(|chain| Arc::new(Credentials::new(chain)) as _),
             skip_signature: self.skip_signature,
         }

@@ -1,0 +1,106 @@
+//! A payload on AWS: start the state machine, follow it, tell what came of it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use pipeline::event::new_run_id;
+use pipeline::payload::Payload;
+use pipeline::request::Start;
+use pipeline::results::Results;
+use pipeline::summary::{Summary, summarize, write_report};
+
+use super::{Options, tell};
+use crate::commands::{Outcome, execution};
+use crate::executor::{Executor, StepFunctions};
+use crate::printer::Printer;
+use crate::progress::Progress;
+use crate::settings::Settings;
+
+/// The wait between the first looks at an execution.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long to wait for the last lines of Lambda's logs, which come some seconds late.
+const LOGS_PATIENCE: Duration = Duration::from_secs(30);
+/// What a store must be for workers on AWS to see it.
+const STORE: &str = "s3";
+
+pub(super) async fn run(
+    payload: Payload,
+    options: &Options,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<Outcome> {
+    check(options)?;
+    let state_machine = options.state_machine.as_deref().context("--state-machine is missing")?;
+    let payload = match options.precision {
+        Some(precision) => payload.with_precision(precision),
+        None => payload,
+    };
+    let bucket = settings.stores(STORE).await?.bucket(&payload.bucket)?;
+    let results = Results::new(bucket, payload.results_folder());
+    let cloud = execution::cloud(settings).await;
+    let start = Start { payload, model: options.model.clone(), if_taken: options.if_taken() };
+    let arn = StepFunctions::start(&cloud, state_machine, &start, &new_run_id()).await?;
+    printer.tell(&format!("execution {arn}"));
+    let config = settings.aws().await;
+    if let Some(url) = console_url(&arn).filter(|_| config.endpoint_url().is_none()) {
+        printer.tell(&url);
+    }
+    let executor = StepFunctions { cloud, execution: arn, results, look_every: LOOK_EVERY };
+    tokio::select! {
+        outcome = follow(&executor, options, printer) => outcome,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted.context("listen for Ctrl-C")?;
+            let arn = &executor.execution;
+            printer.tell(&format!(
+                "interrupted: the execution goes on; to see how far it is: cosmicai status {arn}\n\
+                 its logs: cosmicai logs {arn}\nto end it: cosmicai stop {arn}"
+            ));
+            Ok(Outcome::Interrupted)
+        }
+    }
+}
+
+async fn follow(executor: &StepFunctions, options: &Options, printer: &Printer) -> Result<Outcome> {
+    let plan = executor.planned().await?;
+    let mut report = executor.execute(&plan, &Progress::new()).await?;
+    let results = &executor.results;
+    match executor.add_billed(&mut report, LOGS_PATIENCE).await {
+        Ok(()) => write_report(results, &report).await?,
+        Err(unknown) => printer.tell(&format!("what Lambda billed is not known: {unknown}")),
+    }
+    let summary = match Summary::read(results).await? {
+        Some(summary) if summary.run_id == plan.run_id && report.is_complete() => summary,
+        _ => summarize(results, &plan).await?,
+    };
+    tell(&summary, &report, options, printer)
+}
+
+/// What the workers could not see, or would not heed.
+fn check(options: &Options) -> Result<()> {
+    if options.store() != STORE {
+        bail!(
+            "--store `{}`: workers on Lambda read and write S3 alone; --endpoint-url says where that is",
+            options.store()
+        );
+    }
+    let local = [
+        ("--workers", options.workers.is_some(), "`max_concurrency` in the payload"),
+        ("--threads", options.threads.is_some(), "the memory of the function"),
+        ("--attempts", options.attempts.is_some(), "the state machine"),
+    ];
+    if let Some((option, _, instead)) = local.iter().find(|(_, is_given, _)| *is_given) {
+        bail!("{option} is for tasks on this machine; on Lambda {instead} decides");
+    }
+    match &options.model {
+        Some(model) if pipeline::storage::Stores::is_url(model) && !model.starts_with("s3://") => {
+            bail!("--model `{model}`: workers on Lambda cannot read it; upload it once, and give its s3:// URL")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where AWS shows an execution.
+fn console_url(arn: &str) -> Option<String> {
+    let region = arn.split(':').nth(3).filter(|region| !region.is_empty())?;
+    Some(format!("https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{arn}"))
+}
