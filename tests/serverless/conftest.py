@@ -1,0 +1,82 @@
+"""What the tests share: the program, partitions, a model, MiniStack with everything deployed."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from faults import Faults
+from stack import BUCKET, CREDENTIALS, ROOT, Stack
+
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+COSMICAI = Path(os.environ.get("COSMICAI", TARGET / "debug/cosmicai"))
+BOOTSTRAP = Path(os.environ.get("BOOTSTRAP", TARGET / "lambda/bootstrap/bootstrap"))
+#: Partitions of the happy path, and images in each.
+PARTITIONS, IMAGES = 12, 20
+
+
+def cosmicai(*arguments, endpoint=None, check=True, **options):
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **CREDENTIALS}
+    if endpoint:
+        environment["AWS_ENDPOINT_URL"] = endpoint
+    done = subprocess.run(
+        [COSMICAI, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=300, **options)
+    if check and done.returncode != 0:
+        raise AssertionError(f"cosmicai {arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory):
+    out = tmp_path_factory.mktemp("rendered")
+    cosmicai("deploy", "render", "--out", out, "--bootstrap", BOOTSTRAP)
+    return out
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory):
+    """The bucket as a folder, with partitions, a model and the results of a local run of the study's payload."""
+    folder = tmp_path_factory.mktemp("local")
+    bucket = folder / BUCKET
+    (bucket / "10MB").mkdir(parents=True)
+    (bucket / "Anomaly Detection").mkdir()
+    cosmicai("model-init", "--demo", "--out", bucket / "Anomaly Detection/model.safetensors")
+    for number in range(1, PARTITIONS + 1):
+        cosmicai("simulate", "--count", IMAGES, "--seed", number, "--out", bucket / f"10MB/{number}.pt")
+    (folder / "payload.json").write_text(json.dumps(payload("results/study")))
+    cosmicai("run", folder / "payload.json", "--store", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory, rendered, local):
+    folder = tmp_path_factory.mktemp("ministack")
+    with open(folder / "log", "w") as log:
+        stack = Stack(folder, log)
+        try:
+            stack.faults = Faults(stack.url)
+            stack.deploy(rendered, stack.faults.url)
+            stack.put("Anomaly Detection/model.safetensors", local / BUCKET / "Anomaly Detection/model.safetensors")
+            for number in range(1, PARTITIONS + 1):
+                stack.put(f"10MB/{number}.pt", local / BUCKET / f"10MB/{number}.pt")
+            yield stack
+        finally:
+            stack.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_faults(request):
+    yield
+    if "stack" in request.fixturenames:
+        request.getfixturevalue("stack").faults.clear()
+
+
+def payload(result_path, **changes):
+    """The study's payload, unchanged but for the names of its bucket and folders."""
+    return {
+        "bucket": BUCKET, "file_limit": "12", "batch_size": 256, "object_type": "folder",
+        "S3_object_name": "Anomaly Detection", "script": "/tmp/Anomaly Detection/Inference/inference.py",
+        "result_path": result_path, "data_bucket": BUCKET, "data_prefix": "10MB", **changes,
+    }

@@ -1,0 +1,290 @@
+"""Runs on MiniStack: what a person sees, what lies in storage, and what faults do to both."""
+
+import json
+import re
+import subprocess
+import time
+
+import pytest
+
+from conftest import IMAGES, PARTITIONS, cosmicai, payload
+from stack import BUCKET, NAME
+
+#: What a run leaves besides what is compared.
+TIMES = re.compile(r"time|memory|throughput|persec|queued|started|finished|seconds|attempts|warm|created|isa|threads|run_id|e_tag|modified")
+
+
+def without_times(value):
+    """A record without what no two runs have in common."""
+    if isinstance(value, dict):
+        return {key: without_times(item) for key, item in value.items() if not TIMES.search(key)}
+    if isinstance(value, list):
+        return [without_times(item) for item in value]
+    return value
+
+
+def run(stack, folder, body, *options, check=True, **how):
+    path = folder / f"{abs(hash(json.dumps(body)))}.json"
+    path.write_text(json.dumps(body))
+    return cosmicai(
+        "run", path, "--executor", "step-functions", "--state-machine", stack.machine, "--format", "json", *options,
+        endpoint=stack.url, check=check, **how)
+
+
+def same_as_local(stack, local, result_path):
+    there, here = result_path, local / BUCKET / "results/study"
+    for rank in range(PARTITIONS):
+        name = f"predictions/{rank}.parquet"
+        assert stack.get(f"{there}/{name}") == (here / name).read_bytes(), name
+        record, expected = stack.json(f"{there}/{rank}.json"), json.loads((here / f"{rank}.json").read_text())
+        assert list(record) == list(expected)
+        assert without_times(record) == {**without_times(expected), "result_path": record["result_path"]}
+    combined = stack.json(f"{there}/combined_data.json")
+    assert combined == [stack.json(f"{there}/{rank}.json") for rank in range(PARTITIONS)]
+    summary, expected = stack.json(f"{there}/summary.json"), json.loads((here / "summary.json").read_text())
+    assert without_times(summary) == without_times(expected)
+    data_map = stack.json(f"{there}/payload.json")["data_map"]
+    assert data_map == json.loads((here / "payload.json").read_text())["data_map"]
+
+
+def test_the_study_s_payload_gives_what_a_local_run_gives(stack, local, tmp_path):
+    done = run(stack, tmp_path, payload("results/happy/"))
+    printed = json.loads(done.stdout)
+    same_as_local(stack, local, "results/happy")
+    assert printed["summary"]["finished"] == PARTITIONS
+    report = stack.json("results/happy/report.json")
+    assert report == printed["report"] and report["executor"] == "step-functions"
+    assert [task["rank"] for task in report["tasks"]] == list(range(PARTITIONS))
+    assert report["samples"] == PARTITIONS * IMAGES and report["failed"] == [] and report["left"] == []
+    billed = report["billed"]
+    # MiniStack writes no Init Duration.
+    assert billed["invocations"] == PARTITIONS + 2 and billed["cold"] == 0
+    assert billed["billed_ms"] >= billed["duration_ms"] > 0 and billed["gb_s"] > 0
+    assert "12 of 12 tasks" in done.stderr and "arn:aws:states:" in done.stderr
+
+    arn = re.search(r"arn:aws:states:\S+:execution:\S+", done.stderr)[0]
+    assert json.loads(cosmicai("status", arn, "--format", "json", endpoint=stack.url).stdout)["finished"] == PARTITIONS
+    name = arn.rsplit(":", 1)[1]
+    assert report["run_id"] == name
+    human = cosmicai("status", name, "--state-machine", stack.machine, endpoint=stack.url).stdout
+    assert "SUCCEEDED" in human and "12 of 12" in human
+    listed = json.loads(cosmicai("executions", stack.machine, "--format", "json", endpoint=stack.url).stdout)
+    assert name in [execution["name"] for execution in listed]
+    reports = cosmicai("logs", arn, "--filter", "REPORT", endpoint=stack.url).stdout.splitlines()
+    assert len(reports) >= PARTITIONS + 2 and all("REPORT RequestId" in line for line in reports)
+    phases = [json.loads(line[line.index("{"):]) for line in cosmicai("logs", arn, endpoint=stack.url).stdout.splitlines()
+              if '"phase"' in line]
+    assert {"init", "begin", "model", "list", "read", "decode", "infer", "write", "invocation"} <= {
+        line["phase"] for line in phases}
+    assert any(line["cold"] for line in phases if line["phase"] == "init")
+    for line in phases:
+        if line["phase"] == "invocation":
+            assert line["memory_peak_mb"] < 200 and line["memory_mb"] >= 1024
+
+
+def test_a_folder_that_holds_a_run_is_refused_by_name(stack, local, tmp_path):
+    run(stack, tmp_path, payload("results/taken", file_limit=1))
+    before = stack.get("results/taken/plan.json")
+    refused = run(stack, tmp_path, payload("results/taken", file_limit=1), check=False)
+    assert refused.returncode == 1
+    assert "FolderTaken" in refused.stderr and "--resume" in refused.stderr, refused.stderr
+    assert stack.get("results/taken/plan.json") == before
+    run(stack, tmp_path, payload("results/taken", file_limit=1), "--overwrite")
+    assert stack.get("results/taken/plan.json") != before
+
+
+def test_an_empty_prefix_fails_by_name_and_writes_nothing(stack, tmp_path):
+    refused = run(stack, tmp_path, payload("results/empty", data_prefix="10MB/none"), check=False)
+    assert refused.returncode == 1 and "NothingToPredict" in refused.stderr, refused.stderr
+    assert "no partition" in refused.stderr
+    assert stack.keys("results/empty") == []
+
+
+def test_a_bad_payload_fails_by_name_at_once(stack):
+    execution = stack.end(stack.start({"bucket": BUCKET, "batchsize": 1}))
+    assert (execution["status"], execution["error"]) == ("FAILED", "BadPayload")
+    assert "did you mean `batch_size`" in execution["cause"]
+
+
+def test_a_task_that_fails_twice_succeeds(stack, local, tmp_path):
+    # Each attempt asks four times (`RETRIES`).
+    rule = stack.faults.add(rf"GET /{BUCKET}/10MB/3.pt", 8, status=503)
+    run(stack, tmp_path, payload("results/flaky"))
+    assert rule.hits == 8
+    same_as_local(stack, local, "results/flaky")
+    attempts = {task["rank"]: task["attempts"] for task in stack.json("results/flaky/report.json")["tasks"]}
+    flaky = [rank for rank, key in stack.json("results/flaky/payload.json")["data_map"].items() if key == "10MB/3.pt"]
+    assert attempts.pop(int(flaky[0])) == 3 and set(attempts.values()) == {1}
+
+
+def test_a_task_that_always_fails_does_not_stop_the_others(stack, local, tmp_path):
+    stack.s3.put_object(Bucket=BUCKET, Key="10MB/bad/12.pt", Body=b"not a partition")
+    for number in (1, 2, 3):
+        stack.put(f"10MB/bad/{number}.pt", local / BUCKET / f"10MB/{number}.pt")
+    failed = run(stack, tmp_path, payload("results/bad", data_prefix="10MB/bad"), check=False)
+    assert failed.returncode == 1, failed.stderr
+    assert "10MB/bad/12.pt" in failed.stderr and "1 of 4 tasks are missing" in failed.stderr, failed.stderr
+    assert "--resume" in failed.stderr
+    report = stack.json("results/bad/report.json")
+    assert [task["rank"] for task in report["tasks"]] == [0, 2, 3]
+    [bad] = report["failed"]
+    assert (bad["rank"], bad["files"], bad["attempts"]) == (1, ["10MB/bad/12.pt"], 1)
+    assert "MalformedPartition" in bad["error"]
+    assert not [key for key in stack.keys("results/bad") if key.endswith(("combined_data.json", "summary.json"))]
+
+    # Mended: a second start computes only what is missing.
+    stack.put("10MB/bad/12.pt", local / BUCKET / "10MB/12.pt")
+    before = {rank: stack.get(f"results/bad/tasks/{rank}.json") for rank in (0, 2, 3)}
+    run(stack, tmp_path, payload("results/bad", data_prefix="10MB/bad"), "--resume")
+    assert {rank: stack.get(f"results/bad/tasks/{rank}.json") for rank in (0, 2, 3)} == before
+    assert len(stack.json("results/bad/combined_data.json")) == 4
+    assert [item["rank"] for item in stack.json("results/bad/items.json")] == [1]
+    assert stack.json("results/bad/report.json")["failed"] == []
+
+
+def test_failures_beyond_what_is_tolerated_stop_the_rest_but_not_the_summary(stack, local):
+    for number in range(1, 9):
+        stack.s3.put_object(Bucket=BUCKET, Key=f"10MB/worse/{number}.pt", Body=b"not a partition")
+    body = payload("results/worse", data_prefix="10MB/worse", tolerated_failure_percentage=10, max_concurrency=1)
+    execution = stack.end(stack.start(body))
+    assert (execution["status"], execution["error"]) == ("FAILED", "MissingRanks")
+    assert execution["cause"].count("MalformedPartition") == 1
+    report = stack.json("results/worse/report.json")
+    assert report["tasks"] == [] and report["failed"]
+    assert len(report["failed"]) + len(report["left"]) == 8
+
+
+def test_an_invocation_past_its_timeout_says_how_far_it_came(stack, local):
+    stack.functions.update_function_configuration(FunctionName=f"{NAME}-infer", Timeout=2)
+    try:
+        stack.faults.add(rf"GET /{BUCKET}/10MB/1.pt", 100, delay_s=5)
+        execution = stack.end(stack.start(payload("results/slow", file_limit=2)))
+    finally:
+        stack.functions.update_function_configuration(FunctionName=f"{NAME}-infer", Timeout=900)
+    assert (execution["status"], execution["error"]) == ("FAILED", "MissingRanks")
+    [failed] = stack.json("results/slow/report.json")["failed"]
+    assert (failed["rank"], failed["attempts"]) == (0, 2)
+    assert "DeadlineReached" in failed["error"] and "after 0 images" in failed["error"]
+
+
+def test_two_executions_at_once_do_not_meet(stack, local):
+    first, second, rival = (stack.start(payload(path)) for path in ("results/a", "results/b", "results/b"))
+    ends = [stack.end(execution) for execution in (first, second, rival)]
+    assert ends[0]["status"] == "SUCCEEDED"
+    assert sorted(end["status"] for end in ends[1:]) == ["FAILED", "SUCCEEDED"]
+    assert next(end["error"] for end in ends[1:] if end["status"] == "FAILED") == "FolderTaken"
+    same_as_local(stack, local, "results/a")
+    same_as_local(stack, local, "results/b")
+
+
+def test_ctrl_c_leaves_the_execution_running(stack, local, tmp_path):
+    # MiniStack runs all tasks at once, whatever MaxConcurrencyPath says.
+    stack.faults.add(rf"GET /{BUCKET}/10MB/", 1_000, delay_s=8)
+    path = tmp_path / "payload.json"
+    path.write_text(json.dumps(payload("results/left", max_concurrency=1)))
+    from conftest import COSMICAI
+    from stack import CREDENTIALS
+    command = [COSMICAI, "run", path, "--executor", "step-functions", "--state-machine", stack.machine]
+    process = subprocess.Popen(
+        command, env={**CREDENTIALS, "AWS_ENDPOINT_URL": stack.url}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    line = process.stderr.readline()
+    arn = re.search(r"arn:aws:states:\S+", line)[0]
+    time.sleep(2)
+    process.send_signal(2)
+    _, talk = process.communicate(timeout=30)
+    assert process.returncode == 130 and f"cosmicai status {arn}" in talk and f"cosmicai stop {arn}" in talk, talk
+    running = json.loads(cosmicai("status", arn, "--format", "json", endpoint=stack.url).stdout)
+    assert running["status"] == "RUNNING" and running["finished"] < PARTITIONS
+    cosmicai("stop", arn, endpoint=stack.url)
+    stopped = cosmicai("status", arn, endpoint=stack.url, check=False)
+    assert stopped.returncode == 1 and "ABORTED" in stopped.stdout
+    stack.faults.clear()
+    run(stack, tmp_path, payload("results/left", max_concurrency=1), "--resume")
+    same_as_local(stack, local, "results/left")
+
+
+def invoke(stack, function, request):
+    answer = stack.functions.invoke(FunctionName=f"{NAME}-{function}", Payload=json.dumps(request).encode())
+    return answer.get("FunctionError"), json.loads(answer["Payload"].read())
+
+
+def test_a_redrive_hands_out_what_is_missing_once(stack, local):
+    """MiniStack does not redrive; the functions are asked as the state machine asks them when AWS does."""
+    context = {"Id": "arn:aws:states:us-east-1:1:execution:m:redriven", "Name": "redriven",
+               "StartTime": "2026-01-01T00:00:00.000Z", "RedriveCount": 0}
+    _, standing = invoke(stack, "initialize", {
+        "action": "initialize", "input": payload("results/redriven", file_limit=3), "execution": context})
+    assert standing["tasks_left"] == 3
+    again = invoke(stack, "initialize", {
+        "action": "initialize", "input": payload("results/redriven", file_limit=3), "execution": context})
+    assert again == (None, standing), "an answer that was lost is given again"
+    items = stack.json("results/redriven/items.json")
+    for task in items[:2]:
+        error, answer = invoke(stack, "infer", {"action": "infer", "run": standing["run"], "task": task})
+        assert (error, answer) == (None, {"rank": task["rank"]})
+    summarize = {"action": "summarize", "standing": standing, "execution": context}
+    error, said = invoke(stack, "summarize", summarize)
+    assert error and said["errorType"] == "MissingRanks" and "1 of 3 tasks are missing: 2" in said["errorMessage"]
+    context["RedriveCount"] = 1
+    error, redriven = invoke(stack, "summarize", summarize)
+    assert error is None and (redriven["tasks_left"], redriven["redrives_served"]) == (1, 1)
+    assert stack.json("results/redriven/items.json") == items[2:]
+    error, said = invoke(stack, "summarize", {**summarize, "standing": redriven})
+    assert error and said["errorType"] == "MissingRanks", "one redrive is served once"
+    before = stack.get("results/redriven/tasks/0.json")
+    for task in items:
+        invoke(stack, "infer", {"action": "infer", "run": standing["run"], "task": task})
+    assert stack.get("results/redriven/tasks/0.json") == before, "a finished task was computed again"
+    error, done = invoke(stack, "summarize", {**summarize, "standing": redriven})
+    assert error is None and done["tasks_left"] == 0
+    assert len(stack.json("results/redriven/combined_data.json")) == 3
+
+
+@pytest.mark.parametrize("request_, name", [
+    ({"action": "dance"}, "BadPayload"), ({}, "BadPayload"), ([1], "BadPayload"), ({"action": "infer", "run": 1}, "BadPayload"),
+])
+def test_what_is_no_request_is_refused(stack, request_, name):
+    error, said = invoke(stack, "infer", request_)
+    assert error and said["errorType"] == name and "deploy both again" in said["errorMessage"], said
+
+
+def test_twelve_hundred_partitions(stack, local, tmp_path):
+    body = (local / BUCKET / "10MB/1.pt").read_bytes()
+    small = tmp_path / "small.pt"
+    cosmicai("simulate", "--count", 1, "--seed", 1, "--out", small)
+    body = small.read_bytes()
+    for number in range(1_200):
+        stack.s3.put_object(Bucket=BUCKET, Key=f"10MB/many/{number}.pt", Body=body)
+    many = payload("results/many", data_prefix="10MB/many", file_limit=2_000, max_concurrency=4)
+    execution = stack.end(stack.start(many), seconds=900)
+    assert execution["status"] == "SUCCEEDED", execution.get("cause")
+    assert len(stack.json("results/many/combined_data.json")) == 1_200
+    assert stack.json("results/many/summary.json")["samples"] == 1_200
+    history = stack.states.get_execution_history(executionArn=execution["executionArn"], maxResults=1_000)["events"]
+    largest = max(len(json.dumps(event, default=str)) for event in history)
+    assert largest < 16_000, "what passes between states grows with the tasks"
+
+
+def test_the_published_size_of_model_stays_under_200_mb(stack, tmp_path):
+    model = tmp_path / "full.safetensors"
+    cosmicai("model-init", "--out", model)
+    stack.put("Anomaly Detection/full/full.safetensors", model)
+    done = run(stack, tmp_path, payload("results/full", model="Anomaly Detection/full/full.safetensors", file_limit=2))
+    tasks = json.loads(done.stdout)["report"]["tasks"]
+    assert tasks and max(task["memory_peak_mb"] for task in tasks) < 200, [task["memory_peak_mb"] for task in tasks]
+    stack.s3.delete_object(Bucket=BUCKET, Key="Anomaly Detection/full/full.safetensors")
+
+
+def test_local_options_and_places_are_refused(stack, tmp_path):
+    for options, said in [
+        (("--workers", "2"), "max_concurrency"), (("--threads", "2"), "memory"), (("--store", "."), "S3"),
+        (("--model", "./m.pt"), "s3:// URL"),
+    ]:
+        refused = run(stack, tmp_path, payload("results/refused"), *options, check=False)
+        assert refused.returncode == 1 and said in refused.stderr, refused.stderr
+    assert stack.keys("results/refused") == []
+    for arn in ("arn:aws:states:us-east-1:000000000000:stateMachine:none", "none"):
+        path = tmp_path / "p.json"
+        path.write_text(json.dumps(payload("results/refused")))
+        refused = cosmicai("run", path, "--executor", "step-functions", "--state-machine", arn, endpoint=stack.url, check=False)
+        assert refused.returncode == 1 and "start an execution" in refused.stderr, refused.stderr
