@@ -88,7 +88,16 @@ impl Settings {
     /// # Errors
     /// Where the place cannot be understood or opened.
     pub async fn stores(&self, place: &str) -> Result<Stores, StorageError> {
-        let s3 = self.s3.get_or_init(|| self.aws.s3_options()).await.clone();
+        self.stores_in(place, None).await
+    }
+
+    /// As [`stores`](Self::stores), in a region that is known better than the environment knows it.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn stores_in(&self, place: &str, region: Option<&str>) -> Result<Stores, StorageError> {
+        let mut s3 = self.s3.get_or_init(|| self.aws.s3_options()).await.clone();
+        s3.region = region.map(str::to_owned).or(s3.region);
         Stores::open(place, StorageOptions { s3, others: self.others.clone(), limits: self.limits.clone() })
     }
 }

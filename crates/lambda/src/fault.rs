@@ -40,6 +40,11 @@ impl Fault {
         Self::new("DeadlineReached", &said)
     }
 
+    /// As [`deadline`](Self::deadline), of what is no task.
+    pub(crate) fn out_of_time() -> Self {
+        Self::new("DeadlineReached", &"out of time; give the function more time or memory, or the run fewer files")
+    }
+
     /// Some tasks of a run are not finished, and nothing more is done about it.
     pub(crate) fn missing_ranks(said: &str) -> Self {
         Self::new("MissingRanks", &said)
@@ -87,6 +92,7 @@ impl From<PrepareError> for Fault {
             PrepareError::Storage(error) => error.into(),
             PrepareError::Model(error) => error.into(),
             PrepareError::Plan { .. } => Self::new("NothingToPredict", &error),
+            PrepareError::TooLarge { .. } => Self::new("BadPayload", &error),
             PrepareError::Contended { .. } => Self::new("StorageUnavailable", &error),
             PrepareError::Taken { .. } | PrepareError::Occupied { .. } | PrepareError::Differs { .. } => {
                 Self::new("FolderTaken", &error)

@@ -9,7 +9,7 @@ use pipeline::finished::{finished, finished_task};
 use pipeline::plan::{Origin, Plan, Task};
 use pipeline::prepare::{Prepared, prepare, read_plan};
 use pipeline::report::FailedTask;
-use pipeline::request::{Execution, Request, Standing, Start, State, items};
+use pipeline::request::{Execution, MapError, Request, Standing, Start, State, items};
 use pipeline::results::Results;
 use pipeline::storage::Stores;
 use pipeline::summary::{summarize_finished, write_report};
@@ -52,13 +52,15 @@ impl Handler {
 
     /// Serves one request, of which Lambda will end the process in `remaining`.
     pub(crate) async fn handle(&self, request: Value, remaining: Duration, log: &Log) -> Result<Value, Fault> {
+        let allowed = remaining - remaining.mul_f64(RESERVED.0).min(RESERVED.1);
         match Request::parse(request)? {
-            Request::Initialize { input, execution } => self.initialize(&Start::parse(&input)?, &execution, log).await,
-            Request::Infer { run, task, state } => {
-                let allowed = remaining - remaining.mul_f64(RESERVED.0).min(RESERVED.1);
-                self.infer(&run, &task, state, allowed, log).await
+            Request::Initialize { input, execution } => {
+                within(allowed, self.initialize(&Start::parse(&input)?, &execution, log)).await
             }
-            Request::Summarize { standing, execution } => self.summarize(standing, &execution, log).await,
+            Request::Infer { run, task, state } => self.infer(&run, &task, state, allowed, log).await,
+            Request::Summarize { standing, execution } => {
+                within(allowed, self.summarize(standing, &execution, log)).await
+            }
         }
     }
 
@@ -105,8 +107,11 @@ impl Handler {
         };
         let files = task.files.iter().map(|file| file.key.clone()).collect();
         let failed = FailedTask { rank: task.rank, files, attempts, error: fault.to_string() };
-        if let Err(unwritten) = write_failure(&results, &failed).await {
-            log.about("failure_not_written", unwritten.to_string());
+        // Of what time is left, half is for saying it to the state machine.
+        match tokio::time::timeout(RESERVED.1 / 2, write_failure(&results, &failed)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(unwritten)) => log.about("failure_not_written", unwritten.to_string()),
+            Err(_) => log.about("failure_not_written", "out of time"),
         }
         Err(fault)
     }
@@ -122,10 +127,10 @@ impl Handler {
             return Err(Fault::missing_ranks(&said));
         };
         let reports = finished(&results, &plan).await?;
-        let summary = summarize_finished(&results, &plan, &reports).await?;
         let started = Some(execution.start_time.clone()).filter(|time| !time.is_empty()).unwrap_or_else(now);
         let report = run_report(&results, &plan, reports, EXECUTOR, started, standing.max_concurrency).await?;
         write_report(&results, &report).await?;
+        let summary = summarize_finished(&results, &plan, &report.tasks).await?;
         log.phase("summarize", watch.seconds());
         if summary.is_complete() {
             return Ok(json!(Standing::new(&plan, &results, 0, execution)));
@@ -136,9 +141,11 @@ impl Handler {
         }
         let ranks: Vec<String> = summary.missing.iter().take(LISTED_MAX).map(usize::to_string).collect();
         let more = if summary.missing.len() > LISTED_MAX { ", …" } else { "" };
-        let example = report.failed.first().map_or_else(String::new, |failed| format!("; {}", failed.error));
+        let example = report.failed.first().map(|failed| failed.error.clone());
+        let map_error = standing.map_error.map(|MapError { error, cause }| format!("the Map: {error} {cause}"));
+        let why = [example, map_error].into_iter().flatten().fold(String::new(), |all, why| format!("{all}; {why}"));
         Err(Fault::missing_ranks(&format!(
-            "{} of {} tasks are missing: {}{more}{example}; the rest is kept, and `{}` says more",
+            "{} of {} tasks are missing: {}{more}{why}; the rest is kept, and `{}` says more",
             summary.missing.len(),
             summary.tasks,
             ranks.join(", "),
@@ -163,6 +170,11 @@ impl Handler {
     fn results(&self, plan: &Plan) -> Result<Results, Fault> {
         Ok(Results::new(self.stores.bucket(&plan.payload.bucket)?, plan.payload.results_folder()))
     }
+}
+
+/// What comes of something, unless Lambda would end it first.
+async fn within(allowed: Duration, work: impl Future<Output = Result<Value, Fault>>) -> Result<Value, Fault> {
+    tokio::time::timeout(allowed, work).await.unwrap_or_else(|_| Err(Fault::out_of_time()))
 }
 
 /// The tasks of a plan that are not among these ranks.

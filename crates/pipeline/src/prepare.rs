@@ -2,18 +2,18 @@
 //!
 //! The folder belongs to the run whose `plan.json` lies in it, and that object is only ever created where there is
 //! none. A second run is refused; resuming goes on with the same run; overwriting deletes what that run wrote, and
-//! nothing else.
+//! nothing else. Workers that still run at that moment are not found: who overwrites knows that they have ended.
 
 use serde::{Deserialize, Serialize};
 
 use crate::finished::finished;
 use crate::model_file::{ModelFile, ModelFileError};
 use crate::payload::Payload;
-use crate::plan::{Origin, Plan, PlanError, plan};
+use crate::plan::{MAX_PLAN_BYTES, Origin, Plan, PlanError, plan};
 use crate::report::TaskReport;
 use crate::results::Results;
 use crate::storage::{Bucket, StorageError, Stores};
-use crate::task::json;
+use crate::task::{compact_json, json};
 
 /// How often a claim is made that is refused without there being another.
 const MAX_CLAIMS: usize = 3;
@@ -78,6 +78,17 @@ pub enum PrepareError {
         /// Who planned it.
         created_by: String,
     },
+    /// There are too many files, or their names are too long.
+    #[error(
+        "`{url}`: a plan of {bytes} bytes, of which {MAX_PLAN_BYTES} are read at most; give a lower `file_limit`, or a \
+         narrower `data_prefix`"
+    )]
+    TooLarge {
+        /// The folder of the partitions.
+        url: String,
+        /// What the plan would have.
+        bytes: usize,
+    },
     /// Others are claiming or deleting in the folder at this moment.
     #[error("`{url}` is being claimed or deleted by another process; try again when it is done")]
     Contended {
@@ -140,6 +151,10 @@ pub async fn prepare(
     let (listing, (model, identity)) = futures::future::try_join(listing, identified).await?;
     let fresh = plan(payload, listing, identity, origin)
         .map_err(|fault| PrepareError::Plan { url: data.url(&folder), fault })?;
+    let bytes = compact_json(&fresh).len();
+    if bytes as u64 > MAX_PLAN_BYTES {
+        return Err(PrepareError::TooLarge { url: data.url(&folder), bytes });
+    }
     let (plan, finished) = match before {
         Some(before) if if_taken == IfTaken::Resume => resume(&results, &before, fresh).await?,
         Some(before) => {
@@ -161,7 +176,7 @@ pub async fn read_plan(results: &Results) -> Result<Option<Plan>, PrepareError> 
 /// Writes a plan where there is none, then the study's form of it.
 async fn claim(results: &Results, plan: Plan) -> Result<Plan, PrepareError> {
     for _ in 0..MAX_CLAIMS {
-        let won = results.bucket().create(&results.plan(), json(&plan)).await?;
+        let won = results.bucket().create(&results.plan(), compact_json(&plan)).await?;
         match if won { None } else { read_plan(results).await? } {
             // A claim whose answer was lost is repeated by the store's client, and then meets itself.
             Some(winner) if winner.run_id != plan.run_id => return Err(taken(results, &winner)),
@@ -187,7 +202,7 @@ async fn resume(results: &Results, before: &Plan, fresh: Plan) -> Result<(Plan, 
     let (created, created_by) = (before.created.clone(), before.created_by.clone());
     let plan = Plan { run_id, created, created_by, ..fresh };
     if plan != *before {
-        results.bucket().write(&results.plan(), json(&plan)).await?;
+        results.bucket().write(&results.plan(), compact_json(&plan)).await?;
     }
     results.bucket().write(&results.payload(), json(&plan.study_payload())).await?;
     let finished = finished(results, &plan).await?;
@@ -204,6 +219,9 @@ async fn delete(results: &Results, plan: &Plan) -> Result<(), PrepareError> {
     let (last, own): (Vec<String>, Vec<String>) =
         results.own_keys(plan).into_iter().filter(|key| present.contains(key)).partition(|key| *key == results.plan());
     results.bucket().delete(own).await?;
+    if read_plan(results).await?.is_some_and(|found| found.run_id != plan.run_id) {
+        return Err(PrepareError::Contended { url: results.url() });
+    }
     Ok(results.bucket().delete(last).await?)
 }
 

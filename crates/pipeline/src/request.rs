@@ -11,6 +11,7 @@ use crate::payload::{MAX_TASKS, Payload, PayloadError};
 use crate::plan::{PLAN_FORMAT, Plan, Task};
 use crate::prepare::IfTaken;
 use crate::results::Results;
+use crate::task::compact_json;
 
 /// The most bytes that pass from one state to the next on AWS.
 pub const MAX_STATE_BYTES: usize = 256 << 10;
@@ -21,7 +22,7 @@ const DEFAULT_CONCURRENCY: usize = 1_000;
 /// Failed tasks in percent at which the others are stopped, where a payload does not say: never, as on one machine.
 const DEFAULT_TOLERATED_FAILURE_PERCENTAGE: f64 = 100.0;
 
-/// Why a request is refused. Nothing was written on its account.
+/// Why a request is refused. But for a task that is too large, which the plan tells, nothing was written on its account.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// The input of the state machine is not a payload.
@@ -192,6 +193,20 @@ pub struct Standing {
     pub tolerated_failure_percentage: f64,
     /// Redrives of the execution for which tasks were handed out again.
     pub redrives_served: u32,
+    /// Why the Map ended early, where it did.
+    #[serde(default, skip_serializing)]
+    pub map_error: Option<MapError>,
+}
+
+/// An error as a state machine catches it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct MapError {
+    /// Its name.
+    pub error: String,
+    /// What it said.
+    #[serde(default)]
+    pub cause: String,
 }
 
 impl Standing {
@@ -207,16 +222,17 @@ impl Standing {
                 .tolerated_failure_percentage
                 .unwrap_or(DEFAULT_TOLERATED_FAILURE_PERCENTAGE),
             redrives_served: execution.redrive_count,
+            map_error: None,
         }
     }
 }
 
 /// The list of tasks, each small enough to be handed to a worker together with what all are told.
 pub fn items<'a>(plan: &Plan, left: impl IntoIterator<Item = &'a Task>) -> Result<Vec<u8>, RequestError> {
-    let shared = json(&plan.without_tasks()).len() + STATE_RESERVE_BYTES;
+    let shared = compact_json(&plan.without_tasks()).len() + STATE_RESERVE_BYTES;
     let mut list = vec![b'['];
     for task in left {
-        let item = json(task);
+        let item = compact_json(task);
         if shared + item.len() > MAX_STATE_BYTES {
             let (rank, files) = (task.rank, task.files.len());
             let bytes = shared + item.len();
@@ -229,10 +245,6 @@ pub fn items<'a>(plan: &Plan, left: impl IntoIterator<Item = &'a Task>) -> Resul
     }
     list.push(b']');
     Ok(list)
-}
-
-fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("our records have text keys and no failing serialisers")
 }
 
 #[cfg(test)]

@@ -94,6 +94,11 @@ impl Results {
         Ok(self.bucket.list(&self.folder).await?.into_iter().map(|object| object.key).collect())
     }
 
+    /// The keys of the reports of tasks in this folder.
+    pub async fn list_task_reports(&self) -> Result<HashSet<String>, StorageError> {
+        Ok(self.bucket.list(&self.key("tasks")).await?.into_iter().map(|object| object.key).collect())
+    }
+
     /// Every key that the run of this plan writes here, the plan itself last.
     pub fn own_keys(&self, plan: &Plan) -> Vec<String> {
         let of_run = [self.combined(), self.summary(), self.report(), self.payload(), self.items()];

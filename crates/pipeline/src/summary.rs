@@ -112,12 +112,15 @@ pub async fn summarize_finished(
     }
     summary.missing = (0..plan.tasks.len()).filter(|&rank| !is_finished[rank]).collect();
     let ranks: Vec<usize> = ranks_with_results(plan).filter(|&rank| is_finished[rank]).collect();
+    if summary.is_complete() {
+        let combined = combine(results, &ranks).await?;
+        results.bucket().write(&results.combined(), combined).await?;
+    }
+    // Last, as it needs the most memory.
     if plan.payload.predictions == PredictionsFormat::Parquet {
         summary.accuracy = Some(metrics(&predictions(results, &ranks).await?));
     }
     if summary.is_complete() {
-        let combined = combine(results, &ranks).await?;
-        results.bucket().write(&results.combined(), combined).await?;
         results.bucket().write(&results.summary(), json(&summary)).await?;
     }
     Ok(summary)

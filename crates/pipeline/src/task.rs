@@ -231,6 +231,11 @@ fn place(error: PartitionError, data: &Bucket, file: &FileIdentity) -> TaskError
     }
 }
 
+/// A record of ours as JSON, as short as can be.
+pub(crate) fn compact_json(record: &impl serde::Serialize) -> Bytes {
+    Bytes::from(serde_json::to_vec(record).expect("our records have text keys and no failing serialisers"))
+}
+
 /// A record of ours as JSON, for people to read as well.
 pub(crate) fn json(record: &impl serde::Serialize) -> Bytes {
     let mut json = serde_json::to_vec_pretty(record).expect("our records have text keys and no failing serialisers");

@@ -34,7 +34,7 @@ enum Command {
 /// Write template.yaml, state_machine.asl.json, bootstrap.zip and README.md into a folder.
 ///
 /// The program is built once from the sources, for the processor that the functions will have, against a libc as old as
-/// Lambda's: cargo lambda build --release --package lambda (cargo-lambda is on PyPI; --arm64 for arm64).
+/// Lambda's: cargo lambda build --profile lambda --package lambda (cargo-lambda is on PyPI; --arm64 for arm64).
 ///
 /// Example: cosmicai deploy render --out deploy
 #[derive(Debug, clap::Args)]
@@ -86,7 +86,7 @@ pub(crate) fn deploy(options: Options, printer: &Printer) -> Result<Outcome> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    let advice = "build it once: cargo lambda build --release --package lambda (see deploy/lambda/README.md)";
+    let advice = "build it once: cargo lambda build --profile lambda --package lambda (see deploy/lambda/README.md)";
     let found = fs::metadata(path).with_context(|| format!("`{}`: {advice}", path.display()))?;
     if found.len() > MAX_BOOTSTRAP_BYTES {
         bail!("`{}`: {} bytes, but Lambda takes {MAX_BOOTSTRAP_BYTES} at most", path.display(), found.len());

@@ -1,8 +1,10 @@
 //! What the commands about executions share: which one is meant, how its tasks stand.
 
 use anyhow::{Context, Result, bail};
+use aws_config::Region;
 use pipeline::request::Start;
 use pipeline::results::Results;
+use pipeline::storage::Stores;
 
 use crate::executor::step_functions::{Cloud, Execution};
 use crate::settings::Settings;
@@ -40,9 +42,22 @@ impl Which {
     }
 }
 
-/// The clients of the services that run state machines.
-pub(super) async fn cloud(settings: &Settings) -> Cloud {
-    Cloud::new(&settings.aws().await)
+/// The clients of the services that run the state machine or execution of an ARN, in the region that it names.
+pub(super) async fn cloud(settings: &Settings, arn: &str) -> Cloud {
+    let config = settings.aws().await;
+    match region(arn) {
+        Some(region) => Cloud::new(&config.into_builder().region(Region::new(region.to_owned())).build()),
+        None => Cloud::new(&config),
+    }
+}
+
+/// S3 where the state machine or execution of an ARN reads and writes.
+pub(super) async fn stores(settings: &Settings, arn: &str) -> Result<Stores> {
+    Ok(settings.stores_in("s3", region(arn)).await?)
+}
+
+fn region(arn: &str) -> Option<&str> {
+    arn.split(':').nth(3).filter(|region| !region.is_empty())
 }
 
 /// The folder into which an execution writes, and the name of the run that it would begin.
@@ -50,7 +65,8 @@ pub(super) async fn results(execution: &Execution, settings: &Settings) -> Resul
     let input = execution.input.as_deref().context("its input is not to be had")?;
     let input = serde_json::from_str(input).context("its input is not JSON")?;
     let payload = Start::parse(&input)?.payload;
-    Ok(Results::new(settings.stores("s3").await?.bucket(&payload.bucket)?, payload.results_folder()))
+    let bucket = stores(settings, &execution.arn).await?.bucket(&payload.bucket)?;
+    Ok(Results::new(bucket, payload.results_folder()))
 }
 
 /// Seconds from its beginning to its end, or to now.

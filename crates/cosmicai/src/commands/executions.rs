@@ -30,7 +30,7 @@ struct Listed {
 }
 
 pub(crate) async fn executions(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
-    let cloud = execution::cloud(settings).await;
+    let cloud = execution::cloud(settings, &options.state_machine).await;
     let found = cloud.executions(&options.state_machine, usize::from(options.limit)).await?;
     let listed: Vec<Listed> =
         found.into_iter().map(|found| Listed { seconds: execution::seconds(&found), execution: found }).collect();

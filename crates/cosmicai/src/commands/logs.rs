@@ -23,8 +23,9 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn logs(options: Options, settings: &Settings) -> Result<Outcome> {
-    let cloud = execution::cloud(settings).await;
-    let found = cloud.describe(&options.which.arn()?).await?;
+    let arn = options.which.arn()?;
+    let cloud = execution::cloud(settings, &arn).await;
+    let found = cloud.describe(&arn).await?;
     let groups = cloud.log_groups(&found.arn).await?;
     for line in lines(&cloud, &groups, &found, options.filter.as_deref()).await? {
         write_out(format!("{}\n", line.text).as_bytes())?;

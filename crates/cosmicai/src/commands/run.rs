@@ -262,7 +262,9 @@ fn say_what_is_missing(summary: &Summary, report: &RunReport, options: &Options,
         printer.tell(&format!("{} tasks failed: {}", ranks.len(), list(&ranks)));
     }
     if !report.left.is_empty() {
-        printer.tell(&format!("{} tasks were not run: {}", report.left.len(), list(&report.left)));
+        let or_ended =
+            if options.executor == Where::Local { "" } else { ", or were ended by Lambda: see `cosmicai logs`" };
+        printer.tell(&format!("{} tasks were not run{or_ended}: {}", report.left.len(), list(&report.left)));
     }
     let missing = summary.missing.len();
     printer.tell(&format!(

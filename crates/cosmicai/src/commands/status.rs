@@ -1,11 +1,13 @@
 //! `cosmicai status`: how far an execution on AWS is.
 
 use anyhow::Result;
+use pipeline::plan::Plan;
 use pipeline::prepare::read_plan;
+use pipeline::request::Standing;
 use serde::Serialize;
 
 use super::{Outcome, execution};
-use crate::executor::step_functions::{Counts, Execution, Status};
+use crate::executor::step_functions::{Cloud, Counts, Execution, Status};
 use crate::printer::{Printer, table};
 use crate::settings::Settings;
 
@@ -37,15 +39,17 @@ struct Known {
 }
 
 pub(crate) async fn status(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
-    let cloud = execution::cloud(settings).await;
-    let found = cloud.describe(&options.which.arn()?).await?;
+    let arn = options.which.arn()?;
+    let cloud = execution::cloud(settings, &arn).await;
+    let found = cloud.describe(&arn).await?;
     let handed_out = cloud.counts(&found.arn).await?;
     let results = execution::results(&found, settings).await.ok();
     let (mut tasks, mut finished) = (None, None);
     if let Some(results) = &results
         && let Some(plan) = read_plan(results).await?
+        && is_of(&cloud, &found, &plan).await?
     {
-        let keys = results.list().await?;
+        let keys = results.list_task_reports().await?;
         tasks = Some(plan.tasks.len());
         finished = Some(plan.tasks.iter().filter(|task| keys.contains(&results.task_report(task.rank))).count());
     }
@@ -57,6 +61,13 @@ pub(crate) async fn status(options: Options, settings: &Settings, printer: &Prin
         Status::Ended(_) => Outcome::Incomplete,
         Status::Running | Status::Succeeded => Outcome::Done,
     })
+}
+
+/// Whether the plan that lies in its folder is the one that an execution goes by, and not another's.
+async fn is_of(cloud: &Cloud, execution: &Execution, plan: &Plan) -> Result<bool> {
+    let output = cloud.output_of(&execution.arn, "Initialize").await?;
+    let standing = output.and_then(|output| serde_json::from_str::<Standing>(&output).ok());
+    Ok(standing.is_some_and(|standing| standing.run.run_id == plan.run_id))
 }
 
 fn human(known: &Known) -> String {

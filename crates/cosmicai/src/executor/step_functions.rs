@@ -26,6 +26,8 @@ use super::{Executor, ExecutorError};
 
 /// The longest wait between two looks at an execution.
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(5);
+/// So many looks in a row may fail, of some seconds each: an execution outlives a line that is down for a while.
+const FAILED_LOOKS_MAX: usize = 10;
 /// The largest report of a run that is read: ten thousand tasks at some kilobytes each.
 const MAX_RUN_REPORT_BYTES: u64 = 1 << 30;
 /// The error with which an execution ends whose tasks are not all finished; what is there is summed up.
@@ -52,7 +54,7 @@ impl StepFunctions {
 
     /// Waits until the run is planned.
     pub async fn planned(&self) -> Result<Plan, ExecutorError> {
-        let mut wait = self.look_every;
+        let (mut wait, mut has_ended) = (self.look_every, None);
         loop {
             if let Some(output) = self.cloud.output_of(&self.execution, "Initialize").await? {
                 let standing: Standing = serde_json::from_str(&output).map_err(|error| self.strange(&error))?;
@@ -61,10 +63,12 @@ impl StepFunctions {
                     json.and_then(|json| Plan::parse(&json).ok()).filter(|plan| plan.run_id == standing.run.run_id);
                 return Ok(plan.ok_or_else(|| self.strange(&format!("no plan in `{}`", self.results.url())))?);
             }
-            let execution = self.cloud.describe(&self.execution).await?;
-            if execution.status != Status::Running {
+            // One that ended may have done so between two looks, and its history may lag behind: it is looked at again.
+            if let Some(execution) = has_ended {
                 return Err(ended(&execution).into());
             }
+            let execution = self.cloud.describe(&self.execution).await?;
+            has_ended = (execution.status != Status::Running).then_some(execution);
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LOOK_EVERY_MAX);
         }
@@ -77,10 +81,13 @@ impl StepFunctions {
     pub async fn add_billed(&self, report: &mut RunReport, patience: Duration) -> Result<(), CloudError> {
         let execution = self.cloud.describe(&self.execution).await?;
         let groups = self.cloud.log_groups(&self.execution).await?;
+        let handed_out = self.handed_out().await.map_err(|error| CloudError::new("read what Lambda billed", &error))?;
+        let finished = report.tasks.iter().map(|task| task.rank);
+        let ranks: Vec<usize> = finished.filter(|rank| handed_out.contains(rank)).collect();
         let mut left = patience;
         loop {
             let lines = lambda_logs::lines(&self.cloud, &groups, &execution, None).await?;
-            match billed::billed(&lines, &report.run_id) {
+            match billed::billed(&lines, &report.run_id, &ranks) {
                 Ok(billed) => {
                     report.billed = Some(billed);
                     return Ok(());
@@ -112,9 +119,15 @@ impl StepFunctions {
         Ok(items.into_iter().map(|item| item.rank).collect())
     }
 
-    /// Tells of the tasks that are new among the finished ones in storage.
-    async fn look(&self, plan: &Plan, seen: &mut HashSet<usize>, events: &dyn EventSink) -> Result<(), ExecutorError> {
-        let keys = self.results.list().await?;
+    /// The execution as it stands; tells of the tasks that are new among the finished ones in storage.
+    async fn look(
+        &self,
+        plan: &Plan,
+        seen: &mut HashSet<usize>,
+        events: &dyn EventSink,
+    ) -> Result<Execution, ExecutorError> {
+        let execution = self.cloud.describe(&self.execution).await?;
+        let keys = self.results.list_task_reports().await?;
         for task in &plan.tasks {
             if keys.contains(&self.results.task_report(task.rank)) && seen.insert(task.rank) {
                 let bytes = task.bytes();
@@ -122,7 +135,11 @@ impl StepFunctions {
                 events.record(&Event::TaskFinished { rank: task.rank, samples: 0, seconds: 0.0 });
             }
         }
-        Ok(())
+        // Who may not ask for it follows the run all the same.
+        if let Ok(Some(Counts { running, failed, .. })) = self.cloud.counts(&self.execution).await {
+            events.record(&Event::Counted { running, failed });
+        }
+        Ok(execution)
     }
 }
 
@@ -139,15 +156,13 @@ impl Executor for StepFunctions {
         });
         let ranks = plan.tasks.iter().map(|task| task.rank);
         let mut seen: HashSet<usize> = ranks.filter(|rank| !handed_out.contains(rank)).collect();
-        let mut wait = self.look_every;
+        let (mut wait, mut failed_looks) = (self.look_every, 0);
         let execution = loop {
-            let execution = self.cloud.describe(&self.execution).await?;
-            self.look(plan, &mut seen, events).await?;
-            if execution.status != Status::Running {
-                break execution;
-            }
-            if let Some(Counts { running, failed, .. }) = self.cloud.counts(&self.execution).await? {
-                events.record(&Event::Counted { running, failed });
+            match self.look(plan, &mut seen, events).await {
+                Ok(execution) if execution.status != Status::Running => break execution,
+                Ok(_) => failed_looks = 0,
+                Err(error) if failed_looks == FAILED_LOOKS_MAX => return Err(error),
+                Err(_) => failed_looks += 1,
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LOOK_EVERY_MAX);

@@ -35,9 +35,9 @@ pub(super) async fn run(
         Some(precision) => payload.with_precision(precision),
         None => payload,
     };
-    let bucket = settings.stores(STORE).await?.bucket(&payload.bucket)?;
+    let bucket = execution::stores(settings, state_machine).await?.bucket(&payload.bucket)?;
     let results = Results::new(bucket, payload.results_folder());
-    let cloud = execution::cloud(settings).await;
+    let cloud = execution::cloud(settings, state_machine).await;
     let start = Start { payload, model: options.model.clone(), if_taken: options.if_taken() };
     let arn = StepFunctions::start(&cloud, state_machine, &start, &new_run_id()).await?;
     printer.tell(&format!("execution {arn}"));
@@ -45,12 +45,13 @@ pub(super) async fn run(
     if let Some(url) = console_url(&arn).filter(|_| config.endpoint_url().is_none()) {
         printer.tell(&url);
     }
-    let executor = StepFunctions { cloud, execution: arn, results, look_every: LOOK_EVERY };
+    let executor = StepFunctions { cloud, execution: arn.clone(), results, look_every: LOOK_EVERY };
     tokio::select! {
-        outcome = follow(&executor, options, printer) => outcome,
+        outcome = follow(&executor, options, printer) => outcome.inspect_err(|_| {
+            printer.tell(&format!("execution {arn}: its state, logs: cosmicai status {arn}; cosmicai logs {arn}"));
+        }),
         interrupted = tokio::signal::ctrl_c() => {
             interrupted.context("listen for Ctrl-C")?;
-            let arn = &executor.execution;
             printer.tell(&format!(
                 "interrupted: the execution goes on; to see how far it is: cosmicai status {arn}\n\
                  its logs: cosmicai logs {arn}\nto end it: cosmicai stop {arn}"
@@ -65,7 +66,11 @@ async fn follow(executor: &StepFunctions, options: &Options, printer: &Printer) 
     let mut report = executor.execute(&plan, &Progress::new()).await?;
     let results = &executor.results;
     match executor.add_billed(&mut report, LOGS_PATIENCE).await {
-        Ok(()) => write_report(results, &report).await?,
+        Ok(()) => {
+            if let Err(unwritten) = write_report(results, &report).await {
+                printer.tell(&format!("what Lambda billed is told here only: {unwritten}"));
+            }
+        }
         Err(unknown) => printer.tell(&format!("what Lambda billed is not known: {unknown}")),
     }
     let summary = match Summary::read(results).await? {

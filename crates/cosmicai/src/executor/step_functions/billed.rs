@@ -2,7 +2,7 @@
 //!
 //! Functions serve several runs at a time. The lines of our own that bear a run's id say which requests were this run's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use pipeline::report::Billed;
 use serde_json::Value;
@@ -12,15 +12,24 @@ use super::lambda_logs::Line;
 /// Megabytes of Lambda's GB.
 const MB_PER_GB: f64 = 1_024.0;
 
-/// Sums up the invocations of a run.
+/// Sums up the invocations of a run, among them one at least for each of these ranks, and those that plan and sum up.
 ///
 /// # Errors
-/// Where one of them has no REPORT line yet, or none of them is there.
-pub(super) fn billed(lines: &[Line], run_id: &str) -> Result<Billed, String> {
-    let own: BTreeSet<String> = lines.iter().filter_map(|line| request_of(&line.text, run_id)).collect();
+/// Where one of them is not there yet, or has no REPORT line yet: lines come some seconds late.
+pub(super) fn billed(lines: &[Line], run_id: &str, ranks: &[usize]) -> Result<Billed, String> {
+    let (mut own, mut told, mut phases) = (BTreeSet::new(), HashSet::new(), HashSet::new());
+    for line in lines.iter().filter_map(|line| own_line(&line.text, run_id)) {
+        own.extend(line["request_id"].as_str().map(str::to_owned));
+        told.extend(line["rank"].as_u64().and_then(|rank| usize::try_from(rank).ok()));
+        phases.extend(line["phase"].as_str().map(str::to_owned));
+    }
+    let untold = ranks.iter().filter(|rank| !told.contains(rank)).count();
+    if untold > 0 || !["initialize", "summarize"].iter().all(|phase| phases.contains(*phase)) {
+        return Err(format!("the logs do not tell of all invocations yet; {untold} tasks are missing there"));
+    }
     let reports: BTreeMap<&str, Report> = lines.iter().filter_map(|line| Report::parse(&line.text)).collect();
     let missing = own.iter().filter(|request| !reports.contains_key(request.as_str())).count();
-    if own.is_empty() || missing > 0 {
+    if missing > 0 {
         return Err(format!("of {} invocations, {missing} have no REPORT line in the logs", own.len()));
     }
     let mut sum = Billed::default();
@@ -37,10 +46,10 @@ pub(super) fn billed(lines: &[Line], run_id: &str) -> Result<Billed, String> {
     Ok(sum)
 }
 
-/// The request of one of our own lines, if it is of this run.
-fn request_of(line: &str, run_id: &str) -> Option<String> {
+/// One of our own lines, if it is of this run.
+fn own_line(line: &str, run_id: &str) -> Option<Value> {
     let line: Value = serde_json::from_str(line.get(line.find('{')?..)?).ok()?;
-    (line["run_id"] == run_id).then(|| line["request_id"].as_str().map(str::to_owned)).flatten()
+    (line["run_id"] == run_id).then_some(line)
 }
 
 /// `REPORT RequestId: … Duration: 1.23 ms Billed Duration: 2 ms Memory Size: 128 MB Max Memory Used: 60 MB`, and
@@ -98,28 +107,34 @@ mod tests {
     #[test]
     fn the_invocations_of_a_run_are_summed_up() {
         let ours = [
-            r#"{"phase": "begin", "run_id": "r", "request_id": "a-1"}"#,
-            r#"2026-01-01T00:00:00Z {"phase": "invocation", "run_id": "r", "request_id": "b-2"}"#,
+            r#"{"phase": "initialize", "run_id": "r", "request_id": "a-1"}"#,
+            r#"2026-01-01T00:00:00Z {"phase": "begin", "run_id": "r", "request_id": "b-2", "rank": 3}"#,
+            r#"{"phase": "summarize", "run_id": "r", "request_id": "b-2"}"#,
             r#"{"phase": "invocation", "run_id": "another", "request_id": "c-3"}"#,
         ];
         let foreign = COLD.replace("a-1", "c-3");
-        let all = lines(&[ours[0], ours[1], ours[2], COLD, WARM, &foreign]);
-        let sum = billed(&all, "r").unwrap();
+        let all = lines(&[ours[0], ours[1], ours[2], ours[3], COLD, WARM, &foreign]);
+        let sum = billed(&all, "r", &[3]).unwrap();
         assert_eq!((sum.invocations, sum.cold), (2, 1));
         assert_eq!((sum.duration_ms, sum.billed_ms, sum.init_ms), (1512.5, 1531.0, 18.1));
         assert_eq!(sum.gb_s, 2.0 * 1.031 + 0.5);
         assert_eq!((sum.memory_mb, sum.memory_used_mb_max), (2048.0, 150.0));
 
-        let late = lines(&[ours[0], ours[1], COLD]);
-        assert_eq!(billed(&late, "r").unwrap_err(), "of 2 invocations, 1 have no REPORT line in the logs");
-        assert!(billed(&[], "r").is_err());
+        let late = |texts: &[&str], ranks| billed(&lines(texts), "r", ranks).unwrap_err();
+        assert_eq!(
+            late(&[ours[0], ours[1], ours[2], COLD], &[3]),
+            "of 2 invocations, 1 have no REPORT line in the logs"
+        );
+        assert!(late(&[ours[0], ours[1], ours[2], COLD, WARM], &[3, 4]).contains("1 tasks are missing"));
+        assert!(late(&[ours[1], ours[2], COLD, WARM], &[3]).contains("all invocations"));
+        assert!(late(&[], &[]).contains("all invocations"));
     }
 
     proptest! {
         #[test]
         fn any_line_is_read_or_passed_over(text in ".{0,80}", number in "[-0-9.eN]{0,9}") {
             Report::parse(&text);
-            request_of(&text, "r");
+            own_line(&text, "r");
             if let Some((_, report)) = Report::parse(&COLD.replace("1031", &number)) {
                 prop_assert!(report.billed_ms >= 0.0);
             }

@@ -6,7 +6,8 @@ use super::cloud::{Cloud, CloudError, Execution};
 
 /// The most lines that are read of one execution: ten for each of ten thousand tasks, tried twice.
 const LINES_MAX: usize = 200_000;
-/// Lines come late, and clocks differ: so much more is read before and after an execution, in milliseconds.
+/// Lines may bear a time after the end of an execution: so much more is read, in milliseconds. Nothing before its beginning,
+/// where an execution that it resumes may lie.
 const MARGIN_MS: i64 = 120_000;
 
 /// A line of a log.
@@ -36,7 +37,7 @@ pub async fn lines(
             .logs()
             .filter_log_events()
             .log_group_name(group)
-            .start_time(execution.milliseconds.0 - MARGIN_MS)
+            .start_time(execution.milliseconds.0)
             .set_end_time(execution.milliseconds.1.map(|end| end + MARGIN_MS))
             .set_filter_pattern(pattern.map(str::to_owned));
         let mut pages = asked.into_paginator().send();
