@@ -19,6 +19,8 @@ PARTITIONS, IMAGES = 12, 20
 
 def cosmicai(*arguments, endpoint=None, check=True, **options):
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **CREDENTIALS}
+    # The ARN names the region.
+    del environment["AWS_REGION"]
     if endpoint:
         environment["AWS_ENDPOINT_URL"] = endpoint
     done = subprocess.run(

@@ -57,19 +57,35 @@ def seconds_to_first_request(program):
         server.server_close()
 
 
-def test_every_wildcard_of_the_template_is_argued(rendered):
-    """A `*` in an action or a resource stands below a comment that says why, in the same statement."""
-    lines = (rendered / "template.yaml").read_text().splitlines()
-    assert len([line for line in lines if "Effect: Allow" in line]) > 10
-    roles = [index for index, line in enumerate(lines) if re.search(r"Type: AWS::IAM::Role|AWS::S3::BucketPolicy", line)]
-    for index, line in enumerate(lines):
-        if "*" not in line.split("#")[0] or "AllowedPattern" in line:
+def unargued(template):
+    """The lines with a `*` in a statement of a policy that has no comment on `*` directly above it."""
+    lines = template.splitlines()
+    found, comment, is_statement, is_argued = [], [], False, False
+    for line in lines:
+        text = line.strip()
+        if text.startswith("#"):
+            comment.append(text)
             continue
-        beginning = max(role for role in roles if role < index)
-        argued = [text for text in lines[beginning:index] if text.strip().startswith("#") and "`*`" in text]
-        assert argued, f"line {index + 1}: {line.strip()}"
-    text = "\n".join(lines)
-    assert "FullAccess" not in text and "ManagedPolicyArns" not in text
+        if re.match(r"- (Effect|Sid):", text):
+            is_statement, is_argued = True, "`*`" in " ".join(comment)
+        elif is_statement and not line.startswith(" " * 12):
+            is_statement = False
+        if "*" in text and not (is_statement and is_argued) and "AllowedPattern" not in text:
+            found.append(text)
+        comment = []
+    return found
+
+
+def test_every_wildcard_of_the_template_is_argued(rendered):
+    """A `*` in an action or a resource stands in a statement below a comment that says why."""
+    template = (rendered / "template.yaml").read_text()
+    assert template.count("Effect: Allow") > 10
+    assert unargued(template) == []
+    assert "FullAccess" not in template and "ManagedPolicyArns" not in template
+    # The judge sees one that is not.
+    worse = template.replace(
+        "                Action: lambda:InvokeFunction", '                Action: lambda:*')
+    assert unargued(worse) == ["Action: lambda:*"]
 
 
 @pytest.mark.parametrize("content, said", [
