@@ -156,9 +156,9 @@ def test_where_everything_fails_the_summary_still_runs(stack, local):
 
 
 def test_an_invocation_past_its_timeout_says_how_far_it_came(stack, local):
-    stack.functions.update_function_configuration(FunctionName=f"{NAME}-infer", Timeout=2)
+    stack.functions.update_function_configuration(FunctionName=f"{NAME}-infer", Timeout=4)
     try:
-        stack.faults.add(rf"GET /{BUCKET}/10MB/1.pt", 100, delay_s=5)
+        stack.faults.add(rf"GET /{BUCKET}/10MB/1.pt", 100, delay_s=10)
         execution = stack.end(stack.start(payload("results/slow", file_limit=2)))
     finally:
         stack.functions.update_function_configuration(FunctionName=f"{NAME}-infer", Timeout=900)
