@@ -148,14 +148,14 @@ impl Executor for StepFunctions {
     async fn execute(&self, plan: &Plan, events: &dyn EventSink) -> Result<RunReport, ExecutorError> {
         let handed_out = self.handed_out().await?;
         let left = plan.tasks.iter().filter(|task| handed_out.contains(&task.rank));
+        let ranks = plan.tasks.iter().map(|task| task.rank);
+        let mut seen: HashSet<usize> = ranks.filter(|rank| !handed_out.contains(rank)).collect();
         events.record(&Event::RunStarted {
             run_id: plan.run_id.clone(),
             tasks: plan.tasks.len(),
-            finished_before: plan.tasks.len() - handed_out.len(),
+            finished_before: seen.len(),
             bytes: left.map(|task| task.bytes()).sum(),
         });
-        let ranks = plan.tasks.iter().map(|task| task.rank);
-        let mut seen: HashSet<usize> = ranks.filter(|rank| !handed_out.contains(rank)).collect();
         let (mut wait, mut failed_looks) = (self.look_every, 0);
         let execution = loop {
             match self.look(plan, &mut seen, events).await {
