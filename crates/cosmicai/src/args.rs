@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     bench, convert, demo, deploy, executions, ingest, inspect, logs, metrics, model_init, predict, run, simulate,
-    split, status, stop, summarize,
+    split, status, stop, summarize, worker,
 };
 
 /// Photometric redshifts from galaxy cutouts, fast, at a known cost.
@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Demo(demo::Options),
     Predict(predict::Options),
     Run(run::Options),
+    Worker(worker::Options),
     Summarize(summarize::Options),
     Deploy(deploy::Options),
     Executions(executions::Options),

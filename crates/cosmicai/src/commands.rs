@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod deploy;
 mod execution;
 pub(crate) mod executions;
+mod folder;
 pub(crate) mod ingest;
 mod inputs;
 pub(crate) mod inspect;
@@ -21,6 +22,7 @@ pub(crate) mod split;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod summarize;
+pub(crate) mod worker;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -59,6 +61,7 @@ pub(crate) async fn run(command: Command, settings: &Settings, printer: &Printer
         Command::Demo(options) => demo::demo(options, settings, printer).await,
         Command::Predict(options) => predict::predict(options, settings, printer).await,
         Command::Run(options) => run::run(options, settings, printer).await,
+        Command::Worker(options) => worker::worker(options, settings).await,
         Command::Summarize(options) => summarize::summarize(options, settings, printer).await,
         Command::Deploy(options) => deploy::deploy(options, printer),
         Command::Executions(options) => executions::executions(options, settings, printer).await,

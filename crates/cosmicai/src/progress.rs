@@ -25,6 +25,8 @@ struct State {
     failed_told: usize,
     /// Tasks that run now, where somebody else counts them.
     running_elsewhere: usize,
+    /// Why nothing runs, as it was told last.
+    waiting: Option<String>,
     images: u64,
     /// Bytes that the current attempt of each running task has put on the bar, to take back when it fails.
     running: std::collections::HashMap<usize, u64>,
@@ -99,7 +101,11 @@ impl EventSink for Progress {
                 let tries = if *attempts == 1 { String::new() } else { format!(" after {attempts} attempts") };
                 self.line(&format!("task {rank}: failed{tries}: {error}"));
             }
-            Event::Counted { running, failed } => {
+            Event::Counted { running, failed, waiting } => {
+                if let Some(why) = waiting.as_ref().filter(|why| state.waiting.as_ref() != Some(*why)) {
+                    self.line(why);
+                }
+                state.waiting.clone_from(waiting);
                 state.running_elsewhere = *running;
                 state.failed = state.failed.max(*failed);
             }

@@ -78,6 +78,11 @@ impl Settings {
         self
     }
 
+    /// The address that [`with_endpoint`](Self::with_endpoint) was given.
+    pub(crate) fn endpoint_given(&self) -> Option<&str> {
+        self.aws.endpoint_of_all.as_deref()
+    }
+
     /// Who this is on AWS, where, and how to reach its services.
     pub async fn aws(&self) -> SdkConfig {
         self.aws.config().await

@@ -56,7 +56,20 @@ pub async fn run_report(
         failed: words.into_iter().flatten().collect(),
         left,
         billed: None,
+        scheduled: None,
     })
+}
+
+/// Says of a run that has ended when its tasks did, and not when somebody looked: end, duration, and tasks at a time.
+pub fn end_with_tasks(report: &mut RunReport) {
+    // Times of one form and zone, so that they are ordered as texts are.
+    let of_this = || report.tasks.iter().filter(|task| task.started >= report.started);
+    let Some(last) = of_this().map(|task| task.finished.clone()).max() else { return };
+    let running =
+        |at: &TaskReport| of_this().filter(|task| task.started <= at.started && at.started < task.finished).count();
+    report.workers = of_this().map(running).max().unwrap_or(1).max(1);
+    report.seconds = seconds_between(&report.started, &last).unwrap_or_default();
+    report.finished = last;
 }
 
 async fn failure(results: &Results, rank: usize) -> Result<Option<FailedTask>, StorageError> {

@@ -81,6 +81,8 @@ pub enum Event {
         running: usize,
         /// Tasks that failed for good.
         failed: usize,
+        /// Why nothing runs, where something waits.
+        waiting: Option<String>,
     },
     /// No task runs any more.
     RunFinished {

@@ -17,6 +17,8 @@ use crate::storage::Object;
 pub const PLAN_FORMAT: u32 = 1;
 /// The largest `plan.json` that is read, in bytes: a million files at 200 bytes each.
 pub const MAX_PLAN_BYTES: u64 = 200 << 20;
+/// The longest name of a run, in bytes.
+const MAX_RUN_ID_BYTES: usize = 256;
 /// How the name of a partition ends; other objects of its folder are passed over, as in the study.
 pub const PARTITION_ENDING: &str = ".pt";
 
@@ -138,6 +140,9 @@ impl Plan {
         let malformed = |problem: String| PlanError::Malformed { problem };
         crate::report::check_format(json, PLAN_FORMAT).map_err(malformed)?;
         let plan: Self = serde_json::from_slice(json).map_err(|error| malformed(error.to_string()))?;
+        if plan.run_id.is_empty() || plan.run_id.len() > MAX_RUN_ID_BYTES || plan.run_id.contains(char::is_control) {
+            return Err(malformed(format!("run_id {:?}: one line of some characters is expected", plan.run_id)));
+        }
         match plan.tasks.iter().enumerate().find(|(index, task)| task.rank != *index) {
             Some((index, task)) => Err(malformed(format!("task {index} has rank {}", task.rank))),
             None => Ok(plan),

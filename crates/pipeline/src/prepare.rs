@@ -141,6 +141,26 @@ pub async fn prepare(
         Some(_) => {}
         None => refuse_strangers(&results).await?,
     }
+    let (fresh, model) = plan_alone(stores, payload, model, origin).await?;
+    let (plan, finished) = match before {
+        Some(before) if if_taken == IfTaken::Resume => resume(&results, &before, fresh).await?,
+        Some(before) => {
+            delete(&results, &before).await?;
+            (claim(&results, fresh).await?, Vec::new())
+        }
+        None => (claim(&results, fresh).await?, Vec::new()),
+    };
+    Ok(Prepared { plan, results, data, model, finished })
+}
+
+/// Plans the run that a payload asks for as [`prepare`] does, and writes nothing.
+pub async fn plan_alone(
+    stores: &Stores,
+    payload: Payload,
+    model: Option<&str>,
+    origin: Origin,
+) -> Result<(Plan, ModelFile), PrepareError> {
+    let data = stores.bucket(&payload.data_bucket)?;
     let folder = payload.data_prefix.clone();
     let identified = async {
         let model = ModelFile::of_payload(stores, &payload, model).await?;
@@ -155,15 +175,7 @@ pub async fn prepare(
     if bytes as u64 > MAX_PLAN_BYTES {
         return Err(PrepareError::TooLarge { url: data.url(&folder), bytes });
     }
-    let (plan, finished) = match before {
-        Some(before) if if_taken == IfTaken::Resume => resume(&results, &before, fresh).await?,
-        Some(before) => {
-            delete(&results, &before).await?;
-            (claim(&results, fresh).await?, Vec::new())
-        }
-        None => (claim(&results, fresh).await?, Vec::new()),
-    };
-    Ok(Prepared { plan, results, data, model, finished })
+    Ok((fresh, model))
 }
 
 /// The plan of the run in a folder; None where there is none.
@@ -214,10 +226,10 @@ async fn resume(results: &Results, before: &Plan, fresh: Plan) -> Result<(Plan, 
 }
 
 /// Deletes what a run wrote, its plan last, so that a deletion cut short can be taken up again.
-async fn delete(results: &Results, plan: &Plan) -> Result<(), PrepareError> {
+pub async fn delete(results: &Results, plan: &Plan) -> Result<(), PrepareError> {
     let present = results.list().await?;
     let (last, own): (Vec<String>, Vec<String>) =
-        results.own_keys(plan).into_iter().filter(|key| present.contains(key)).partition(|key| *key == results.plan());
+        results.own_keys(plan, &present).into_iter().partition(|key| *key == results.plan());
     results.bucket().delete(own).await?;
     if read_plan(results).await?.is_some_and(|found| found.run_id != plan.run_id) {
         return Err(PrepareError::Contended { url: results.url() });

@@ -137,6 +137,50 @@ pub struct RunReport {
     /// What a cloud says it will charge for; absent where nobody charges, or where it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billed: Option<Billed>,
+    /// What a cluster's scheduler says of the jobs that did the tasks; absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<Scheduled>,
+}
+
+/// What a cluster's scheduler says of the jobs of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scheduled {
+    /// The scheduler and its version.
+    pub scheduler: String,
+    /// The name of the cluster.
+    pub cluster: String,
+    /// The jobs that did tasks, as far as the scheduler remembers them.
+    pub jobs: Vec<Job>,
+}
+
+/// One job, in the scheduler's own words.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its id.
+    pub id: String,
+    /// The tasks that were given to it.
+    pub ranks: Vec<usize>,
+    /// Its state, such as `COMPLETED`, `TIMEOUT` or `OUT_OF_MEMORY`.
+    pub state: String,
+    /// Why it waits, or why it ended; empty where there is nothing to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Exit status and signal.
+    pub exit_code: String,
+    /// Where it ran.
+    pub nodes: String,
+    /// Processors that it had.
+    pub cpus: u64,
+    /// Wall seconds that it ran.
+    pub elapsed_seconds: f64,
+    /// Wall seconds that it was allowed; None without a limit.
+    pub time_limit_seconds: Option<f64>,
+    /// Memory that it asked for on a node, in binary MB; None where it did not.
+    pub memory_mb: Option<f64>,
+    /// Most resident memory, in binary MB; None where nobody counted.
+    pub memory_max_mb: Option<f64>,
+    /// How often the scheduler began it again.
+    pub restarts: u32,
 }
 
 /// What Lambda says of the invocations of a run, in its REPORT lines.

@@ -69,6 +69,12 @@ impl Results {
         self.key("items.json")
     }
 
+    /// Key of what a cluster's scheduler was asked, or said: scripts, logs, and the list of jobs. All that lies in this
+    /// folder belongs to the run.
+    pub fn job(&self, name: &str) -> String {
+        self.key(&format!("job/{name}"))
+    }
+
     /// Key of the study's records of all tasks together.
     pub fn combined(&self) -> String {
         self.key("combined_data.json")
@@ -99,14 +105,16 @@ impl Results {
         Ok(self.bucket.list(&self.key("tasks")).await?.into_iter().map(|object| object.key).collect())
     }
 
-    /// Every key that the run of this plan writes here, the plan itself last.
-    pub fn own_keys(&self, plan: &Plan) -> Vec<String> {
+    /// Of the keys that are `present` in the folder, those that the run of this plan wrote, the plan itself last.
+    pub fn own_keys(&self, plan: &Plan, present: &HashSet<String>) -> Vec<String> {
         let of_run = [self.combined(), self.summary(), self.report(), self.payload(), self.items()];
         let of_tasks = plan.tasks.iter().flat_map(|task| {
             let rank = task.rank;
             [self.task_report(rank), self.record(rank), self.predictions(rank), self.failure(rank)]
         });
-        of_run.into_iter().chain(of_tasks).chain([self.plan()]).collect()
+        let of_jobs = present.iter().filter(|key| key.starts_with(&self.job(""))).cloned();
+        let own = of_run.into_iter().chain(of_tasks).chain([self.plan()]).filter(|key| present.contains(key));
+        of_jobs.chain(own).collect()
     }
 
     /// Of these keys in the folder, one that looks like a run's result.
@@ -118,6 +126,7 @@ impl Results {
                 || name.starts_with("tasks/")
                 || name.starts_with("predictions/")
                 || name.starts_with("failures/")
+                || name.starts_with("job/")
                 || name.strip_suffix(".json").is_some_and(|rank| rank.parse::<usize>().is_ok())
         };
         keys.iter().filter(|key| is_result(key)).min()

@@ -13,31 +13,42 @@ use crate::settings::Settings;
 const OF_STATE_MACHINE: &str = ":stateMachine:";
 const OF_EXECUTION: &str = ":execution:";
 
-/// Which execution.
+/// Which run.
 #[derive(Debug, clap::Args)]
 pub(super) struct Which {
-    /// ARN of an execution, as `run` prints it, or with --state-machine its name alone.
-    #[arg(value_name = "EXECUTION")]
-    execution: String,
-    /// ARN of its state machine.
+    /// Folder of a run's results: path or URL, or with --store a bucket and a folder in it (`bucket/results`). Of an
+    /// execution on AWS its ARN, as `run` prints it, or with --state-machine its name alone.
+    #[arg(value_name = "RESULTS|ARN")]
+    run: String,
+    /// Where the buckets are: a folder, `s3` (or `gs`, `az`), or a URL.
+    #[arg(long, value_name = "DIR|s3|URL", conflicts_with = "state_machine")]
+    store: Option<String>,
+    /// ARN of the execution's state machine.
     #[arg(long, value_name = "ARN")]
     state_machine: Option<String>,
 }
 
+/// What was meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Target<'a> {
+    /// An execution on AWS, by its ARN.
+    Execution(String),
+    /// A folder of results, and the place of its bucket where that is said apart.
+    Folder { url: &'a str, store: Option<&'a str> },
+}
+
 impl Which {
-    pub(super) fn arn(&self) -> Result<String> {
+    pub(super) fn target(&self) -> Result<Target<'_>> {
         match &self.state_machine {
-            _ if self.execution.starts_with("arn:") => Ok(self.execution.clone()),
+            _ if self.run.starts_with("arn:") => Ok(Target::Execution(self.run.clone())),
             Some(state_machine) if state_machine.contains(OF_STATE_MACHINE) => {
-                Ok(format!("{}:{}", state_machine.replacen(OF_STATE_MACHINE, OF_EXECUTION, 1), self.execution))
+                let state_machine = state_machine.replacen(OF_STATE_MACHINE, OF_EXECUTION, 1);
+                Ok(Target::Execution(format!("{state_machine}:{}", self.run)))
             }
             Some(other) => {
                 bail!("--state-machine `{other}`: expected is arn:aws:states:REGION:ACCOUNT:stateMachine:NAME")
             }
-            None => bail!(
-                "`{}` is not an ARN; give that, or the ARN of the state machine with --state-machine",
-                self.execution
-            ),
+            None => Ok(Target::Folder { url: &self.run, store: self.store.as_deref() }),
         }
     }
 }
@@ -91,15 +102,16 @@ mod tests {
 
     #[test]
     fn an_execution_is_named_by_its_arn_or_its_name() {
-        let which = |execution: &str, state_machine: Option<&str>| {
+        let which = |run: &str, state_machine: Option<&str>| {
             let state_machine = state_machine.map(str::to_owned);
-            Which { execution: execution.to_owned(), state_machine }.arn().map_err(|error| error.to_string())
+            Which { run: run.to_owned(), store: None, state_machine }
         };
         let arn = "arn:aws:states:us-east-1:1:execution:sky:a";
-        assert_eq!(which(arn, None).as_deref(), Ok(arn));
-        assert_eq!(which("a", Some("arn:aws:states:us-east-1:1:stateMachine:sky")).as_deref(), Ok(arn));
-        assert!(which("a", None).unwrap_err().contains("--state-machine"));
-        assert!(which("a", Some("sky")).unwrap_err().contains("stateMachine:NAME"));
+        let execution = Target::Execution(arn.to_owned());
+        assert_eq!(which(arn, None).target().unwrap(), execution);
+        assert_eq!(which("a", Some("arn:aws:states:us-east-1:1:stateMachine:sky")).target().unwrap(), execution);
+        assert_eq!(which("a/b", None).target().unwrap(), Target::Folder { url: "a/b", store: None });
+        assert!(which("a", Some("sky")).target().unwrap_err().to_string().contains("stateMachine:NAME"));
     }
 
     #[test]

@@ -1,32 +1,30 @@
 //! `cosmicai run`: a payload from plan to results.
 
+mod slurm;
 mod step_functions;
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use astromae::Precision;
 use pipeline::event::{EventSink, Stopwatch, new_run_id, now};
 use pipeline::payload::{MAX_PAYLOAD_BYTES, Payload};
 use pipeline::plan::Origin;
-use pipeline::prepare::{IfTaken, Prepared, prepare};
+use pipeline::prepare::{IfTaken, Prepared, prepare, read_plan};
 use pipeline::report::RunReport;
+use pipeline::results::Results;
 use pipeline::storage::Stores;
 use pipeline::summary::{Summary, summarize, write_report};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, metrics};
-use crate::executor::{Executor, Local};
+use super::{Outcome, folder, metrics};
+use crate::executor::slurm::{Request, quoted};
+use crate::executor::{ATTEMPTS, BACKOFF, Executor, Local};
 use crate::printer::{Printer, bytes, grouped, table};
 use crate::progress::Progress;
 use crate::settings::Settings;
 
-/// How often a task is tried on this machine.
-const ATTEMPTS: u32 = 3;
-/// The wait before a task's second attempt; it doubles from then on.
-const BACKOFF: Duration = Duration::from_secs(1);
 /// The most ranks that a message lists.
 const LISTED_MAX: usize = 20;
 
@@ -37,10 +35,12 @@ const LISTED_MAX: usize = 20;
 /// combined_data.json as the study has them, plan.json, report.json, summary.json, tasks/<rank>.json and
 /// predictions/<rank>.parquet.
 ///
-/// With --executor step-functions the same payload runs on AWS Lambda: the state machine is started, and followed to its
-/// end. Ctrl-C stops following, not the run; `status`, `logs` and `stop` take its ARN.
+/// With --executor slurm the same payload runs on a cluster, as an array of jobs; with --executor step-functions on AWS
+/// Lambda. Both are followed to their end. Ctrl-C stops following, not the run; `status`, `logs` and `stop` take the run's
+/// folder, or the execution's ARN.
 ///
 /// Example: cosmicai run payload.json --store ./buckets
+/// Example: cosmicai run payload.json --store /scratch/ada --executor slurm --time 30 --mem 1G --cpus-per-task 4
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Payload: file or URL.
@@ -62,7 +62,7 @@ pub(crate) struct Options {
     /// ARN of the state machine that hands out the tasks, for step-functions.
     #[arg(long, value_name = "ARN", required_if_eq("executor", "step-functions"))]
     pub(super) state_machine: Option<String>,
-    /// Tasks at a time, on this machine [default: 1]; elsewhere the payload says it (`max_concurrency`).
+    /// Tasks at a time, on this machine [default: 1]; on a cluster --array-limit, on AWS the payload's `max_concurrency`.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) workers: Option<u16>,
     /// Compute threads of each worker, on this machine; by default the cores are shared among the workers.
@@ -74,9 +74,17 @@ pub(crate) struct Options {
     /// Delete what the run in `result_path` wrote, nothing else, and begin anew.
     #[arg(long)]
     pub(super) overwrite: bool,
-    /// How often a task is tried where trying again can help, on this machine [default: 3].
+    /// How often a task is tried where trying again can help, on this machine or within a job of SLURM [default: 3].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(super) attempts: Option<u32>,
+    /// Plan the run and claim its folder, and leave its tasks to `cosmicai worker`.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) plan_only: bool,
+    /// Print the scripts that would be handed to SLURM, and write nothing.
+    #[arg(long, conflicts_with_all = ["resume", "overwrite"])]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) slurm: Request,
 }
 
 /// Where tasks run.
@@ -84,6 +92,8 @@ pub(crate) struct Options {
 pub(super) enum Where {
     /// On this machine.
     Local,
+    /// On a cluster, as an array of jobs of SLURM.
+    Slurm,
     /// On AWS Lambda, handed out by a state machine of Step Functions (`cosmicai deploy render` makes it).
     StepFunctions,
 }
@@ -95,9 +105,24 @@ struct Printed<'a> {
     report: &'a RunReport,
 }
 
+/// What is printed of a run that was planned alone.
+#[derive(Serialize)]
+struct Planned {
+    run_id: String,
+    plan: String,
+    tasks: usize,
+    finished: usize,
+}
+
 pub(crate) async fn run(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
     let payload = read_payload(&settings.stores(".").await?, &options.payload).await?;
+    options.check()?;
     match options.executor {
+        Where::Local if options.plan_only => {
+            let stores = settings.stores(options.store()).await?;
+            plan_only(payload, &stores, &options, printer).await
+        }
+        Where::Slurm => slurm::run(payload, &options, settings, printer).await,
         Where::Local => {
             let stores = settings.stores(options.store()).await?;
             run_payload(payload, &stores, &options, settings, printer).await
@@ -107,9 +132,20 @@ pub(crate) async fn run(options: Options, settings: &Settings, printer: &Printer
 }
 
 impl Options {
+    /// Whether each option is for the executor that is asked for.
+    fn check(&self) -> Result<()> {
+        if self.executor != Where::Slurm && (self.dry_run || self.slurm != Request::default()) {
+            bail!("--dry-run and the options under SLURM are for --executor slurm");
+        }
+        if self.executor != Where::Local && self.plan_only {
+            bail!("--plan-only is for workers that you start yourself, without --executor");
+        }
+        Ok(())
+    }
+
     pub(super) fn store(&self) -> &str {
         self.store.as_deref().unwrap_or(match self.executor {
-            Where::Local => ".",
+            Where::Local | Where::Slurm => ".",
             Where::StepFunctions => "s3",
         })
     }
@@ -124,12 +160,19 @@ impl Options {
 
     /// The same command, to go on.
     fn command_to_resume(&self) -> String {
-        let mut command = format!("cosmicai run {} --store {}", self.payload, self.store());
+        let mut command = format!("cosmicai run {} --store {}", quoted(&self.payload), quoted(self.store()));
+        if self.executor == Where::Slurm {
+            command += " --executor slurm";
+            command += &self.slurm.to_command_line();
+        }
         if let Some(state_machine) = &self.state_machine {
             command += &format!(" --executor step-functions --state-machine {state_machine}");
         }
         if let Some(model) = &self.model {
-            command += &format!(" --model {model}");
+            command += &format!(" --model {}", quoted(model));
+        }
+        if let Some(attempts) = self.attempts {
+            command += &format!(" --attempts {attempts}");
         }
         if let Some(precision) = self.precision {
             command += &format!(" --precision {precision}");
@@ -151,6 +194,7 @@ pub(super) async fn run_payload(
         Some(precision) => payload.with_precision(precision),
         None => payload,
     };
+    leave_cluster_jobs_alone(&payload, stores, options).await?;
     let origin = Origin { run_id: new_run_id(), created: now(), created_by: created_by() };
     let Prepared { plan, results, data, model, .. } =
         prepare(stores, payload, options.model.as_deref(), options.if_taken(), origin).await?;
@@ -182,6 +226,40 @@ pub(super) async fn run_payload(
     let summary = summarize(&results, &plan).await?;
     let outcome = tell(&summary, &report, options, printer)?;
     Ok(if outcome == Outcome::Incomplete && cancel.is_cancelled() { Outcome::Interrupted } else { outcome })
+}
+
+/// Refuses to go on with, or to delete, a run at which jobs of a cluster are at work.
+async fn leave_cluster_jobs_alone(payload: &Payload, stores: &Stores, options: &Options) -> Result<()> {
+    if options.if_taken() == IfTaken::Refuse {
+        return Ok(());
+    }
+    let results = Results::new(stores.bucket(&payload.bucket)?, payload.results_folder());
+    match read_plan(&results).await? {
+        Some(plan) => folder::end_cluster_jobs(&results, &plan).await,
+        None => Ok(()),
+    }
+}
+
+/// Plans a run for workers that somebody else starts.
+async fn plan_only(payload: Payload, stores: &Stores, options: &Options, printer: &Printer) -> Result<Outcome> {
+    let payload = match options.precision {
+        Some(precision) => payload.with_precision(precision),
+        None => payload,
+    };
+    leave_cluster_jobs_alone(&payload, stores, options).await?;
+    let origin = Origin { run_id: new_run_id(), created: now(), created_by: created_by() };
+    let Prepared { plan, results, finished, .. } =
+        prepare(stores, payload, options.model.as_deref(), options.if_taken(), origin).await?;
+    let planned = Planned {
+        run_id: plan.run_id.clone(),
+        plan: results.bucket().url(&results.plan()),
+        tasks: plan.tasks.len(),
+        finished: finished.len(),
+    };
+    printer.print(&planned, |Planned { run_id, plan, tasks, finished }| {
+        format!("run {run_id}: {tasks} tasks, {finished} finished before\n{plan}\n")
+    })?;
+    Ok(Outcome::Done)
 }
 
 /// Prints what came of a run.
@@ -262,8 +340,10 @@ fn say_what_is_missing(summary: &Summary, report: &RunReport, options: &Options,
         printer.tell(&format!("{} tasks failed: {}", ranks.len(), list(&ranks)));
     }
     if !report.left.is_empty() {
-        let or_ended =
-            if options.executor == Where::Local { "" } else { ", or were ended by Lambda: see `cosmicai logs`" };
+        let or_ended = match options.executor {
+            Where::Local | Where::Slurm => "",
+            Where::StepFunctions => ", or were ended by Lambda: see `cosmicai logs`",
+        };
         printer.tell(&format!("{} tasks were not run{or_ended}: {}", report.left.len(), list(&report.left)));
     }
     let missing = summary.missing.len();
@@ -295,5 +375,8 @@ pub(super) fn plain_options(payload: &Path, store: &Path) -> Options {
         resume: false,
         overwrite: true,
         attempts: None,
+        plan_only: false,
+        dry_run: false,
+        slurm: Request::default(),
     }
 }

@@ -1,93 +1,31 @@
-//! `cosmicai status`: how far an execution on AWS is.
+//! `cosmicai status`: how far a run is.
+
+mod execution;
+mod folder;
 
 use anyhow::Result;
-use pipeline::plan::Plan;
-use pipeline::prepare::read_plan;
-use pipeline::request::Standing;
-use serde::Serialize;
 
-use super::{Outcome, execution};
-use crate::executor::step_functions::{Cloud, Counts, Execution, Status};
-use crate::printer::{Printer, table};
+use super::Outcome;
+use super::execution::{Target, Which};
+use crate::printer::Printer;
 use crate::settings::Settings;
 
-/// Show how far an execution on AWS is: its status, its tasks, and why it failed where it did.
+/// Show how far a run is: its tasks, its jobs or its execution, and why it failed where it did.
 ///
-/// Finished tasks are counted in storage, running and failed ones by Step Functions. Exit status 1 where the execution
-/// failed, 0 otherwise.
+/// Finished tasks are counted in storage; those that wait, run or failed by who hands them out: SLURM or Step Functions. Exit
+/// status 1 where the run has ended and tasks are missing, 0 otherwise.
 ///
+/// Example: cosmicai status /scratch/ada/sky/results
 /// Example: cosmicai status arn:aws:states:us-east-1:123456789012:execution:cosmicai:20260102030405-0123456789abcdef
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     #[command(flatten)]
-    which: execution::Which,
-}
-
-/// What is known of an execution.
-#[derive(Serialize)]
-struct Known {
-    #[serde(flatten)]
-    execution: Execution,
-    seconds: f64,
-    results: Option<String>,
-    /// Tasks of the plan; absent until there is one.
-    tasks: Option<usize>,
-    /// Of these, the ones whose results are in storage.
-    finished: Option<usize>,
-    /// How those stand that this execution handed out.
-    handed_out: Option<Counts>,
+    which: Which,
 }
 
 pub(crate) async fn status(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
-    let arn = options.which.arn()?;
-    let cloud = execution::cloud(settings, &arn).await;
-    let found = cloud.describe(&arn).await?;
-    let handed_out = cloud.counts(&found.arn).await?;
-    let results = execution::results(&found, settings).await.ok();
-    let (mut tasks, mut finished) = (None, None);
-    if let Some(results) = &results
-        && let Some(plan) = read_plan(results).await?
-        && is_of(&cloud, &found, &plan).await?
-    {
-        let keys = results.list_task_reports().await?;
-        tasks = Some(plan.tasks.len());
-        finished = Some(plan.tasks.iter().filter(|task| keys.contains(&results.task_report(task.rank))).count());
+    match options.which.target()? {
+        Target::Execution(arn) => execution::status(&arn, settings, printer).await,
+        Target::Folder { url, store } => folder::status(url, store, settings, printer).await,
     }
-    let seconds = execution::seconds(&found);
-    let results = results.map(|results| results.url());
-    let known = Known { execution: found, seconds, results, tasks, finished, handed_out };
-    printer.print(&known, human)?;
-    Ok(match known.execution.status {
-        Status::Ended(_) => Outcome::Incomplete,
-        Status::Running | Status::Succeeded => Outcome::Done,
-    })
-}
-
-/// Whether the plan that lies in its folder is the one that an execution goes by, and not another's.
-async fn is_of(cloud: &Cloud, execution: &Execution, plan: &Plan) -> Result<bool> {
-    let output = cloud.output_of(&execution.arn, "Initialize").await?;
-    let standing = output.and_then(|output| serde_json::from_str::<Standing>(&output).ok());
-    Ok(standing.is_some_and(|standing| standing.run.run_id == plan.run_id))
-}
-
-fn human(known: &Known) -> String {
-    let Known { execution: found, seconds, results, tasks, finished, handed_out } = known;
-    let mut rows = vec![
-        ["status".to_owned(), found.status.to_string()],
-        ["started".to_owned(), found.started.clone()],
-        ["ended".to_owned(), found.ended.clone().unwrap_or_else(|| "–".to_owned())],
-        ["duration".to_owned(), execution::duration(*seconds)],
-    ];
-    if let (Some(tasks), Some(finished)) = (tasks, finished) {
-        rows.push(["tasks finished".to_owned(), format!("{finished} of {tasks}")]);
-    }
-    if let Some(counts) = handed_out {
-        let text = format!("{} pending, {} running, {} failed", counts.pending, counts.running, counts.failed);
-        rows.push(["tasks handed out".to_owned(), text]);
-    }
-    let mut text = table(["execution", &found.name], rows);
-    if let Some(error) = &found.error {
-        text += &format!("{error}: {}\n", found.cause.as_deref().unwrap_or("no cause"));
-    }
-    text + &results.as_ref().map_or_else(String::new, |url| format!("results in {url}\n"))
 }

@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use pipeline::elsewhere::{end_with_tasks, run_report};
+use pipeline::finished::finished;
 use pipeline::output::Format;
 use pipeline::payload::PredictionsFormat;
-use pipeline::prepare::read_plan;
+use pipeline::plan::Plan;
 use pipeline::results::Results;
-use pipeline::summary::{Summary, merge_predictions, summarize as sum_up};
+use pipeline::summary::{Summary, merge_predictions, summarize as sum_up, write_report};
 
-use super::{Outcome, metrics, new_file, run};
+use super::{Outcome, folder, metrics, new_file, run};
+use crate::executor::slurm::Jobs;
 use crate::printer::{Printer, bytes, grouped, table};
 use crate::settings::Settings;
 
@@ -30,19 +33,18 @@ pub(crate) struct Options {
     /// Also write the predictions of all tasks, with every column, into one file in the order of the plan.
     #[arg(long, value_name = "F.parquet")]
     predictions: Option<PathBuf>,
+    /// Also write report.json, for a run whose workers nobody waited for: what each task did, which failed and why, and
+    /// what SLURM says of its jobs.
+    #[arg(long)]
+    report: bool,
 }
 
+/// Name of the executor in the report of a run whose workers somebody else started.
+const WORKERS: &str = "workers";
+
 pub(crate) async fn summarize(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
-    let results = match &options.store {
-        Some(store) => {
-            let (bucket, folder) = options.results.split_once('/').unwrap_or((&options.results, ""));
-            Results::new(settings.stores(store).await?.bucket(bucket)?, folder)
-        }
-        None => Results::open(&settings.stores(".").await?, &options.results)?,
-    };
-    let Some(plan) = read_plan(&results).await? else {
-        bail!("`{}` holds no plan.json: not the results of a run, or not of ours", results.url());
-    };
+    let results = folder::results(&options.results, options.store.as_deref(), settings).await?;
+    let plan = folder::plan(&results).await?;
     if options.predictions.is_some() && plan.payload.predictions == PredictionsFormat::None {
         bail!("--predictions: the run in `{}` kept none, as its payload asks (`predictions`)", results.url());
     }
@@ -50,6 +52,9 @@ pub(crate) async fn summarize(options: Options, settings: &Settings, printer: &P
         && Format::of(&path.to_string_lossy()) != Some(Format::Parquet)
     {
         bail!("--predictions `{}`: a name ending in .parquet is expected", path.display());
+    }
+    if options.report {
+        report(&results, &plan, printer).await?;
     }
     let summary = sum_up(&results, &plan).await?;
     if let Some(path) = options.predictions.as_deref().filter(|_| summary.is_complete()) {
@@ -67,6 +72,28 @@ pub(crate) async fn summarize(options: Options, settings: &Settings, printer: &P
         run::list(&summary.missing)
     ));
     Ok(Outcome::Incomplete)
+}
+
+async fn report(results: &Results, plan: &Plan, printer: &Printer) -> Result<()> {
+    let report = match folder::submission(results, plan).await? {
+        Some(submission) => match folder::slurm(results.clone(), &submission).await {
+            Ok(slurm) => slurm.report(plan, &submission, &mut Jobs::new()).await?,
+            Err(error) => {
+                printer.tell(&format!("report.json is left as it is, as SLURM cannot be asked: {error:#}"));
+                return Ok(());
+            }
+        },
+        None => of_workers(results, plan).await?,
+    };
+    Ok(write_report(results, &report).await?)
+}
+
+/// The report of a run of which nothing is known but what lies in its folder.
+async fn of_workers(results: &Results, plan: &Plan) -> Result<pipeline::report::RunReport> {
+    let tasks = finished(results, plan).await?;
+    let mut report = run_report(results, plan, tasks, WORKERS, plan.created.clone(), 1).await?;
+    end_with_tasks(&mut report);
+    Ok(report)
 }
 
 fn human(summary: &Summary, url: &str) -> String {

@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use astromae::Model;
 use async_trait::async_trait;
+use pipeline::Run;
 use pipeline::event::{Event, EventSink, Machine, Stopwatch, now};
 use pipeline::finished::finished;
 use pipeline::plan::{Plan, Task};
 use pipeline::predict::Worker;
-use pipeline::report::{FailedTask, REPORT_FORMAT, RunReport, TaskReport};
+use pipeline::report::{REPORT_FORMAT, RunReport};
 use pipeline::results::Results;
 use pipeline::storage::Bucket;
-use pipeline::{Attempt, Run, run_task};
 use tokio_util::sync::CancellationToken;
 
-use super::{Executor, ExecutorError, backoff};
+use super::attempts::{Attempts, Outcome};
+use super::{Executor, ExecutorError};
 
 /// Runs tasks in this process, `workers` at a time, all with one model.
 #[derive(Debug)]
@@ -74,13 +75,6 @@ impl Executor for Local {
     }
 }
 
-/// What became of a task that was taken up.
-enum Outcome {
-    Finished(Box<TaskReport>),
-    Failed(FailedTask),
-    Abandoned,
-}
-
 impl Local {
     /// One worker: takes tasks from the queue until it is empty or the run is cancelled.
     async fn work<'p>(
@@ -91,40 +85,13 @@ impl Local {
     ) -> Vec<(usize, Outcome)> {
         let mut outcomes = Vec::new();
         let queued = now();
+        let attempts = Attempts { attempts: self.attempts, backoff: self.backoff, cancel: &self.cancel };
         while !self.cancel.is_cancelled() {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some(task) = next else { break };
-            outcomes.push((task.rank, self.try_task(run, task, &queued, &mut worker).await));
+            outcomes.push((task.rank, attempts.run(run, task, &queued, &mut worker).await));
         }
         outcomes
-    }
-
-    /// One task, tried again where that can help.
-    async fn try_task(&self, run: Run<'_>, task: &Task, queued: &str, worker: &mut Worker) -> Outcome {
-        let mut number = 1;
-        loop {
-            let attempt = Attempt { number, queued: queued.to_owned() };
-            let tried = self.cancel.run_until_cancelled(run_task(run, task, attempt, worker)).await;
-            let error = match tried {
-                None => return Outcome::Abandoned,
-                Some(Ok(report)) => return Outcome::Finished(Box::new(report)),
-                Some(Err(error)) => error,
-            };
-            let can_help = error.retry_can_help();
-            let error = format!("{:#}", anyhow::Error::new(error));
-            if !can_help || number >= self.attempts {
-                run.events.record(&Event::TaskFailed { rank: task.rank, attempts: number, error: error.clone() });
-                let files = task.files.iter().map(|file| file.key.clone()).collect();
-                return Outcome::Failed(FailedTask { rank: task.rank, files, attempts: number, error });
-            }
-            let wait = backoff::wait(self.backoff, number);
-            let wait_seconds = wait.as_secs_f64();
-            run.events.record(&Event::TaskRetried { rank: task.rank, attempt: number, wait_seconds, error });
-            if self.cancel.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
-                return Outcome::Abandoned;
-            }
-            number += 1;
-        }
     }
 
     fn report(
@@ -163,6 +130,7 @@ impl Local {
             failed,
             left,
             billed: None,
+            scheduled: None,
         }
     }
 }

@@ -137,7 +137,7 @@ impl StepFunctions {
         }
         // Who may not ask for it follows the run all the same.
         if let Ok(Some(Counts { running, failed, .. })) = self.cloud.counts(&self.execution).await {
-            events.record(&Event::Counted { running, failed });
+            events.record(&Event::Counted { running, failed, waiting: None });
         }
         Ok(execution)
     }

@@ -90,6 +90,9 @@ fn a_plan_is_read_back_and_its_version_checked() {
     };
     assert!(complain(&|json| json["format_version"] = json!(2)).contains("format_version 2"));
     assert!(complain(&|json| json["tasks"][1]["rank"] = json!(7)).contains("task 1 has rank 7"));
+    for run_id in ["", "two\nlines", &"x".repeat(257)] {
+        assert!(complain(&|json| json["run_id"] = json!(run_id)).contains("run_id"));
+    }
     assert!(complain(&|json| json["payload"]["batch_size"] = json!("x")).contains("`batch_size`"));
     assert!(Plan::parse(b"{}").is_err() && Plan::parse(b"[1]").is_err() && Plan::parse(b"").is_err());
 }

@@ -1,0 +1,572 @@
+//! Tasks on a cluster, as an array of jobs of SLURM.
+//!
+//! In: a plan whose folder is claimed, in a store that the nodes see, and what to ask SLURM for ([`Request`]). Out: an
+//! array of jobs that run `cosmicai worker`, followed to its end, and a report with what SLURM says of them. Never here: a
+//! scheduler, or a lock. The jobs go on whoever follows; all that one must know to follow lies in the run's folder.
+
+mod cluster;
+mod jobs;
+pub(crate) mod ranks;
+mod script;
+mod submission;
+mod told;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pipeline::elsewhere::{end_with_tasks, run_report};
+use pipeline::event::{Event, EventSink};
+use pipeline::finished::finished;
+use pipeline::plan::Plan;
+use pipeline::report::{Job, RunReport, Scheduled};
+use pipeline::results::Results;
+
+pub use cluster::{Cluster, ClusterError};
+pub use jobs::{Jobs, is_live};
+pub(crate) use script::quoted;
+pub use submission::{Submission, SubmissionError, share};
+pub(crate) use told::ENDED;
+
+use self::script::Script;
+use self::submission::Array;
+use super::{Executor, ExecutorError};
+
+/// Name of this executor in reports.
+const EXECUTOR: &str = "slurm";
+/// The longest wait between two looks: a controller serves many.
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(10);
+/// So many looks in a row may fail: a controller that is started again comes back.
+const FAILED_LOOKS_MAX: usize = 30;
+/// The largest report of a run that is read.
+const MAX_RUN_REPORT_BYTES: u64 = 1 << 30;
+/// How often it is looked whether the job that sums up has ended, a second apart.
+const SUMMARY_LOOKS_MAX: usize = 60;
+/// How often tasks that were out of memory are given more.
+const MORE_MEMORY_MAX: usize = 3;
+
+/// What to ask SLURM for, and what jobs are told.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
+#[command(next_help_heading = "SLURM")]
+pub struct Request {
+    /// Queue of the jobs, which SLURM calls a partition [default: the cluster's].
+    #[arg(long, value_name = "NAME")]
+    pub slurm_partition: Option<String>,
+    /// Account that the jobs are charged to.
+    #[arg(long, value_name = "NAME")]
+    pub slurm_account: Option<String>,
+    /// Time that a job may take, as 30 (minutes), 01:30:00 or 1-12:00:00.
+    #[arg(long, value_name = "TIME")]
+    pub time: Option<String>,
+    /// Processors of a job; it computes with a thread on each.
+    #[arg(long, value_name = "N")]
+    pub cpus_per_task: Option<u16>,
+    /// Memory of a job, as 4G. A worker takes some 200 MB.
+    #[arg(long = "mem", value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// Jobs of the array at a time.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub array_limit: Option<u32>,
+    /// Jobs of the array, among which the tasks are shared [default: one for each task, as far as the cluster allows].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub array_size: Option<u32>,
+    /// Another option for sbatch, such as --sbatch-extra=--qos=debug; may be given several times.
+    #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
+    pub sbatch_extra: Vec<String>,
+    /// Run tasks that were out of memory again, with so many times as much, up to three times.
+    #[arg(long, value_name = "FACTOR", requires = "memory")]
+    pub retry_memory_factor: Option<f64>,
+    /// The program, as the nodes see it.
+    #[arg(skip)]
+    pub program: String,
+    /// Where the buckets are, as the nodes see it.
+    #[arg(skip)]
+    pub store: String,
+    /// Address of S3 instead of AWS.
+    #[arg(skip)]
+    pub endpoint_url: Option<String>,
+    /// How often a job tries a task.
+    #[arg(skip)]
+    pub attempts: Option<u32>,
+}
+
+impl Request {
+    /// The options as a person would type them, each after a space.
+    pub(crate) fn to_command_line(&self) -> String {
+        let text = |text: &Option<String>| text.clone();
+        let given = [
+            ("slurm-partition", text(&self.slurm_partition)),
+            ("slurm-account", text(&self.slurm_account)),
+            ("time", text(&self.time)),
+            ("cpus-per-task", self.cpus_per_task.map(|cpus| cpus.to_string())),
+            ("mem", text(&self.memory)),
+            ("array-limit", self.array_limit.map(|limit| limit.to_string())),
+            ("array-size", self.array_size.map(|size| size.to_string())),
+            ("retry-memory-factor", self.retry_memory_factor.map(|factor| factor.to_string())),
+        ];
+        let given = given.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", value?)));
+        given
+            .chain(self.sbatch_extra.iter().map(|extra| format!(" {}", quoted(&format!("--sbatch-extra={extra}")))))
+            .collect()
+    }
+
+    /// What SLURM would misread, or what this program decides itself.
+    ///
+    /// # Errors
+    /// Says which option, and why.
+    pub fn check(&self) -> Result<(), String> {
+        let plain = [
+            ("--slurm-partition", &self.slurm_partition),
+            ("--slurm-account", &self.slurm_account),
+            ("--time", &self.time),
+            ("--mem", &self.memory),
+        ];
+        for (option, value) in plain {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:,+@".contains(&byte);
+            if let Some(value) = value.as_deref().filter(|value| value.is_empty() || !value.bytes().all(is_plain)) {
+                return Err(format!("{option} `{value}`: a word of letters and digits is expected"));
+            }
+        }
+        if self.memory.as_deref().is_some_and(|memory| jobs::megabytes(memory).is_none_or(|megabytes| megabytes < 1.0))
+        {
+            return Err("--mem: a size such as 4G or 500M is expected".to_owned());
+        }
+        self.sbatch_extra.iter().try_for_each(|extra| check_extra(extra))?;
+        match self.retry_memory_factor {
+            Some(factor) if !(factor > 1.0 && factor <= 16.0) => {
+                Err(format!("--retry-memory-factor {factor}: a number above 1 and up to 16 is expected"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether sbatch may be told this besides what this program decides.
+fn check_extra(extra: &str) -> Result<(), String> {
+    const LONG: [&str; 11] = [
+        "--array",
+        "--dependency",
+        "--output",
+        "--error",
+        "--job-name",
+        "--wrap",
+        "--wait",
+        "--clusters",
+        "--parsable",
+        "--test-only",
+        "--open-mode",
+    ];
+    const SHORT: [&str; 7] = ["-a", "-d", "-o", "-e", "-J", "-W", "-M"];
+    let name = extra.split(['=', ' ']).next().unwrap_or_default();
+    if !extra.starts_with('-') || extra.contains(char::is_control) || extra.contains(" -") {
+        return Err(format!("--sbatch-extra `{extra}`: one option of sbatch is expected, such as --qos=debug"));
+    }
+    // sbatch takes the beginnings of its options as well.
+    let is_long = name.len() > 3 && LONG.iter().any(|ours| ours.starts_with(name));
+    if is_long || (!extra.starts_with("--") && SHORT.iter().any(|ours| extra.starts_with(ours))) {
+        return Err(format!("--sbatch-extra `{extra}`: {name} is decided by this program"));
+    }
+    Ok(())
+}
+
+/// Hands a run to SLURM, and follows it.
+#[derive(Debug)]
+pub struct Slurm {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// The folder of the run.
+    pub results: Results,
+    /// What to ask for; None for who only follows.
+    pub request: Option<Request>,
+    /// The wait between the first looks; it grows to some seconds.
+    pub look_every: Duration,
+    /// What was handed in; None before that.
+    pub submission: tokio::sync::Mutex<Option<Submission>>,
+}
+
+impl Slurm {
+    /// What nothing was handed in of yet.
+    pub fn nothing(&self, plan: &Plan, logs: &str) -> Submission {
+        Submission::new(plan, self.cluster.name.clone(), logs.to_owned())
+    }
+
+    /// Whether SLURM would take what this asks for.
+    ///
+    /// # Errors
+    /// Where it would not.
+    pub async fn test(&self, request: &Request) -> Result<(), ClusterError> {
+        let script = Script { run_id: "test", request, logs: "/tmp", results: "/" };
+        self.cluster.test(&script.array("0", None, None, request.memory.as_deref())).await
+    }
+
+    /// Hands in these tasks of a plan as an array, and the job that sums up; writes the scripts, and which jobs they are,
+    /// into the run's folder, and adds them to `submission`.
+    ///
+    /// # Errors
+    /// Where SLURM refuses, or another process does the same at this moment. What was handed in is then cancelled; where
+    /// there is no array in `submission`, nothing ever was.
+    pub async fn submit(
+        &self,
+        plan: &Plan,
+        ranks: &[usize],
+        request: &Request,
+        submission: &mut Submission,
+    ) -> Result<(), ExecutorError> {
+        self.add(plan, ranks, request.memory.clone(), request, submission).await
+    }
+
+    /// The scripts that [`submit`](Self::submit) would hand in.
+    pub fn scripts(
+        cluster: &Cluster,
+        plan: &Plan,
+        results: &Results,
+        logs: &str,
+        request: &Request,
+    ) -> (String, String) {
+        let url = results.url();
+        let script = Script { run_id: &plan.run_id, request, logs, results: &url };
+        let ranks: Vec<usize> = (0..plan.tasks.len()).collect();
+        let array = array_of(cluster, &ranks, request);
+        let among = among(&array, plan);
+        let text = script.array(&indices(&array), array.of, among.as_deref(), request.memory.as_deref());
+        (text, script.summarize("ID_OF_THE_ARRAY"))
+    }
+
+    async fn add(
+        &self,
+        plan: &Plan,
+        ranks: &[usize],
+        memory: Option<String>,
+        request: &Request,
+        submission: &mut Submission,
+    ) -> Result<(), ExecutorError> {
+        let (url, logs, results) = (self.results.url(), submission.logs.clone(), &self.results);
+        let script = Script { run_id: &plan.run_id, request, logs: &logs, results: &url };
+        let mut array = array_of(&self.cluster, ranks, request);
+        let text = script.array(&indices(&array), array.of, among(&array, plan).as_deref(), memory.as_deref());
+        self.claim().await?;
+        if let Some(before) = &submission.summarize {
+            self.cluster.cancel(&[before], &submission.job_name()).await?;
+        }
+        results.bucket().write(&results.job("array.sbatch"), text.clone().into()).await?;
+        // What those tasks left before counts no more.
+        let stale = ranks.iter().flat_map(|&rank| [results.failure(rank), results.task_report(rank)]);
+        results.bucket().delete(stale.collect()).await?;
+        array.id = self.cluster.submit(&text).await?;
+        array.memory = memory;
+        submission.arrays.push(array);
+        submission.summarize = None;
+        let handed_in = async {
+            submission.write(results).await?;
+            let ids: Vec<&str> = submission.arrays.iter().map(|array| array.id.as_str()).collect();
+            let text = script.summarize(&ids.join(":"));
+            results.bucket().write(&results.job("summarize.sbatch"), text.clone().into()).await?;
+            submission.summarize = Some(self.cluster.submit(&text).await?);
+            Ok::<_, ExecutorError>(submission.write(results).await?)
+        };
+        let Err(error) = handed_in.await else { return Ok(()) };
+        // An array of which nobody knows would be worse than none.
+        let ids = submission.ids();
+        match self.cluster.cancel(&ids, &submission.job_name()).await {
+            Ok(()) => Err(error),
+            Err(live) => {
+                let said =
+                    format!("{error}; jobs {} may be at work, as they could not be cancelled: {live}", ids.join(", "));
+                Err(ClusterError::new("hand in", &said).into())
+            }
+        }
+    }
+
+    /// Makes sure that no other process hands in jobs of this run at the same moment: the n-th time that anything is handed
+    /// in is claimed by whoever writes `job/<n>.json` first. One that was never followed by jobs does not block the next.
+    async fn claim(&self) -> Result<(), ExecutorError> {
+        let keys = self.results.list().await?;
+        let number = (0..keys.len() + 1).find(|number| !keys.contains(&self.results.job(&format!("{number}.json"))));
+        let key = self.results.job(&format!("{}.json", number.unwrap_or(0)));
+        let said = serde_json::json!({"claimed": pipeline::event::now(), "process": std::process::id()}).to_string();
+        match self.results.bucket().create(&key, said.into()).await? {
+            true => Ok(()),
+            false => {
+                Err(ClusterError::new("hand in", &"another process hands in jobs of this run at this moment").into())
+            }
+        }
+    }
+
+    /// The report of a run by what lies in storage, and by what SLURM says of its jobs.
+    ///
+    /// # Errors
+    /// Where the store cannot be asked. What SLURM cannot be asked is left out.
+    pub async fn report(
+        &self,
+        plan: &Plan,
+        submission: &Submission,
+        jobs: &mut Jobs,
+    ) -> Result<RunReport, ExecutorError> {
+        // What SLURM has forgotten may have been told before.
+        let before =
+            self.results.bucket().read_if_there(&self.results.report(), MAX_RUN_REPORT_BYTES, "a report").await?;
+        let before = before.and_then(|json| RunReport::parse(&json).ok()).filter(|report| report.run_id == plan.run_id);
+        for job in before.and_then(|report| report.scheduled).unwrap_or_default().jobs {
+            jobs.entry(job.id.clone()).or_insert(job);
+        }
+        _ = jobs::look(&self.cluster, submission, jobs).await;
+        _ = jobs::add_accounts(&self.cluster, submission, jobs).await;
+        let tasks = finished(&self.results, plan).await?;
+        let mut report = run_report(&self.results, plan, tasks, EXECUTOR, submission.submitted.clone(), 1).await?;
+        if !jobs::of_arrays(submission, jobs).into_iter().any(is_live) {
+            end_with_tasks(&mut report);
+        }
+        let of_arrays = jobs::of_arrays(submission, jobs);
+        told::add_ends(&mut report, plan, &of_arrays);
+        report.scheduled = Some(Scheduled {
+            scheduler: format!("slurm {}", self.cluster.version),
+            cluster: self.cluster.name.clone(),
+            jobs: of_arrays.into_iter().cloned().collect(),
+        });
+        Ok(report)
+    }
+
+    /// What SLURM knows of the jobs of a submission.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub async fn jobs(&self, submission: &Submission) -> Result<Jobs, ClusterError> {
+        let mut jobs = Jobs::new();
+        jobs::look(&self.cluster, submission, &mut jobs).await?;
+        // Accounts may be down, and add what is not needed to know what goes on.
+        _ = jobs::add_accounts(&self.cluster, submission, &mut jobs).await;
+        Ok(jobs)
+    }
+
+    /// Whether a job that does tasks waits or runs.
+    ///
+    /// # Errors
+    /// Where SLURM cannot be asked.
+    pub async fn is_at_work(&self, submission: &Submission) -> Result<bool, ClusterError> {
+        Ok(jobs::of_arrays(submission, &self.jobs(submission).await?).into_iter().any(is_live))
+    }
+
+    /// The jobs of a run that wait or run and are in no submission: somebody was killed while handing them in.
+    ///
+    /// # Errors
+    /// Where SLURM cannot be asked.
+    pub async fn strays(&self, run_id: &str, submission: Option<&Submission>) -> Result<Vec<String>, ClusterError> {
+        let mut found = self.cluster.named(&submission::job_name(run_id)).await?;
+        let known = submission.map(Submission::ids).unwrap_or_default();
+        found.retain(|id| !known.contains(&id.as_str()));
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Ends the job that sums up, and waits until it has ended, so that it writes nothing any more.
+    ///
+    /// # Errors
+    /// Where SLURM refuses, or it does not end.
+    pub async fn end_summary(&self, submission: &Submission) -> Result<(), ClusterError> {
+        let Some(id) = &submission.summarize else { return Ok(()) };
+        self.cluster.cancel(&[id], &submission.job_name()).await?;
+        let mut jobs = Jobs::new();
+        for _ in 0..SUMMARY_LOOKS_MAX {
+            jobs::look(&self.cluster, submission, &mut jobs).await?;
+            if !jobs.get(id).is_some_and(is_live) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        Err(ClusterError::new("scancel", &format!("job {id}, which sums up, does not end")))
+    }
+
+    /// Ends the jobs that do tasks; the one that sums up then says what is missing.
+    ///
+    /// # Errors
+    /// Where SLURM refuses.
+    pub async fn stop(&self, submission: &Submission) -> Result<(), ClusterError> {
+        let ids: Vec<&str> = submission.arrays.iter().map(|array| array.id.as_str()).collect();
+        self.cluster.cancel(&ids, &submission.job_name()).await
+    }
+
+    /// Tells of the tasks that are new among the finished ones, and how the jobs stand; whether any is left.
+    async fn look(
+        &self,
+        plan: &Plan,
+        submission: &Submission,
+        jobs: &mut Jobs,
+        seen: &mut HashSet<usize>,
+        events: &dyn EventSink,
+    ) -> Result<bool, ExecutorError> {
+        // Jobs first: what they wrote before they ended is then seen.
+        jobs::look(&self.cluster, submission, jobs).await?;
+        let keys = self.results.list_task_reports().await?;
+        for task in &plan.tasks {
+            if keys.contains(&self.results.task_report(task.rank)) && seen.insert(task.rank) {
+                events.record(&Event::BatchPredicted { rank: task.rank, samples: 0, bytes: task.bytes() });
+                events.record(&Event::TaskFinished { rank: task.rank, samples: 0, seconds: 0.0 });
+            }
+        }
+        let of_arrays = jobs::of_arrays(submission, jobs);
+        let running = of_arrays.iter().filter(|job| is_live(job) && job.state != "PENDING").count();
+        let failed = of_arrays.iter().filter(|job| !is_live(job) && job.state != "COMPLETED").count();
+        let pending: Vec<&&Job> = of_arrays.iter().filter(|job| job.state == "PENDING").collect();
+        // A reason is known once the scheduler has looked.
+        let first = pending.first().filter(|first| running == 0 && !first.reason.is_empty());
+        let waiting = first.map(|first| format!("{} jobs wait: {}", pending.len(), first.reason));
+        events.record(&Event::Counted { running, failed, waiting });
+        Ok(of_arrays.into_iter().any(is_live))
+    }
+
+    /// Waits until no job that does tasks is left.
+    async fn follow(
+        &self,
+        plan: &Plan,
+        submission: &Submission,
+        jobs: &mut Jobs,
+        seen: &mut HashSet<usize>,
+        events: &dyn EventSink,
+    ) -> Result<(), ExecutorError> {
+        let (mut wait, mut failed_looks) = (self.look_every, 0);
+        loop {
+            match self.look(plan, submission, jobs, seen, events).await {
+                Ok(false) => return Ok(()),
+                Ok(true) => failed_looks = 0,
+                Err(error) if failed_looks == FAILED_LOOKS_MAX => return Err(error),
+                Err(_) => failed_looks += 1,
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait.mul_f64(1.5)).min(LOOK_EVERY_MAX);
+        }
+    }
+}
+
+#[async_trait]
+impl Executor for Slurm {
+    async fn execute(&self, plan: &Plan, events: &dyn EventSink) -> Result<RunReport, ExecutorError> {
+        let submission = self.submission.lock().await.clone();
+        let Some(mut submission) = submission else {
+            return Err(ClusterError::new("follow", &"nothing was handed in").into());
+        };
+        let handed_out: HashSet<usize> =
+            submission.arrays.iter().flat_map(Array::jobs).flat_map(|(_, ranks)| ranks).collect();
+        let mut seen: HashSet<usize> = (0..plan.tasks.len()).filter(|rank| !handed_out.contains(rank)).collect();
+        events.record(&Event::RunStarted {
+            run_id: plan.run_id.clone(),
+            tasks: plan.tasks.len(),
+            finished_before: seen.len(),
+            bytes: plan.tasks.iter().filter(|task| handed_out.contains(&task.rank)).map(|task| task.bytes()).sum(),
+        });
+        let mut jobs = Jobs::new();
+        let report = loop {
+            self.follow(plan, &submission, &mut jobs, &mut seen, events).await?;
+            let mut report = self.report(plan, &submission, &mut jobs).await?;
+            let Some((ranks, memory, request)) = self.with_more_memory(&report, &submission) else { break report };
+            if let Err(error) = self.add(plan, &ranks, Some(memory.clone()), request, &mut submission).await {
+                let refused = report.failed.iter_mut().filter(|failed| ranks.contains(&failed.rank));
+                refused
+                    .for_each(|failed| failed.error += &format!("; with {memory} it was not handed in again: {error}"));
+                break report;
+            }
+            *self.submission.lock().await = Some(submission.clone());
+        };
+        // Who follows sums up as well, and does not wait for a job that may wait for long.
+        self.end_summary(&submission).await?;
+        for failed in &report.failed {
+            let (rank, attempts, error) = (failed.rank, failed.attempts, failed.error.clone());
+            events.record(&Event::TaskFailed { rank, attempts, error });
+        }
+        events.record(&Event::RunFinished {
+            finished: report.tasks.len(),
+            failed: report.failed.len(),
+            left: report.left.len(),
+        });
+        Ok(report)
+    }
+}
+
+impl Slurm {
+    /// The tasks whose last jobs were out of memory, and how much they get now, where that is wanted.
+    fn with_more_memory(&self, report: &RunReport, submission: &Submission) -> Option<(Vec<usize>, String, &Request)> {
+        let request = self.request.as_ref()?;
+        let factor = request.retry_memory_factor?;
+        let last = submission.arrays.last()?;
+        let prefix = format!("{}_", last.id);
+        let jobs = report.scheduled.as_ref()?.jobs.iter().filter(|job| job.id.starts_with(&prefix));
+        let ranks = told::out_of_memory(report, &jobs.collect::<Vec<_>>());
+        let had = jobs::megabytes(last.memory.as_deref()?)?;
+        let may = !ranks.is_empty() && submission.arrays.len() <= MORE_MEMORY_MAX;
+        may.then(|| (ranks, format!("{:.0}M", (had * factor).ceil()), request))
+    }
+}
+
+/// How some ranks are shared among the jobs of an array that the cluster allows.
+fn array_of(cluster: &Cluster, ranks: &[usize], request: &Request) -> Array {
+    let wanted = request.array_size.map_or(ranks.len(), |size| size as usize);
+    let size = wanted.min(ranks.len()).min(cluster.max_array);
+    let is_one_each = size == ranks.len() && ranks.iter().all(|&rank| rank < cluster.max_array);
+    let of = (!is_one_each).then_some(size);
+    Array { id: String::new(), ranks: ranks::format(ranks), of, memory: None }
+}
+
+fn indices(array: &Array) -> String {
+    array.of.map_or_else(|| array.ranks.clone(), |of| ranks::format(&(0..of).collect::<Vec<_>>()))
+}
+
+/// The ranks that a worker is told to share; None where it is all of them.
+fn among(array: &Array, plan: &Plan) -> Option<String> {
+    let all = ranks::format(&(0..plan.tasks.len()).collect::<Vec<_>>());
+    Some(array.ranks.clone()).filter(|ranks| array.of.is_some() && *ranks != all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(max_array: usize) -> Cluster {
+        Cluster { name: "tests".into(), version: "22.05".into(), max_array, has_accounting: false }
+    }
+
+    fn array(max_array: usize, ranks: &[usize], size: Option<u32>) -> (String, Option<usize>, Vec<Vec<usize>>) {
+        let array = array_of(&cluster(max_array), ranks, &Request { array_size: size, ..Request::default() });
+        (indices(&array), array.of, array.jobs().into_iter().map(|(_, ranks)| ranks).collect())
+    }
+
+    #[test]
+    fn ranks_are_shared_among_the_jobs_that_a_cluster_allows() {
+        assert_eq!(array(1001, &[3, 17, 18], None), ("3,17-18".into(), None, vec![vec![3], vec![17], vec![18]]));
+        assert_eq!(array(10, &[3, 17, 18], None), ("0-2".into(), Some(3), vec![vec![3], vec![17], vec![18]]));
+        assert_eq!(array(2, &[3, 17, 18], None), ("0-1".into(), Some(2), vec![vec![3, 18], vec![17]]));
+        assert_eq!(array(1001, &[0, 1, 2, 3], Some(2)), ("0-1".into(), Some(2), vec![vec![0, 2], vec![1, 3]]));
+        assert_eq!(array(1001, &[5], Some(9)), ("5".into(), None, vec![vec![5]]));
+        let ranks: Vec<usize> = (0..10_000).collect();
+        let (text, of, jobs) = array(1001, &ranks, None);
+        assert_eq!((text.as_str(), of), ("0-1000", Some(1001)));
+        let mut all: Vec<usize> = jobs.concat();
+        all.sort_unstable();
+        assert_eq!(all, ranks);
+    }
+
+    #[test]
+    fn what_is_decided_here_cannot_be_said_otherwise() {
+        for extra in ["--qos=debug", "--constraint=\"a b\"", "--mail-type=END", "-p short", "--exclusive", "--nice=5"] {
+            assert_eq!(check_extra(extra), Ok(()), "{extra}");
+        }
+        for extra in [
+            "--array=0-1",
+            "--arr=0-1",
+            "-a0-1",
+            "-a 0-1",
+            "--qos=normal --array=0-1",
+            "-Jx",
+            "-W",
+            "-M other",
+            "--outp=x",
+            "--dep=afterok:1",
+            "qos=debug",
+            "",
+            "--qos=a\n#SBATCH --array=1",
+            "--wait",
+            "--wrap=id",
+        ] {
+            assert!(check_extra(extra).is_err(), "{extra}");
+        }
+    }
+}

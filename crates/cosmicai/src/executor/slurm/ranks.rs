@@ -1,0 +1,77 @@
+//! Sets of numbers as SLURM writes them: `3,17-20`, `0-12:4`, `5-9%2`.
+
+/// The most numbers that a text may stand for.
+const MAX: usize = 4 << 20;
+
+/// Writes numbers that ascend, as short as can be.
+pub(crate) fn format(numbers: &[usize]) -> String {
+    let mut text = String::new();
+    let mut rest = numbers;
+    while let Some(&first) = rest.first() {
+        let length = rest.iter().enumerate().take_while(|(index, number)| **number == first + index).count();
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text += &first.to_string();
+        if length > 1 {
+            text += &format!("-{}", first + length - 1);
+        }
+        rest = &rest[length..];
+    }
+    text
+}
+
+/// Reads them; what follows a `%` is a limit, and not read.
+///
+/// # Errors
+/// Where the text is something else, or stands for more than four million numbers.
+pub(crate) fn parse(text: &str) -> Result<Vec<usize>, String> {
+    let complain = || format!("`{text}`: numbers and ranges of them are expected, such as 3,17-20");
+    let number = |text: &str| text.trim().parse::<usize>().map_err(|_| complain());
+    let text_of_set = text.split_once('%').map_or(text, |(set, _)| set).trim_matches(['[', ']']);
+    let mut numbers = Vec::new();
+    for part in text_of_set.split(',') {
+        let (range, step) = part.split_once(':').map_or((part, Ok(1)), |(range, step)| (range, number(step)));
+        let (first, last) = match range.split_once('-') {
+            Some((first, last)) => (number(first)?, number(last)?),
+            None => (number(range)?, number(range)?),
+        };
+        let step = step?;
+        if last < first || step == 0 || (last - first) / step >= MAX - numbers.len() {
+            return Err(complain());
+        }
+        numbers.extend((first..=last).step_by(step));
+    }
+    Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_slurm_writes() {
+        assert_eq!(parse("5").unwrap(), [5]);
+        assert_eq!(parse("0-3,7,9-10%5").unwrap(), [0, 1, 2, 3, 7, 9, 10]);
+        assert_eq!(parse("[0-12:4]").unwrap(), [0, 4, 8, 12]);
+        assert_eq!(format(&[0, 1, 2, 3, 7, 9, 10]), "0-3,7,9-10");
+        for wrong in ["", "x", "3-1", "1-", "0-5:0", "1,,2", "0-99999999999"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(numbers in proptest::collection::btree_set(0usize..10_000, 1..50)) {
+            let numbers: Vec<usize> = numbers.into_iter().collect();
+            prop_assert_eq!(parse(&format(&numbers)).unwrap(), numbers);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,40}") {
+            let _ = parse(&text);
+        }
+    }
+}
