@@ -1,13 +1,16 @@
-"""What the tests share: the program, partitions, a model, MiniStack with everything deployed."""
+"""What the tests share: the program, partitions, a model, MiniStack with everything deployed, a SLURM cluster."""
 
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from cluster import Cluster
 from faults import Faults
+from records import assert_same
 from stack import BUCKET, CREDENTIALS, ROOT, Stack
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -17,17 +20,32 @@ BOOTSTRAP = Path(os.environ.get("BOOTSTRAP", TARGET / "lambda/bootstrap/bootstra
 PARTITIONS, IMAGES = 12, 20
 
 
-def cosmicai(*arguments, endpoint=None, check=True, **options):
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **CREDENTIALS}
+def environment(endpoint=None, more=None):
+    """What the program is told of the tester's: the path, and made-up credentials."""
+    found = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **CREDENTIALS, **(more or {})}
     # The ARN names the region.
-    del environment["AWS_REGION"]
+    del found["AWS_REGION"]
     if endpoint:
-        environment["AWS_ENDPOINT_URL"] = endpoint
+        found["AWS_ENDPOINT_URL"] = endpoint
+    return found
+
+
+def cosmicai(*arguments, endpoint=None, check=True, more=None, **options):
+    # Logs of jobs whose results lie on S3 are left where one stands.
+    options.setdefault("cwd", tempfile.gettempdir())
     done = subprocess.run(
-        [COSMICAI, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=300, **options)
+        [COSMICAI, *map(str, arguments)], env=environment(endpoint, more), capture_output=True, text=True,
+        timeout=300, **options)
     if check and done.returncode != 0:
         raise AssertionError(f"cosmicai {arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    cluster = Cluster()
+    yield cluster
+    cluster.down()
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +100,9 @@ def payload(result_path, **changes):
         "S3_object_name": "Anomaly Detection", "script": "/tmp/Anomaly Detection/Inference/inference.py",
         "result_path": result_path, "data_bucket": BUCKET, "data_prefix": "10MB", **changes,
     }
+
+
+def same_as_local(stack, local, path):
+    """Asserts that a run of the study's payload in this folder of the bucket came to what one on this machine came to."""
+    here = local / BUCKET / "results/study"
+    assert_same(lambda name: stack.get(f"{path}/{name}"), lambda name: (here / name).read_bytes(), PARTITIONS)

@@ -6,9 +6,8 @@ import urllib.request
 
 import pytest
 
-from conftest import payload
+from conftest import payload, same_as_local
 from stack import BUCKET, CREDENTIALS, NAME, free_port, wait_for
-from test_runs import same_as_local
 
 
 @pytest.fixture

@@ -1,0 +1,362 @@
+"""Runs on a real SLURM, as far as they are not as on every executor: how jobs end, arrays, logs, workers by hand."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from cluster import Cluster
+from conftest import COSMICAI, IMAGES, PARTITIONS, cosmicai, environment, payload, same_as_local
+from records import assert_same
+from stack import BUCKET
+
+MEMORY_CGROUP = Path("/sys/fs/cgroup/memory")
+
+
+@pytest.fixture
+def many(local):
+    """The folder with forty partitions under 40/, by links to those that are there."""
+    folder = local / BUCKET / "40"
+    if not folder.exists():
+        folder.mkdir()
+        for number in range(40):
+            (folder / f"{number}.pt").symlink_to(local / BUCKET / f"10MB/{number % PARTITIONS + 1}.pt")
+    return local
+
+
+def write(folder, body):
+    path = folder / "payload.json"
+    path.write_text(json.dumps(body))
+    return path
+
+
+def slurm(cluster, store, path, *options, check=True):
+    return cosmicai(
+        "run", path, "--store", store, "--executor", "slurm", *options, check=check, more=cluster.environment)
+
+
+def ask(cluster, command, folder, *options, check=True):
+    return cosmicai(command, folder, *options, check=check, more=cluster.environment)
+
+
+def start(cluster, store, path, *options, endpoint=None):
+    """A run that is followed, in a session of its own; and the number of its array."""
+    process = subprocess.Popen(
+        [COSMICAI, "run", path, "--store", store, "--executor", "slurm", *options], start_new_session=True, text=True, cwd="/tmp",
+        env=environment(endpoint, cluster.environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    line = process.stderr.readline()
+    assert line.startswith("job "), line + process.stderr.read()
+    return process, re.match(r"job (\d+)", line)[1]
+
+
+def test_forty_partitions_by_thirteen_jobs(cluster, many, tmp_path):
+    body = payload("forty/slurm", data_prefix="40", file_limit=40)
+    done = slurm(cluster, many, write(tmp_path, body), "--array-size", "13", "--array-limit", "3", "--cpus-per-task", "1",
+                 "--time", "10", '--sbatch-extra=--comment="a test"', "--format", "json")
+    cosmicai("run", write(tmp_path, payload("forty/local", data_prefix="40", file_limit=40)), "--store", many)
+    there, here = many / BUCKET / "forty/slurm", many / BUCKET / "forty/local"
+    assert_same(lambda name: (there / name).read_bytes(), lambda name: (here / name).read_bytes(), 40)
+
+    report = json.loads(done.stdout)["report"]
+    jobs = report["scheduled"]["jobs"]
+    assert report["scheduled"]["scheduler"].startswith("slurm ") and report["scheduled"]["cluster"] == "tests"
+    assert [job["state"] for job in jobs] == ["COMPLETED"] * 13
+    assert [job["ranks"] for job in jobs] == [list(range(index, 40, 13)) for index in range(13)]
+    assert all(job["time_limit_seconds"] == 600 and job["nodes"] and job["cpus"] == 1 for job in jobs)
+    spans = [(min(t["started"] for t in ts), max(t["finished"] for t in ts)) for job in jobs
+             for ts in [[t for t in report["tasks"] if t["rank"] in job["ranks"]]]]
+    assert max(sum(a <= begin < b for a, b in spans) for begin, _ in spans) <= 3, "--array-limit"
+    script = (there / "job/array.sbatch").read_text()
+    assert "#SBATCH --array=0-12%3\n" in script and '#SBATCH --comment="a test"\n' in script, script
+    logs = ask(cluster, "logs", there).stdout
+    assert logs.count("3 of 3 tasks") + logs.count("4 of 4 tasks") == 13
+    of_17 = ask(cluster, "logs", there, "--rank", "17").stdout.splitlines()
+    assert of_17 and all(re.match(r"\d+_4: ", line) for line in of_17)
+    status = ask(cluster, "status", there).stdout
+    assert "40 of 40" in status and "13 COMPLETED" in status and "finished" in status
+
+
+def test_how_jobs_ended_is_told_and_resuming_does_only_those(cluster, stack, local, tmp_path):
+    """One is cancelled, one runs into its limit of a minute, one fails; the others are not touched."""
+    path = "slurm/ends"
+    prefix = "10MB/ends"
+    for number in range(1, PARTITIONS + 1):
+        stack.put(f"{prefix}/{number}.pt", local / BUCKET / f"10MB/{number}.pt")
+    stack.s3.put_object(Bucket=BUCKET, Key=f"{prefix}/7.pt", Body=b"not a partition")
+    stack.faults.add(rf"GET /{BUCKET}/{prefix}/[35].pt", 1_000, delay_s=3, status=503)
+    body = write(tmp_path, payload(path, data_prefix=prefix, order="natural"))
+    process, job = start(cluster, "s3", body, "--time", "1", "--attempts", "100", endpoint=stack.faults.url)
+    cluster.wait_for(f"{job}_2", "RUNNING")
+    time.sleep(2)
+    cluster.ask("scancel", f"{job}_2")
+    _, talk = process.communicate(timeout=180)
+    assert process.returncode == 1, talk
+    report = stack.json(f"{path}/report.json")
+    failed = {task["rank"]: task["error"] for task in report["failed"]}
+    assert sorted(failed) == [2, 4, 6] and report["left"] == [], failed
+    assert failed[2].startswith(f"CANCELLED: job {job}_2") and "told to end by a signal after 0 images" in failed[2]
+    assert failed[4].startswith(f"TIMEOUT: job {job}_4") and "--time 00:02:00" in failed[4], failed[4]
+    assert f"{prefix}/7.pt" in failed[6]
+    for said in (*failed.values(), "3 of 12 tasks are missing", "--executor slurm --time 1", "--resume"):
+        assert said in talk, talk
+    states = {job["ranks"][0]: job["state"] for job in report["scheduled"]["jobs"]}
+    assert (states[2], states[4], states[6]) == ("CANCELLED", "TIMEOUT", "FAILED")
+    status = cosmicai("status", f"{BUCKET}/{path}", "--store", "s3", endpoint=stack.url, check=False, more=cluster.environment)
+    assert status.returncode == 1 and failed[4] in status.stdout, status.stdout
+
+    stack.faults.clear()
+    stack.put(f"{prefix}/7.pt", local / BUCKET / "10MB/7.pt")
+    before = {rank: stack.get(f"{path}/tasks/{rank}.json") for rank in range(PARTITIONS) if rank not in failed}
+    cosmicai("run", body, "--store", "s3", "--executor", "slurm", "--resume", "--time", "5", endpoint=stack.url,
+             more=cluster.environment)
+    assert {rank: stack.get(f"{path}/tasks/{rank}.json") for rank in before} == before
+    assert "#SBATCH --array=2,4,6\n" in stack.get(f"{path}/job/array.sbatch").decode()
+    report = stack.json(f"{path}/report.json")
+    assert report["failed"] == [] and [job["ranks"] for job in report["scheduled"]["jobs"]] == [[2], [4], [6]]
+
+
+def test_who_loses_the_terminal_comes_back_with_status(cluster, many, tmp_path):
+    there = many / BUCKET / "lost"
+    body = write(tmp_path, payload("lost", data_prefix="40", file_limit=40))
+    process, job = start(cluster, many, body, "--array-limit", "1", "--array-size", "4")
+    os.killpg(process.pid, signal.SIGHUP)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    status = json.loads(ask(cluster, "status", there, "--format", "json").stdout)
+    assert status["is_live"] and status["tasks"] == 40 and status["job_ids"][0] == job
+    refused = slurm(cluster, many, body, "--overwrite", check=False)
+    assert refused.returncode == 1 and "still wait or run" in refused.stderr and "cosmicai stop" in refused.stderr
+    end = time.monotonic() + 120
+    while status["is_live"] and time.monotonic() < end:
+        status = json.loads(ask(cluster, "status", there, "--format", "json").stdout)
+        time.sleep(0.3)
+    assert status["finished"] == 40 and not status["is_live"]
+    # Nobody followed: the job that sums up did it.
+    assert json.loads((there / "summary.json").read_text())["finished"] == 40
+    report = json.loads((there / "report.json").read_text())
+    assert report["executor"] == "slurm" and [job["state"] for job in report["scheduled"]["jobs"]] == ["COMPLETED"] * 4
+
+
+def test_ctrl_c_stop_and_resume(cluster, many, tmp_path):
+    there = many / BUCKET / "stopped"
+    body = write(tmp_path, payload("stopped", data_prefix="40", file_limit=40))
+    process, job = start(cluster, many, body, "--array-limit", "1")
+    cluster.wait_for(f"{job}_0", "RUNNING", "COMPLETED")
+    process.send_signal(signal.SIGINT)
+    _, talk = process.communicate(timeout=20)
+    assert process.returncode == 130 and "cosmicai stop" in talk and "--resume" in talk, talk
+    again, same = start(cluster, many, body, "--resume")
+    again.send_signal(signal.SIGINT)
+    again.communicate(timeout=20)
+    assert same == job, "followed, not handed in again"
+    ask(cluster, "stop", there)
+    end = time.monotonic() + 60
+    while json.loads(ask(cluster, "status", there, "--format", "json", check=False).stdout)["is_live"]:
+        assert time.monotonic() < end
+        time.sleep(0.3)
+    stopped = ask(cluster, "status", there, check=False)
+    assert stopped.returncode == 1 and "ended, with tasks missing" in stopped.stdout and "CANCELLED" in stopped.stdout
+    report = json.loads((there / "report.json").read_text())
+    assert report["left"] and not (there / "summary.json").exists()
+    before = {path.name: path.read_bytes() for path in (there / "tasks").iterdir()}
+    slurm(cluster, many, body, "--resume")
+    assert {name: (there / "tasks" / name).read_bytes() for name in before} == before
+    assert json.loads((there / "summary.json").read_text())["finished"] == 40
+
+
+def test_arrays_stay_under_what_the_cluster_allows(local, tmp_path):
+    small = Cluster("MaxArraySize=5")
+    try:
+        slurm(small, local, write(tmp_path, payload("small")))
+        there = local / BUCKET / "small"
+        assert "#SBATCH --array=0-4\n" in (there / "job/array.sbatch").read_text()
+        here = local / BUCKET / "results/study"
+        assert_same(lambda name: (there / name).read_bytes(), lambda name: (here / name).read_bytes(), PARTITIONS)
+    finally:
+        small.down()
+
+
+def test_a_job_out_of_memory_says_so_and_gets_more(local, tmp_path):
+    if not os.access(MEMORY_CGROUP, os.W_OK):
+        pytest.skip("this machine has no cgroup of version 1 to limit memory with")
+    cgroup = "CgroupPlugin=cgroup/v1\nCgroupAutomount=no\nConstrainRAMSpace=yes\n"
+    limited = Cluster("TaskPlugin=task/cgroup", "JobAcctGatherType=jobacct_gather/linux",
+                      "SelectTypeParameters=CR_CPU_Memory", cgroup=cgroup)
+    cosmicai("model-init", "--out", local / BUCKET / "full.safetensors")
+    try:
+        body = payload("memory", model="full.safetensors", file_limit=2)
+        failed = slurm(limited, local, write(tmp_path, body), "--mem", "40M", check=False)
+        assert failed.returncode == 1 and "OUT_OF_MEMORY: job" in failed.stderr and "--mem 80M" in failed.stderr, failed.stderr
+        there = local / BUCKET / "memory"
+        report = json.loads((there / "report.json").read_text())
+        assert [job["state"] for job in report["scheduled"]["jobs"]] == ["OUT_OF_MEMORY"] * 2
+        slurm(limited, local, write(tmp_path, body), "--mem", "40M", "--retry-memory-factor", "8", "--resume")
+        report = json.loads((there / "report.json").read_text())
+        jobs = report["scheduled"]["jobs"]
+        assert [job["state"] for job in jobs] == ["OUT_OF_MEMORY"] * 2 + ["COMPLETED"] * 2
+        assert [job["memory_mb"] for job in jobs] == [40, 40, 320, 320] and len(report["tasks"]) == 2
+    finally:
+        limited.down()
+        (local / BUCKET / "full.safetensors").unlink()
+
+
+def test_a_dry_run_prints_the_scripts_and_writes_nothing(cluster, local, tmp_path):
+    done = slurm(cluster, local, write(tmp_path, payload("dry")), "--dry-run", "--mem", "1G")
+    assert done.stdout.count("#!/bin/bash") == 2 and "--mem=1G" in done.stdout and "afterany:" in done.stdout
+    assert not (local / BUCKET / "dry").exists()
+    script = tmp_path / "array.sh"
+    script.write_text(done.stdout.split("#!/bin/bash")[1])
+    assert subprocess.run(["bash", "-n", script]).returncode == 0
+
+
+@pytest.mark.parametrize("options, said", [
+    (["--slurm-partition", "nowhere"], "invalid partition"),
+    (["--sbatch-extra=--no-such-option"], "unrecognized option"),
+    (["--slurm-partition", "a b"], "a word of letters and digits"),
+    (["--sbatch-extra=--array=0-5"], "decided by this program"),
+    (["--mem", "much"], "a size such as 4G"),
+    (["--retry-memory-factor", "0.5", "--mem", "1G"], "a number above 1"),
+    (["--workers", "2"], "--array-limit"),
+    (["--threads", "2"], "--cpus-per-task"),
+])
+def test_what_cannot_be_handed_in_leaves_the_folder_free(cluster, local, tmp_path, options, said):
+    refused = slurm(cluster, local, write(tmp_path, payload("refused")), *options, check=False)
+    assert refused.returncode == 1 and said in refused.stderr, refused.stderr
+    assert not list((local / BUCKET / "refused").rglob("*.json")), refused.stderr
+
+
+def test_without_slurm_it_says_what_is_missing(local, tmp_path):
+    refused = cosmicai("run", write(tmp_path, payload("none")), "--store", local, "--executor", "slurm", check=False,
+                       more={"PATH": "/nowhere"})
+    assert refused.returncode == 1 and "no `scontrol` on the path" in refused.stderr, refused.stderr
+    refused = cosmicai("run", write(tmp_path, payload("none")), "--store", local, "--mem", "1G", check=False)
+    assert refused.returncode == 1 and "--executor slurm" in refused.stderr
+
+
+def test_workers_that_somebody_else_starts(many, tmp_path):
+    """As with srun or GNU parallel: a plan, workers that share it, and a summary."""
+    body = write(tmp_path, payload("by-hand", data_prefix="40", file_limit=40))
+    planned = json.loads(cosmicai("run", body, "--store", many, "--plan-only", "--format", "json").stdout)
+    assert planned["tasks"] == 40
+    command = f"seq 0 2 | xargs -P 3 -I N '{COSMICAI}' worker --plan '{planned['plan']}' --rank N --of 3"
+    subprocess.run(["sh", "-c", command], check=True, env=environment(), timeout=120, capture_output=True)
+    there, here = many / BUCKET / "by-hand", many / BUCKET / "forty/local"
+    cosmicai("summarize", there, "--report")
+    report = json.loads((there / "report.json").read_text())
+    assert len(report["tasks"]) == 40 and report["executor"] == "workers"
+    if not here.exists():
+        cosmicai("run", write(tmp_path, payload("forty/local", data_prefix="40", file_limit=40)), "--store", many)
+    assert_same(lambda name: (there / name).read_bytes(), lambda name: (here / name).read_bytes(), 40)
+    again = cosmicai("worker", "--plan", there, "--rank", "3")
+    assert "1 finished before" in again.stderr
+    for options, said in [(["--rank", "40"], "of ranks 0 to 39"), (["--rank", "3", "--of", "3"], "the last is 2"),
+                          (["--rank", "0", "--of", "2", "--among", "5-2"], "numbers and ranges")]:
+        refused = cosmicai("worker", "--plan", there, *options, check=False)
+        assert refused.returncode == 1 and said in refused.stderr, refused.stderr
+
+
+def queue(cluster):
+    return set(cluster.ask("squeue", "--noheader", "--format=%F").split())
+
+
+def test_a_run_at_work_is_not_touched_by_others(cluster, many, tmp_path):
+    """A held array stands for one that is at work."""
+    there = many / BUCKET / "held"
+    body = write(tmp_path, payload("held", data_prefix="40", file_limit=40))
+    process, job = start(cluster, many, body, "--array-size", "2", "--sbatch-extra=--hold")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    for executor in ([], ["--executor", "slurm"], ["--plan-only"]):
+        for option in ("--overwrite", *(["--resume"] if executor != ["--executor", "slurm"] else [])):
+            refused = cosmicai("run", body, "--store", many, *executor, option, check=False, more=cluster.environment)
+            assert refused.returncode == 1 and "still wait or run" in refused.stderr, (executor, option, refused.stderr)
+    blind = cosmicai("run", body, "--store", many, "--overwrite", check=False)
+    assert blind.returncode == 1 and "cannot be asked here" in blind.stderr, blind.stderr
+    elsewhere = cosmicai("status", there, more={"PATH": "/nowhere"})
+    assert "cannot be asked here" in elsewhere.stderr and "0 of 40" in elsewhere.stdout
+    ask(cluster, "stop", there)
+    again = ask(cluster, "stop", there).stderr
+    assert "stopped" in again or "nothing of the run is at work" in again
+    slurm(cluster, many, body, "--resume", "--array-size", "2")
+    assert json.loads((there / "summary.json").read_text())["finished"] == 40
+    before = (there / "summary.json").read_bytes()
+    finished = slurm(cluster, many, body, "--resume")
+    assert "every task is finished" in finished.stderr and "40 of 40" in finished.stdout
+    assert (there / "summary.json").read_bytes() == before
+    # Another's job that has the same number is not ours to end.
+    listed = json.loads((there / "job/submission.json").read_text())
+    other = cluster.ask("sbatch", "--parsable", "--hold", "--wrap=true").strip()
+    listed["arrays"][0]["id"] = listed["summarize"] = other
+    (there / "job/submission.json").write_text(json.dumps(listed))
+    ask(cluster, "stop", there)
+    assert cluster.state(other) == "PENDING"
+    cluster.ask("scancel", other)
+
+
+def test_of_two_that_resume_at_once_one_hands_in(cluster, many, tmp_path):
+    body = write(tmp_path, payload("rivals", data_prefix="40", file_limit=40))
+    cosmicai("run", body, "--store", many, "--plan-only")
+    before = queue(cluster)
+    command = [COSMICAI, "run", body, "--store", many, "--executor", "slurm", "--resume", "--array-size", "2"]
+    rivals = [subprocess.Popen(command, env=environment(None, cluster.environment), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    talks = [rival.communicate(timeout=120)[1] for rival in rivals]
+    codes = sorted(rival.returncode for rival in rivals)
+    # The later one is refused, follows the first, or finds its work done.
+    assert codes in ([0, 1], [0, 0]), talks
+    listed = json.loads((many / BUCKET / "rivals/job/submission.json").read_text())
+    assert len(listed["arrays"]) == 1 and queue(cluster) <= before, talks
+    assert json.loads((many / BUCKET / "rivals/summary.json").read_text())["finished"] == 40
+
+
+def test_ctrl_c_while_handing_in_leaves_no_job_that_nobody_knows(cluster, many, tmp_path):
+    slow = tmp_path / "bin"
+    slow.mkdir()
+    real = subprocess.run(["which", "sbatch"], capture_output=True, text=True, check=True).stdout.strip()
+    (slow / "sbatch").write_text(f"#!/bin/sh\n{real} \"$@\"; code=$?; sleep 2; exit $code\n")
+    (slow / "sbatch").chmod(0o755)
+    body = write(tmp_path, payload("slow", data_prefix="40", file_limit=40))
+    process = subprocess.Popen(
+        [COSMICAI, "run", body, "--store", many, "--executor", "slurm", "--array-size", "2", "--sbatch-extra=--hold"],
+        env={**environment(None, cluster.environment), "PATH": f"{slow}:{os.environ['PATH']}"}, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True)
+    there = many / BUCKET / "slow"
+    end = time.monotonic() + 30
+    while not (there / "job/array.sbatch").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, talk = process.communicate(timeout=30)
+    assert process.returncode == 130 and "the jobs go on" in talk, talk
+    listed = json.loads((there / "job/submission.json").read_text())
+    assert len(listed["arrays"]) == 1 and listed["summarize"]
+    ask(cluster, "stop", there)
+
+
+def test_a_name_of_a_run_is_never_run(cluster, many, tmp_path):
+    """A shared folder's plan may be written by others; its name of the run once went into the script as it was."""
+    body = write(tmp_path, payload("named", data_prefix="40", file_limit=40))
+    cosmicai("run", body, "--store", many, "--plan-only")
+    path = many / BUCKET / "named/plan.json"
+    plan = json.loads(path.read_text())
+    for name, said in [("x\ntouch /tmp/cosmicai-was-here\n#", "run_id"), ("x; touch /tmp/cosmicai-was-here", None)]:
+        path.write_text(json.dumps({**plan, "run_id": name}))
+        done = slurm(cluster, many, body, "--resume", "--array-size", "2", check=False)
+        assert said is None or (done.returncode == 1 and said in done.stderr), done.stderr
+        assert not Path("/tmp/cosmicai-was-here").exists()
+
+
+def test_a_job_that_sums_up_and_is_held_delays_nobody(cluster, many, tmp_path):
+    body = write(tmp_path, payload("delayed", data_prefix="40", file_limit=40))
+    process, job = start(cluster, many, body, "--array-size", "4", "--array-limit", "1")
+    listed = many / BUCKET / "delayed/job/submission.json"
+    summarize = json.loads(listed.read_text())["summarize"]
+    cluster.ask("scontrol", "hold", summarize)
+    _, talk = process.communicate(timeout=60)
+    assert process.returncode == 0, talk
+    assert cluster.state(summarize) == "CANCELLED"
