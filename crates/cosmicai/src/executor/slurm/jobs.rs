@@ -26,7 +26,7 @@ const ENDED: [&str; 12] = [
 /// The index that is written where an array was ended before any of its jobs began: the line is of all of them.
 const NO_INDEX: &str = "4294967294";
 /// The columns asked of `sacct`.
-const COLUMNS: &str = "JobID,State,ExitCode,ElapsedRaw,TimelimitRaw,ReqMem,MaxRSS,NodeList,NCPUS,Restarts";
+const COLUMNS: &str = "JobID,State,ExitCode,ElapsedRaw,TimelimitRaw,ReqMem,MaxRSS,NodeList,NCPUS";
 
 /// Jobs by id: array jobs as `12_3`.
 pub type Jobs = BTreeMap<String, Job>;
@@ -149,8 +149,7 @@ fn from_sacct(lines: &str) -> Vec<(String, Job)> {
     let mut jobs: Vec<(String, Job)> = Vec::new();
     for line in lines.lines() {
         let columns: Vec<&str> = line.split('|').collect();
-        let [id, state, exit_code, elapsed, limit_minutes, memory, memory_max, nodes, cpus, restarts] = columns[..]
-        else {
+        let [id, state, exit_code, elapsed, limit_minutes, memory, memory_max, nodes, cpus] = columns[..] else {
             continue;
         };
         if let Some((of, _)) = id.split_once('.') {
@@ -172,7 +171,6 @@ fn from_sacct(lines: &str) -> Vec<(String, Job)> {
             elapsed_seconds: elapsed.parse().unwrap_or(0.0),
             time_limit_seconds: limit_minutes.parse::<f64>().ok().map(|minutes| minutes * 60.0),
             memory_mb: megabytes(memory.trim_end_matches(['n', 'c'])).filter(|memory| *memory > 0.0),
-            restarts: restarts.parse().unwrap_or(0),
             ..Job::default()
         };
         let ids = match id.split_once('_') {
@@ -246,11 +244,11 @@ not a job";
     #[test]
     fn lines_of_sacct() {
         let lines = "\
-12_3|OUT_OF_MEMORY|0:125|61|60|2000Mn||n7|4|0
-12_3.batch|OUT_OF_MEMORY|0:125|61|||2039812K|n7|4|
-12_3.extern|COMPLETED|0:0|61|||1K|n7|4|
-12_[5,7-8]|CANCELLED by 1000|0:0|0|UNLIMITED|2000Mn||None assigned|4|0
-20|COMPLETED|0:0|2|60|||n7|1|0
+12_3|OUT_OF_MEMORY|0:125|61|60|2000Mn||n7|4
+12_3.batch|OUT_OF_MEMORY|0:125|61|||2039812K|n7|4
+12_3.extern|COMPLETED|0:0|61|||1K|n7|4
+12_[5,7-8]|CANCELLED by 1000|0:0|0|Partition_Limit|4000M||None assigned|4
+20|COMPLETED|0:0|2|60|||n7|1
 short|line";
         let jobs: Jobs = from_sacct(lines).into_iter().collect();
         assert_eq!(jobs.keys().map(String::as_str).collect::<Vec<_>>(), ["12_3", "12_5", "12_7", "12_8", "20"]);
