@@ -117,6 +117,10 @@ struct Planned {
 pub(crate) async fn run(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
     let payload = read_payload(&settings.stores(".").await?, &options.payload).await?;
     options.check()?;
+    let payload = match options.precision {
+        Some(precision) => payload.with_precision(precision),
+        None => payload,
+    };
     match options.executor {
         Where::Local if options.plan_only => {
             let stores = settings.stores(options.store()).await?;
@@ -190,10 +194,6 @@ pub(super) async fn run_payload(
     printer: &Printer,
 ) -> Result<Outcome> {
     let isa = settings.isa()?;
-    let payload = match options.precision {
-        Some(precision) => payload.with_precision(precision),
-        None => payload,
-    };
     leave_cluster_jobs_alone(&payload, stores, options).await?;
     let origin = Origin { run_id: new_run_id(), created: now(), created_by: created_by() };
     let Prepared { plan, results, data, model, .. } =
@@ -242,10 +242,6 @@ async fn leave_cluster_jobs_alone(payload: &Payload, stores: &Stores, options: &
 
 /// Plans a run for workers that somebody else starts.
 async fn plan_only(payload: Payload, stores: &Stores, options: &Options, printer: &Printer) -> Result<Outcome> {
-    let payload = match options.precision {
-        Some(precision) => payload.with_precision(precision),
-        None => payload,
-    };
     leave_cluster_jobs_alone(&payload, stores, options).await?;
     let origin = Origin { run_id: new_run_id(), created: now(), created_by: created_by() };
     let Prepared { plan, results, finished, .. } =

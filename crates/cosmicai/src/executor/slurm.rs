@@ -64,8 +64,8 @@ pub struct Slurm {
 
 impl Slurm {
     /// What nothing was handed in of yet.
-    pub fn nothing(&self, plan: &Plan, logs: &str) -> Submission {
-        Submission::new(plan, self.cluster.name.clone(), logs.to_owned())
+    pub fn nothing(&self, plan: &Plan, logs: &str, turn: usize) -> Submission {
+        Submission::new(plan, self.cluster.name.clone(), logs.to_owned(), turn)
     }
 
     /// Whether SLURM would take what this asks for.
@@ -122,7 +122,7 @@ impl Slurm {
         let script = Script { run_id: &plan.run_id, request, logs: &logs, results: &url };
         let mut array = array_of(&self.cluster, ranks, request);
         let text = script.array(&indices(&array), array.of, among(&array, plan).as_deref(), memory.as_deref());
-        self.claim().await?;
+        self.claim(submission.turn).await?;
         if let Some(before) = &submission.summarize {
             self.cluster.cancel(&[before], &submission.job_name()).await?;
         }
@@ -155,19 +155,26 @@ impl Slurm {
         }
     }
 
-    /// Makes sure that no other process hands in jobs of this run at the same moment: the n-th time that anything is handed
-    /// in is claimed by whoever writes `job/<n>.json` first. One that was never followed by jobs does not block the next.
-    async fn claim(&self) -> Result<(), ExecutorError> {
+    /// How often anything of the run was handed in. To be asked before it is looked whether jobs are at work, so that what
+    /// another process hands in after that look is noticed.
+    ///
+    /// # Errors
+    /// Where the store cannot be asked.
+    pub async fn turn(&self) -> Result<usize, ExecutorError> {
         let keys = self.results.list().await?;
-        let number = (0..keys.len() + 1).find(|number| !keys.contains(&self.results.job(&format!("{number}.json"))));
-        let key = self.results.job(&format!("{}.json", number.unwrap_or(0)));
+        let is_taken = |turn: &usize| keys.contains(&self.results.job(&format!("{turn}.json")));
+        Ok((0..keys.len()).take_while(is_taken).count())
+    }
+
+    /// Takes a turn, which the first process that writes `job/<turn>.json` has. One that was never followed by jobs does not
+    /// block the next.
+    async fn claim(&self, turn: usize) -> Result<(), ExecutorError> {
         let said = serde_json::json!({"claimed": pipeline::event::now(), "process": std::process::id()}).to_string();
-        match self.results.bucket().create(&key, said.into()).await? {
-            true => Ok(()),
-            false => {
-                Err(ClusterError::new("hand in", &"another process hands in jobs of this run at this moment").into())
-            }
+        if self.results.bucket().create(&self.results.job(&format!("{turn}.json")), said.into()).await? {
+            return Ok(());
         }
+        let said = "another process has just handed in jobs of this run; `--resume` follows them";
+        Err(ClusterError::new("hand in", &said).into())
     }
 
     /// The report of a run by what lies in storage, and by what SLURM says of its jobs.
@@ -337,6 +344,7 @@ impl Executor for Slurm {
             self.follow(plan, &submission, &mut jobs, &mut seen, events).await?;
             let mut report = self.report(plan, &submission, &mut jobs).await?;
             let Some((ranks, memory, request)) = self.with_more_memory(&report, &submission) else { break report };
+            submission.turn += 1;
             if let Err(error) = self.add(plan, &ranks, Some(memory.clone()), request, &mut submission).await {
                 let refused = report.failed.iter_mut().filter(|failed| ranks.contains(&failed.rank));
                 refused
@@ -346,7 +354,8 @@ impl Executor for Slurm {
             *self.submission.lock().await = Some(submission.clone());
         };
         // Who follows sums up as well, and does not wait for a job that may wait for long.
-        self.end_summary(&submission).await?;
+        // One that cannot be ended comes to the same.
+        _ = self.end_summary(&submission).await;
         for failed in &report.failed {
             let (rank, attempts, error) = (failed.rank, failed.attempts, failed.error.clone());
             events.record(&Event::TaskFailed { rank, attempts, error });

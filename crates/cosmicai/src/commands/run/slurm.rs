@@ -34,10 +34,6 @@ pub(super) async fn run(
     printer: &Printer,
 ) -> Result<Outcome> {
     check(options)?;
-    let payload = match options.precision {
-        Some(precision) => payload.with_precision(precision),
-        None => payload,
-    };
     let cluster = Cluster::find().await?;
     let stores = settings.stores(options.store()).await?;
     let request = request(options, settings)?;
@@ -54,6 +50,7 @@ pub(super) async fn run(
     };
     // From here on a signal to end waits until it is known which jobs there are.
     let mut signals = Signals::listen()?;
+    let turn = slurm.turn().await?;
     let handed_in = match at_work(&slurm, &payload, options.if_taken()).await? {
         Some((plan, submission)) => {
             let id = &submission.arrays[0].id;
@@ -62,7 +59,7 @@ pub(super) async fn run(
         }
         None => {
             slurm.test(&request).await.context("nothing was handed in")?;
-            hand_in(&slurm, payload, &stores, &request, options).await?
+            hand_in(&slurm, turn, payload, &stores, &request, options).await?
         }
     };
     let Some((plan, submission)) = handed_in else {
@@ -120,7 +117,7 @@ async fn follow(slurm: &Slurm, plan: &Plan, options: &Options, printer: &Printer
 /// Shows a run of which nothing is left to do.
 async fn sum_up(slurm: &Slurm, options: &Options, printer: &Printer) -> Result<Outcome> {
     let plan = folder::plan(&slurm.results).await?;
-    let submission = folder::submission(&slurm.results, &plan).await?.unwrap_or_else(|| slurm.nothing(&plan, ""));
+    let submission = folder::submission(&slurm.results, &plan).await?.unwrap_or_else(|| slurm.nothing(&plan, "", 0));
     let report = slurm.report(&plan, &submission, &mut Jobs::new()).await?;
     write_report(&slurm.results, &report).await?;
     tell(&summarize(&slurm.results, &plan).await?, &report, options, printer)
@@ -156,6 +153,7 @@ async fn at_work(slurm: &Slurm, payload: &Payload, if_taken: IfTaken) -> Result<
 /// Plans the run, claims its folder, and hands in what is left of it; None where nothing is.
 async fn hand_in(
     slurm: &Slurm,
+    turn: usize,
     payload: Payload,
     stores: &Stores,
     request: &Request,
@@ -173,7 +171,7 @@ async fn hand_in(
     }
     let logs = logs_folder(&results, &plan.run_id)?;
     std::fs::create_dir_all(&logs).with_context(|| format!("folder of logs `{logs}`"))?;
-    let mut submission = slurm.nothing(&plan, &logs);
+    let mut submission = slurm.nothing(&plan, &logs, turn);
     match slurm.submit(&plan, &left, request, &mut submission).await {
         Ok(()) => Ok(Some((plan, submission))),
         Err(error) if submission.arrays.is_empty() => {

@@ -31,10 +31,6 @@ pub(super) async fn run(
 ) -> Result<Outcome> {
     check(options)?;
     let state_machine = options.state_machine.as_deref().context("--state-machine is missing")?;
-    let payload = match options.precision {
-        Some(precision) => payload.with_precision(precision),
-        None => payload,
-    };
     let bucket = execution::stores(settings, state_machine).await?.bucket(&payload.bucket)?;
     let results = Results::new(bucket, payload.results_folder());
     let cloud = execution::cloud(settings, state_machine).await;

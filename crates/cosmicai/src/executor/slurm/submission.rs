@@ -29,6 +29,9 @@ pub struct Submission {
     pub submitted: String,
     /// Folder of the jobs' logs, as the nodes see it.
     pub logs: String,
+    /// How often anything of the run was handed in before.
+    #[serde(default)]
+    pub turn: usize,
     /// The arrays: one, and one more for each time that tasks were given more memory.
     pub arrays: Vec<Array>,
     /// The job that sums up.
@@ -87,11 +90,11 @@ pub enum SubmissionError {
 }
 
 impl Submission {
-    pub(super) fn new(plan: &Plan, cluster: String, logs: String) -> Self {
+    pub(super) fn new(plan: &Plan, cluster: String, logs: String, turn: usize) -> Self {
         let submitted = pipeline::event::now();
         let run_id = plan.run_id.clone();
         let (arrays, summarize) = Default::default();
-        Self { format_version: SUBMISSION_FORMAT, run_id, cluster, submitted, logs, arrays, summarize }
+        Self { format_version: SUBMISSION_FORMAT, run_id, cluster, submitted, logs, turn, arrays, summarize }
     }
 
     /// The one in a run's folder; None where there is none.
