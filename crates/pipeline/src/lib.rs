@@ -28,6 +28,7 @@ pub mod finished;
 pub mod record;
 pub mod report;
 pub mod results;
+pub mod sweep;
 mod task;
 
 pub mod metrics;

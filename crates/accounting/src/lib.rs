@@ -1,0 +1,21 @@
+//! The accounts of runs: what they took, what they cost, what is wrong with their records, and what a run will take.
+//!
+//! In: the study's records and our reports ([`measured`]), prices ([`prices`]), assumptions where nothing was measured
+//! ([`circumstances`]). Out: the study's figures by its own formulas ([`study`]), the itemised bill ([`bill`]),
+//! throughput three ways ([`throughput`]). Every sum is a pure function of what is handed in.
+//!
+//! Never here: storage, a terminal, the clock, random numbers without a seed, a cloud's SDK.
+
+pub mod bill;
+pub mod circumstances;
+pub mod measured;
+pub mod prices;
+pub mod record;
+pub mod statistics;
+pub mod study;
+pub mod throughput;
+
+/// Bytes of a binary MB.
+pub(crate) const MB: f64 = 1_048_576.0;
+/// Binary MB of a binary GB.
+pub(crate) const MB_PER_GB: f64 = 1_024.0;

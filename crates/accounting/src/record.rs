@@ -1,0 +1,229 @@
+//! The study's records as they are found: read from anybody's `combined_data.json`, with whatever is missing from them.
+//!
+//! [`pipeline::record`] writes a record that is right by construction; here nothing is assumed, as the study's own files
+//! have records of several versions of its worker.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::MB;
+
+/// The largest file of records that is read, in bytes.
+pub const MAX_RECORDS_BYTES: u64 = 1 << 30;
+
+/// One worker's record. Units are in the keys, as the study has them; what a file does not say is None.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Record {
+    /// Rank of the task, where a file says it; the study's records do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank: Option<u64>,
+    /// Wall seconds of the loop.
+    #[serde(rename = "total_cpu_time (seconds)")]
+    pub seconds: Option<f64>,
+    /// Bytes allocated in the loop, in MB of 10⁶ bytes.
+    #[serde(rename = "total_cpu_memory (MB)")]
+    pub allocated_mb: Option<f64>,
+    /// Peak resident memory of the process, in binary MB.
+    #[serde(rename = "total_process_memory (MB)")]
+    pub process_memory_mb: Option<f64>,
+    /// The process without a batch and the model, in binary MB.
+    #[serde(rename = "library_overhead_memory (MB)")]
+    pub overhead_memory_mb: Option<f64>,
+    /// One batch as stored, in binary MB.
+    #[serde(rename = "total_image_memory (MB)")]
+    pub image_memory_mb: Option<f64>,
+    /// The model's parameters in float32, in binary MB.
+    #[serde(rename = "total_model_memory (MB)")]
+    pub model_memory_mb: Option<f64>,
+    /// Seconds ÷ (samples ÷ batch size).
+    #[serde(rename = "execution_time (seconds/batch)")]
+    pub seconds_per_batch: Option<f64>,
+    /// Batches, the last of each file perhaps smaller.
+    pub num_batches: Option<f64>,
+    /// Images in a batch.
+    pub batch_size: Option<f64>,
+    /// `cpu` or `cuda`.
+    pub device: Option<String>,
+    /// Bits of images and magnitudes ÷ seconds.
+    pub throughput_bps: Option<f64>,
+    /// Images ÷ seconds.
+    pub sample_persec: Option<f64>,
+    /// As in the payload.
+    pub result_path: Option<String>,
+    /// A key or a list of keys.
+    pub data_path: Value,
+}
+
+/// Why there are no records.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Not JSON, or not such JSON.
+    #[error("not the study's records: {0}; an array of objects with `total_cpu_time (seconds)` is expected")]
+    Malformed(String),
+    /// One of them cannot be read.
+    #[error("record {index} of {records} (counted from 0): {problem}")]
+    Record {
+        /// Which one.
+        index: usize,
+        /// How many there are.
+        records: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Record {
+    /// Keys of its files.
+    pub fn files(&self) -> Vec<&str> {
+        match &self.data_path {
+            Value::String(key) => vec![key],
+            Value::Array(keys) => keys.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Bytes of its images and magnitudes, by its throughput and time.
+    pub fn bytes(&self) -> Option<f64> {
+        Some(self.throughput_bps? * self.seconds? / 8.0)
+    }
+
+    /// Its images, by its rate and time.
+    pub fn samples(&self) -> Option<f64> {
+        Some(self.sample_persec? * self.seconds?)
+    }
+
+    /// What it says of its partition: the size in the name of the folder, else the size of its data.
+    pub fn partition_mb(&self) -> Option<f64> {
+        let files = self.files();
+        let named = files.iter().filter_map(|key| partition_mb_of(key)).next();
+        named.or_else(|| {
+            let mb = self.bytes()? / MB / files.len().max(1) as f64;
+            let whole = mb.round();
+            let is_whole = whole >= 1.0 && (mb - whole).abs() <= 0.01 * whole;
+            (mb.is_finite() && mb > 0.0).then_some(if is_whole { whole } else { mb })
+        })
+    }
+}
+
+/// The size that a folder on the way to a file is named for: 25 of `sky/25MB/107.pt`.
+fn partition_mb_of(key: &str) -> Option<f64> {
+    key.rsplit('/').skip(1).find_map(|folder| {
+        let size = folder.strip_suffix("MB").or_else(|| folder.strip_suffix("mb"))?;
+        size.parse::<f64>().ok().filter(|mb| mb.is_finite() && *mb > 0.0)
+    })
+}
+
+/// Reads a `combined_data.json`, or a `<rank>.json` as one record. Python's `NaN` and `Infinity`, which are no JSON, are
+/// read as missing.
+///
+/// # Errors
+/// Where it is something else, naming the first record that cannot be read.
+pub fn parse(json: &[u8]) -> Result<Vec<Record>, RecordError> {
+    let malformed = |problem: &dyn ToString| RecordError::Malformed(problem.to_string());
+    let value: Value = match serde_json::from_slice(json) {
+        Ok(value) => value,
+        Err(error) => match without_non_finite(json) {
+            Some(json) => serde_json::from_slice(&json).map_err(|_| malformed(&error))?,
+            None => return Err(malformed(&error)),
+        },
+    };
+    let values = match value {
+        Value::Array(values) => values,
+        record @ Value::Object(_) => vec![record],
+        _ => return Err(malformed(&"neither an array nor an object")),
+    };
+    let records = values.len();
+    let parsed = values.into_iter().enumerate().map(|(index, value)| {
+        let at = |problem: String| RecordError::Record { index, records, problem };
+        if !value.is_object() {
+            return Err(at("an object is expected".to_owned()));
+        }
+        let record: Record = serde_json::from_value(value).map_err(|error| at(error.to_string()))?;
+        if record.seconds.is_none() && record.throughput_bps.is_none() && record.data_path.is_null() {
+            return Err(at("none of the study's keys is in it".to_owned()));
+        }
+        Ok(record)
+    });
+    parsed.collect()
+}
+
+/// `NaN`, `Infinity` and `-Infinity` outside of strings as `null`; None where there are none.
+fn without_non_finite(json: &[u8]) -> Option<Vec<u8>> {
+    const WORDS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
+    let (mut out, mut rest, mut is_in_string, mut replaced) = (Vec::with_capacity(json.len()), json, false, false);
+    while let Some((&byte, after)) = rest.split_first() {
+        if let Some(word) = WORDS.iter().find(|word| !is_in_string && rest.starts_with(word)) {
+            out.extend_from_slice(b"null");
+            rest = &rest[word.len()..];
+            replaced = true;
+            continue;
+        }
+        match byte {
+            b'\\' if is_in_string && !after.is_empty() => {
+                out.push(byte);
+                out.push(after[0]);
+                rest = &after[1..];
+                continue;
+            }
+            b'"' => is_in_string = !is_in_string,
+            _ => {}
+        }
+        out.push(byte);
+        rest = after;
+    }
+    replaced.then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_python_writes_is_read() {
+        let json =
+            br#"[{"total_cpu_time (seconds)": NaN, "throughput_bps": -Infinity, "data_path": "a\\\"NaN/25MB/1.pt"}]"#;
+        let records = parse(json).unwrap();
+        assert_eq!((records[0].seconds, records[0].throughput_bps), (None, None));
+        assert_eq!(records[0].files(), ["a\\\"NaN/25MB/1.pt"]);
+        assert_eq!(records[0].partition_mb(), Some(25.0));
+    }
+
+    #[test]
+    fn a_partition_s_size_is_taken_from_its_name_or_its_data() {
+        let record = |path: &str, samples: f64| Record {
+            seconds: Some(2.0),
+            throughput_bps: Some(samples * 20_520.0 * 8.0 / 2.0),
+            data_path: path.into(),
+            ..Record::default()
+        };
+        assert_eq!(record("10MB/1.pt", 511.0).partition_mb(), Some(10.0));
+        assert_eq!(record("sky/25MB/part/1.pt", 3.0).partition_mb(), Some(25.0));
+        for (samples, mb) in [(511.0, 10.0), (1_278.0, 25.0), (2_556.0, 50.0), (3_834.0, 75.0), (5_113.0, 100.0)] {
+            assert_eq!(record("parts/1.pt", samples).partition_mb(), Some(mb));
+        }
+        assert_eq!(record("MB/1.pt", 0.0).partition_mb(), None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        let message = |json: &[u8]| parse(json).unwrap_err().to_string();
+        assert!(message(b"[1]").contains("record 0 of 1"));
+        assert!(message(br#"[{"batch_size": 1}]"#).contains("none of the study's keys"));
+        assert!(
+            message(br#"[{"data_path": "a"}, {"data_path": "b", "throughput_bps": "3"}]"#).contains("record 1 of 2")
+        );
+        assert!(message(b"[{").contains("line 1"));
+        assert!(message(b"7").contains("neither"));
+        assert_eq!(parse(b"[]").unwrap(), []);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(json in r#"[\[{"a-z:,NI}\]\\ 0-9.]{0,60}"#) {
+            let _ = parse(json.as_bytes());
+        }
+    }
+}
