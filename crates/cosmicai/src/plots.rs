@@ -6,6 +6,7 @@
 //! setting of the machine.
 
 mod axis;
+pub(crate) mod charts;
 mod colours;
 mod density;
 mod figure;

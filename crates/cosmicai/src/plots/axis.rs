@@ -120,7 +120,8 @@ fn round(step: f64) -> (f64, usize) {
 fn label(value: f64, step: f64) -> String {
     let decimals = (-step.log10().floor()).max(0.0) as usize;
     let text = if value.abs() < step / 2.0 {
-        format!("{:.decimals$}", 0.0)
+        // As many zeros as the others have digits, unless those are written with an exponent.
+        if decimals > 5 { "0".to_owned() } else { format!("{:.decimals$}", 0.0) }
     } else if (1e3..1e6).contains(&value) && decimals == 0 {
         grouped(value.round() as u64)
     } else if value.abs() >= 1e5 || decimals > 5 {
@@ -152,6 +153,7 @@ mod tests {
         assert_eq!(words(-0.053, 0.05), ["−0.04", "−0.02", "0.00", "0.02", "0.04"]);
         assert_eq!(words(0.0, 5.3), ["0", "1", "2", "3", "4", "5"]);
         assert_eq!(words(0.0, 2.4e6), ["0", "500,000", "1.0e6", "1.5e6", "2.0e6"]);
+        assert_eq!(words(0.0, 2.4e-9), ["0", "5e−10", "1.0e−9", "1.5e−9", "2.0e−9"]);
         let counts = Range { low: 0.0, high: 2.2 }.ticks(5, 1.0);
         assert_eq!(counts.major.into_iter().map(|tick| tick.1).collect::<Vec<_>>(), ["0", "1", "2"]);
         assert_eq!(Range { low: 0.0, high: 1.0 }.ticks(5, 0.0).minor.len(), 21);

@@ -1,4 +1,5 @@
-//! The colours: a scale that is even to the eye, readable by colour-blind people and in grey, and a few single ones.
+//! The colours: a scale that is even to the eye, readable by colour-blind people and in grey, and single ones, each with
+//! a name and a twin for dark pages.
 
 /// Red, green, blue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,41 @@ pub(super) const GREY: Colour = Colour([96, 96, 96]);
 pub(super) const VERMILION: Colour = Colour([213, 94, 0]);
 pub(super) const BLUE: Colour = Colour([0, 114, 178]);
 pub(super) const PALE_BLUE: Colour = Colour([190, 215, 234]);
+pub(super) const GREEN: Colour = Colour([0, 158, 115]);
+/// Okabe and Ito's, darkened: their own has too little contrast on white.
+pub(super) const PURPLE: Colour = Colour([179, 82, 139]);
+/// For areas: lines of it would be faint on white.
+pub(super) const ORANGE: Colour = Colour([230, 159, 0]);
+/// For areas.
+pub(super) const SKY: Colour = Colour([86, 180, 233]);
+/// Lines behind data.
+pub(super) const RULE: Colour = Colour([221, 221, 221]);
+
+/// A colour by what it is for, so that a page may have another.
+pub(super) struct Role {
+    pub(super) name: &'static str,
+    pub(super) light: Colour,
+    pub(super) dark: Colour,
+}
+
+const fn role(name: &'static str, light: Colour, dark: [u8; 3]) -> Role {
+    Role { name, light, dark: Colour(dark) }
+}
+
+/// Every single colour; the first is what the others stand on.
+pub(super) const ROLES: [Role; 11] = [
+    role("paper", WHITE, [0x16, 0x19, 0x1d]),
+    role("ink", INK, [0xe6, 0xe6, 0xe6]),
+    role("quiet", GREY, [0x95, 0x9b, 0xa3]),
+    role("rule", RULE, [0x3a, 0x3f, 0x46]),
+    role("pale", PALE_BLUE, [0x2f, 0x4a, 0x60]),
+    role("blue", BLUE, [0x3d, 0x9b, 0xe0]),
+    role("vermilion", VERMILION, [0xf0, 0x80, 0x3c]),
+    role("green", GREEN, [0x2b, 0xb5, 0x8a]),
+    role("purple", PURPLE, [0xea, 0xa6, 0xd8]),
+    role("orange", ORANGE, [0xf7, 0xd7, 0x74]),
+    role("sky", SKY, [0x9a, 0xd4, 0xf7]),
+];
 
 /// Ten even steps of viridis (van der Walt and Smith, CC0).
 const VIRIDIS: [[u8; 3]; 10] = [
@@ -46,6 +82,32 @@ mod tests {
     fn luminance(colour: Colour) -> f64 {
         let [red, green, blue] = colour.0.map(|channel| (f64::from(channel) / 255.0).powf(2.2));
         0.2126 * red + 0.7152 * green + 0.0722 * blue
+    }
+
+    /// Contrast as WCAG 2 defines it.
+    fn contrast(one: Colour, other: Colour) -> f64 {
+        let (one, other) = (luminance(one), luminance(other));
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
+    #[test]
+    fn roles_are_seen_on_either_paper_and_told_apart() {
+        let [paper, rest @ ..] = &ROLES;
+        for role in rest {
+            let wanted = match role.name {
+                "ink" => 10.0,
+                "quiet" => 4.5,
+                "rule" | "pale" => 1.3,
+                "orange" | "sky" => 2.2,
+                _ => 3.0,
+            };
+            let found = [contrast(role.light, paper.light), contrast(role.dark, paper.dark)];
+            assert!(found.iter().all(|found| *found >= wanted), "{}: {found:?}", role.name);
+        }
+        for (index, role) in ROLES.iter().enumerate() {
+            let others = &ROLES[index + 1..];
+            assert!(others.iter().all(|other| other.light != role.light && other.name != role.name), "{}", role.name);
+        }
     }
 
     #[test]

@@ -11,11 +11,11 @@ pub(super) const LEFT: f64 = 92.0;
 pub(super) const TOP: f64 = 52.0;
 pub(super) const TOP_WITH_NUMBERS: f64 = 78.0;
 /// Pixels below the axes for ticks and a label, and for each line of remarks.
-const BELOW: f64 = 66.0;
+pub(super) const BELOW: f64 = 66.0;
 const REMARKS_LEADING: f64 = 20.0;
 const TICK: f64 = 8.0;
 const MINOR_TICK: f64 = 4.0;
-const TITLE_BASELINE: f64 = 34.0;
+pub(super) const TITLE_BASELINE: f64 = 34.0;
 /// Pixels from the numbers above the axes to the axes.
 const NUMBERS_ABOVE: f64 = 16.0;
 /// Remarks of a line, so that it is no wider than the picture.
@@ -23,7 +23,18 @@ const REMARKS_PER_LINE: usize = 2;
 /// Pixels between the baselines of two lines over the data.
 const LEADING: f64 = 23.0;
 const TEXT: f64 = 16.0;
-const SMALL: f64 = 14.0;
+pub(super) const SMALL: f64 = 14.0;
+
+/// Pixels from the label of the y axis to the axis: never over the ticks' words, whose digits are 7.8 pixels wide.
+fn aside(y: &Ticks) -> f64 {
+    let longest = y.major.iter().map(|tick| tick.1.chars().count()).max().unwrap_or(0);
+    (15.0 + 7.8 * longest as f64).max(64.0)
+}
+
+/// Pixels left of the axes, so that both have room.
+pub(super) fn left(y: &Ticks) -> f64 {
+    (aside(y) + 16.0).max(LEFT)
+}
 
 /// Height of a picture whose axes end at `bottom`.
 pub(super) fn height(bottom: f64, remarks: &[String]) -> u32 {
@@ -80,6 +91,7 @@ impl Axes {
             lines.push(vec![(left, y), (left + length, y)]);
             lines.push(vec![(right, y), (right - length, y)]);
         }
+        let aside = aside(&y);
         for (value, words) in x.major {
             marks.push(text((self.x.at(value), bottom + 20.0), Anchor::Middle, SMALL, vec![upright(words)]));
         }
@@ -89,7 +101,7 @@ impl Axes {
         marks.push(Mark::Lines { lines, stroke: Stroke { colour: INK, width: 1.0, dash: None } });
         marks.push(text((f64::midpoint(left, right), bottom + 46.0), Anchor::Middle, TEXT, x_label));
         marks.push(Mark::Text(Text {
-            at: (left - 64.0, f64::midpoint(top, bottom)),
+            at: (left - aside, f64::midpoint(top, bottom)),
             anchor: Anchor::Middle,
             size: TEXT,
             colour: INK,
@@ -151,6 +163,7 @@ pub(super) fn over(at: Point, anchor: Anchor, colour: Colour, runs: Vec<Run>) ->
     Mark::Text(Text { at, anchor, size: TEXT, colour, upwards: false, halo: true, runs })
 }
 
-fn text(at: Point, anchor: Anchor, size: f64, runs: Vec<Run>) -> Mark {
+/// Words beside data.
+pub(super) fn text(at: Point, anchor: Anchor, size: f64, runs: Vec<Run>) -> Mark {
     Mark::Text(Text { at, anchor, size, colour: INK, upwards: false, halo: false, runs })
 }

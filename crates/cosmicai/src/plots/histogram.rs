@@ -77,7 +77,7 @@ pub(super) fn figure(sample: &Sample) -> Figure {
 }
 
 /// Counts sorted values within a range in bars of equal width, by the rule of Freedman and Diaconis.
-fn count(sorted: &[f64], range: Range, quartiles_apart: f64) -> Vec<usize> {
+pub(super) fn count(sorted: &[f64], range: Range, quartiles_apart: f64) -> Vec<usize> {
     let span = range.high - range.low;
     let root = (sorted.len() as f64).cbrt();
     // Where most values are the same, the rule of Rice says as many as there are values for.
@@ -92,7 +92,7 @@ fn count(sorted: &[f64], range: Range, quartiles_apart: f64) -> Vec<usize> {
 }
 
 /// The bars as one line from the left end of the axis to the right one.
-fn outline(bars: &[usize], axes: &Axes) -> Vec<Point> {
+pub(super) fn outline(bars: &[usize], axes: &Axes) -> Vec<Point> {
     let width = (axes.x.to - axes.x.from) / bars.len() as f64;
     let mut points = vec![(axes.x.from, axes.y.from)];
     for (index, count) in bars.iter().enumerate() {

@@ -1,39 +1,55 @@
 //! A figure as SVG: words stay words, a title and a description go with it, numbers are rounded to a hundredth of a
-//! pixel so that the same figure is the same file.
+//! pixel so that the same figure is the same file. A file of its own has its colours; within a page, the page has them.
 
-use super::colours::{Colour, WHITE};
+use super::colours::{Colour, ROLES, WHITE};
 use super::figure::{Anchor, BELOW_SHIFT, BELOW_SIZE, Cell, Figure, HALO_WIDTH, Mark, Point, Run, Stroke, Style, Text};
 use super::font::FAMILIES;
 
+/// How a colour is written.
+type Ink = fn(Colour) -> String;
+
+/// A file of its own.
 pub(super) fn write(figure: &Figure) -> String {
+    let Figure { width, height, .. } = figure;
+    element(figure, &format!("width=\"{width}\" height=\"{height}\""), "", hex)
+}
+
+/// An element of a page: as wide as its place there, named by ids that begin with `prefix`, in the page's colours.
+pub(super) fn write_inline(figure: &Figure, prefix: &str) -> String {
+    let letter = |letter: char| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '-' };
+    let prefix: String = prefix.chars().map(letter).collect();
+    element(figure, "width=\"100%\"", &format!("{prefix}-"), variable)
+}
+
+fn element(figure: &Figure, size: &str, prefix: &str, ink: Ink) -> String {
     let Figure { width, height, title, description, marks } = figure;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} \
-         {height}\" role=\"img\" aria-labelledby=\"title desc\" font-family=\"{FAMILIES}\">\n\
-         <title id=\"title\">{}</title>\n<desc id=\"desc\">{}</desc>\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" {size} viewBox=\"0 0 {width} {height}\" role=\"img\" \
+         aria-labelledby=\"{prefix}title {prefix}desc\" font-family=\"{FAMILIES}\">\n\
+         <title id=\"{prefix}title\">{}</title>\n<desc id=\"{prefix}desc\">{}</desc>\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"{}\"/>\n",
         escaped(title),
         escaped(description),
-        hex(WHITE)
+        ink(WHITE)
     );
     for mark in marks {
         svg += &match mark {
             Mark::Cells { cells, fill } => {
                 let path: String = cells.iter().map(cell).collect();
-                format!("<path fill=\"{}\" shape-rendering=\"crispEdges\" d=\"{path}\"/>\n", hex(*fill))
+                format!("<path fill=\"{}\" shape-rendering=\"crispEdges\" d=\"{path}\"/>\n", ink(*fill))
             }
-            Mark::Area { corners, fill } => format!("<path fill=\"{}\" d=\"{}z\"/>\n", hex(*fill), line(corners)),
+            Mark::Area { corners, fill } => format!("<path fill=\"{}\" d=\"{}z\"/>\n", ink(*fill), line(corners)),
             Mark::Lines { lines, stroke } => {
                 let path: String = lines.iter().map(|points| line(points)).collect();
-                format!("<path fill=\"none\" {} d=\"{path}\"/>\n", stroked(stroke))
+                format!("<path fill=\"none\" {} d=\"{path}\"/>\n", stroked(stroke, ink))
             }
             // A line of no length with round ends is a disc in half as many letters.
             Mark::Dots { centres, radius, fill } => {
                 let path: String = centres.iter().map(|(x, y)| format!("M{} {}h0", rounded(*x), rounded(*y))).collect();
-                let (colour, width) = (hex(*fill), rounded(2.0 * radius));
+                let (colour, width) = (ink(*fill), rounded(2.0 * radius));
                 format!("<path stroke=\"{colour}\" stroke-width=\"{width}\" stroke-linecap=\"round\" d=\"{path}\"/>\n")
             }
-            Mark::Text(text) => words(text),
+            Mark::Text(text) => words(text, ink),
         };
     }
     svg + "</svg>\n"
@@ -52,19 +68,19 @@ fn line(points: &[Point]) -> String {
     path
 }
 
-fn stroked(stroke: &Stroke) -> String {
+fn stroked(stroke: &Stroke, ink: Ink) -> String {
     let Stroke { colour, width, dash } = stroke;
-    let mut attributes = format!("stroke=\"{}\" stroke-width=\"{}\"", hex(*colour), rounded(*width));
+    let mut attributes = format!("stroke=\"{}\" stroke-width=\"{}\"", ink(*colour), rounded(*width));
     if let Some((dash, gap)) = dash {
         attributes += &format!(" stroke-dasharray=\"{} {}\"", rounded(*dash), rounded(*gap));
     }
     attributes
 }
 
-fn words(text: &Text) -> String {
+fn words(text: &Text, ink: Ink) -> String {
     let Text { at: (x, y), anchor, size, colour, upwards, halo, runs } = text;
     let (x, y) = (rounded(*x), rounded(*y));
-    let mut svg = format!("<text x=\"{x}\" y=\"{y}\" font-size=\"{}\" fill=\"{}\"", rounded(*size), hex(*colour));
+    let mut svg = format!("<text x=\"{x}\" y=\"{y}\" font-size=\"{}\" fill=\"{}\"", rounded(*size), ink(*colour));
     match anchor {
         Anchor::Start => {}
         Anchor::Middle => svg += " text-anchor=\"middle\"",
@@ -76,7 +92,7 @@ fn words(text: &Text) -> String {
     if *halo {
         svg += &format!(
             " paint-order=\"stroke\" stroke=\"{}\" stroke-width=\"{}\" stroke-linejoin=\"round\"",
-            hex(WHITE),
+            ink(WHITE),
             rounded(HALO_WIDTH)
         );
     }
@@ -101,8 +117,14 @@ fn words(text: &Text) -> String {
     svg + "</text>\n"
 }
 
-fn hex(Colour([red, green, blue]): Colour) -> String {
+pub(super) fn hex(Colour([red, green, blue]): Colour) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
+/// The page's colour of this role, with the light one where the page names none.
+fn variable(colour: Colour) -> String {
+    let role = ROLES.iter().find(|role| role.light == colour);
+    role.map_or_else(|| hex(colour), |role| format!("var(--plot-{}, {})", role.name, hex(colour)))
 }
 
 /// To a hundredth, without zeros at its end.
