@@ -84,7 +84,7 @@ pub struct PointSettings {
     pub executor: String,
     /// Images in a batch.
     pub batch_size: usize,
-    /// Nominal size of a partition in binary MB, as the study names it: 25 for `25MB`.
+    /// Nominal size of a partition in binary MB, as its folder is named: 25 for `25MB`.
     pub partition_mb: f64,
     /// The first so many partitions.
     pub file_limit: usize,
@@ -99,9 +99,17 @@ pub struct PointSettings {
     /// Memory asked for a worker, in binary MB; absent where none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_mb: Option<f64>,
+    /// What sizes were multiplied by, `partition_mb` among them: 0.02 where 0.5 MB stand for the definition's 25 MB.
+    #[serde(default = "whole")]
+    pub scale: f64,
     /// Settings of the payload that no axis varies but that differ from its defaults.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub others: BTreeMap<String, String>,
+}
+
+/// The scale of lines that were written before there was one.
+fn whole() -> f64 {
+    1.0
 }
 
 impl SweepPoint {
