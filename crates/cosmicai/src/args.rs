@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     bench, convert, demo, deploy, executions, ingest, inspect, logs, metrics, model_init, predict, run, simulate,
-    split, status, stop, summarize, worker,
+    split, status, stop, summarize, sweep, worker,
 };
 
 /// Photometric redshifts from galaxy cutouts, fast, at a known cost.
@@ -58,6 +58,7 @@ pub(crate) enum Command {
     Status(status::Options),
     Logs(logs::Options),
     Stop(stop::Options),
+    Sweep(sweep::Options),
     Split(split::Options),
     Ingest(ingest::Options),
     Simulate(simulate::Options),

@@ -22,6 +22,8 @@ pub(crate) mod split;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod summarize;
+pub(crate) mod sweep;
+mod tether;
 pub(crate) mod worker;
 
 use std::process::ExitCode;
@@ -68,6 +70,7 @@ pub(crate) async fn run(command: Command, settings: &Settings, printer: &Printer
         Command::Status(options) => status::status(options, settings, printer).await,
         Command::Logs(options) => logs::logs(options, settings).await,
         Command::Stop(options) => stop::stop(options, settings, printer).await,
+        Command::Sweep(options) => sweep::sweep(options, settings, printer).await,
         Command::Split(options) => split::split(options, settings, printer).await,
         Command::Ingest(options) => ingest::ingest(options, settings, printer).await,
         Command::Simulate(options) => simulate::simulate(options, settings, printer).await,

@@ -18,7 +18,7 @@ use pipeline::summary::{Summary, summarize, write_report};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, folder, metrics};
+use super::{Outcome, folder, metrics, tether};
 use crate::executor::slurm::{Request, quoted};
 use crate::executor::{ATTEMPTS, BACKOFF, Executor, Local};
 use crate::printer::{Printer, bytes, grouped, table};
@@ -83,6 +83,9 @@ pub(crate) struct Options {
     /// Print the scripts that would be handed to SLURM, and write nothing.
     #[arg(long, conflicts_with_all = ["resume", "overwrite"])]
     pub(super) dry_run: bool,
+    /// End, as by Ctrl-C, when standard input does: how the program starts itself.
+    #[arg(long, hide = true)]
+    pub(super) tethered: bool,
     #[command(flatten)]
     pub(super) slurm: Request,
 }
@@ -96,6 +99,25 @@ pub(super) enum Where {
     Slurm,
     /// On AWS Lambda, handed out by a state machine of Step Functions (`cosmicai deploy render` makes it).
     StepFunctions,
+}
+
+impl Where {
+    pub(super) const ALL: [Where; 3] = [Where::Local, Where::Slurm, Where::StepFunctions];
+
+    /// As it is typed.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Where::Local => "local",
+            Where::Slurm => "slurm",
+            Where::StepFunctions => "step-functions",
+        }
+    }
+}
+
+impl std::fmt::Display for Where {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// What is printed afterwards.
@@ -115,6 +137,9 @@ struct Planned {
 }
 
 pub(crate) async fn run(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
+    if options.tethered {
+        tether::interrupt_when_released();
+    }
     let payload = read_payload(&settings.stores(".").await?, &options.payload).await?;
     options.check()?;
     let payload = match options.precision {
@@ -373,6 +398,7 @@ pub(super) fn plain_options(payload: &Path, store: &Path) -> Options {
         attempts: None,
         plan_only: false,
         dry_run: false,
+        tethered: false,
         slurm: Request::default(),
     }
 }

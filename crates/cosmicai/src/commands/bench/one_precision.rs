@@ -13,7 +13,7 @@ use pipeline::model_file::ModelFile;
 use super::turns::{Peak, Setting, measure};
 use super::workload::{Inputs, open};
 use super::{Options, answers, empty, median, profile};
-use crate::commands::{Outcome, counting_bar};
+use crate::commands::{Outcome, counting_bar, tether};
 use crate::printer::Printer;
 use crate::settings::Settings;
 
@@ -25,7 +25,7 @@ pub(super) async fn run(
     settings: &Settings,
     printer: &Printer,
 ) -> Result<Outcome> {
-    end_with_parent();
+    tether::when_released(|| std::process::exit(1));
     let (&[precision], Some(url)) = (&options.precision[..], &options.model) else {
         anyhow::bail!("--galaxies: one precision and a model are expected");
     };
@@ -77,12 +77,4 @@ pub(super) async fn run(
     }
     printer.print(&benchmark, |_| String::new())?;
     Ok(Outcome::Done)
-}
-
-/// Ends this process when the one that started it is gone, and with it the other end of standard input.
-fn end_with_parent() {
-    std::thread::spawn(|| {
-        drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
-        std::process::exit(1);
-    });
 }

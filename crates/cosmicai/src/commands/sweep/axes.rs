@@ -1,0 +1,322 @@
+//! The values of a sweep's definition, one or several at a place: read from TOML and checked there, so that the parser
+//! names the line of whatever is wrong.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use object_store::path::Path;
+use pipeline::partition::parse_size;
+use pipeline::payload::MAX_FILES;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
+
+use crate::commands::run::Where;
+
+/// The most values of an axis.
+const MAX_VALUES: usize = 1_000;
+/// The longest name of a sweep or an experiment, in bytes.
+const MAX_NAME_BYTES: usize = 64;
+/// The longest folder or URL, in bytes.
+const MAX_TEXT_BYTES: usize = 512;
+
+/// A value that a definition may hold.
+pub(super) trait Setting: Sized + PartialEq + fmt::Display {
+    /// What is expected, for a message.
+    fn expected() -> String;
+
+    /// What a whole number means.
+    fn of_number(_number: i64) -> Option<Self> {
+        None
+    }
+
+    /// What a text means.
+    fn of_text(_text: &str) -> Option<Self> {
+        None
+    }
+}
+
+/// One value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct One<T>(pub(super) T);
+
+/// One value, or a list of them: at least one, and none twice.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Axis<T>(pub(super) Vec<T>);
+
+/// Numbers of files, or for each size of partition its own.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum FileLimits {
+    Same(Vec<usize>),
+    Each(Vec<(Size, Vec<usize>)>),
+}
+
+/// A whole number from 1 to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Count<const MAX: usize>(pub(super) usize);
+
+/// A size in bytes, and how it was written; two ways to write one size are the same.
+#[derive(Debug, Clone)]
+pub(super) struct Size {
+    pub(super) bytes: u64,
+    pub(super) text: String,
+}
+
+/// A name of which a folder can be made.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Name(pub(super) String);
+
+/// A folder in a bucket, without slashes at its ends.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Folder(pub(super) String);
+
+/// One of a few words, of which the payload knows the meaning.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Word<W>(pub(super) String, PhantomData<W>);
+
+/// The words of a key of the payload.
+pub(super) trait Words {
+    const WORDS: &'static [&'static str];
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Orders;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Kept;
+
+impl Words for Orders {
+    const WORDS: &'static [&'static str] = &["lexicographic", "natural"];
+}
+
+impl Words for Kept {
+    const WORDS: &'static [&'static str] = &["parquet", "none"];
+}
+
+impl<const MAX: usize> Setting for Count<MAX> {
+    fn expected() -> String {
+        format!("a whole number from 1 to {MAX}")
+    }
+
+    fn of_number(number: i64) -> Option<Self> {
+        usize::try_from(number).ok().filter(|number| (1..=MAX).contains(number)).map(Self)
+    }
+}
+
+impl Setting for Size {
+    fn expected() -> String {
+        "a size such as \"25MB\" or \"1.5GB\"".to_owned()
+    }
+
+    fn of_text(text: &str) -> Option<Self> {
+        let bytes = parse_size(text).ok()?;
+        Some(Self { bytes, text: text.split_whitespace().collect() })
+    }
+}
+
+impl PartialEq for Size {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Setting for Name {
+    fn expected() -> String {
+        format!(
+            "a name of up to {MAX_NAME_BYTES} letters, digits, `-`, `_` and `.`, of which a letter or a digit is the first"
+        )
+    }
+
+    fn of_text(text: &str) -> Option<Self> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let begins_well = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+        let is_name = begins_well && text.len() <= MAX_NAME_BYTES && text.bytes().all(is_plain);
+        is_name.then(|| Self(text.to_owned()))
+    }
+}
+
+impl Setting for Folder {
+    fn expected() -> String {
+        "a folder such as \"sweeps/first\", without `..`".to_owned()
+    }
+
+    fn of_text(text: &str) -> Option<Self> {
+        let folder = text.trim_matches('/');
+        let is_folder = text.len() <= MAX_TEXT_BYTES && Path::parse(folder).is_ok_and(|path| !path.is_root());
+        is_folder.then(|| Self(folder.to_owned()))
+    }
+}
+
+impl Setting for String {
+    fn expected() -> String {
+        format!("a text of 1 to {MAX_TEXT_BYTES} bytes")
+    }
+
+    fn of_text(text: &str) -> Option<Self> {
+        ((1..=MAX_TEXT_BYTES).contains(&text.len()) && !text.contains(char::is_control)).then(|| text.to_owned())
+    }
+}
+
+impl Setting for astromae::Precision {
+    fn expected() -> String {
+        astromae::Precision::ALL.map(|precision| format!("\"{precision}\"")).join(" or ")
+    }
+
+    fn of_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Setting for Where {
+    fn expected() -> String {
+        Where::ALL.map(|place| format!("\"{place}\"")).join(" or ")
+    }
+
+    fn of_text(text: &str) -> Option<Self> {
+        Where::ALL.into_iter().find(|place| place.name() == text)
+    }
+}
+
+impl<W: Words + PartialEq> Setting for Word<W> {
+    fn expected() -> String {
+        W::WORDS.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ")
+    }
+
+    fn of_text(text: &str) -> Option<Self> {
+        W::WORDS.contains(&text).then(|| Self(text.to_owned(), PhantomData))
+    }
+}
+
+impl<const MAX: usize> fmt::Display for Count<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<W> fmt::Display for Word<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de, T: Setting> Deserialize<'de> for One<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Only<T>(PhantomData<T>);
+        impl<T: Setting> Visitor<'_> for Only<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&T::expected())
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+                T::of_number(number).ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+                T::of_text(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Only(PhantomData)).map(One)
+    }
+}
+
+impl<'de, T: Setting> Deserialize<'de> for Axis<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Several<T>(PhantomData<T>);
+        impl<'de, T: Setting> Visitor<'de> for Several<T> {
+            type Value = Vec<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}, or a list of such", T::expected())
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Vec<T>, E> {
+                let value = T::of_number(number);
+                value.map(|value| vec![value]).ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Vec<T>, E> {
+                let value = T::of_text(text);
+                value.map(|value| vec![value]).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+                let mut values = Vec::new();
+                while let Some(One(value)) = list.next_element::<One<T>>()? {
+                    if values.contains(&value) {
+                        return Err(A::Error::custom(format!("`{value}` is in the list twice")));
+                    }
+                    values.push(value);
+                }
+                match values.len() {
+                    0 => Err(A::Error::custom("an empty list; at least one value is expected")),
+                    1..=MAX_VALUES => Ok(values),
+                    count => {
+                        Err(A::Error::custom(format!("a list of {count}; {MAX_VALUES} values are allowed at most")))
+                    }
+                }
+            }
+        }
+        deserializer.deserialize_any(Several(PhantomData)).map(Axis)
+    }
+}
+
+impl<'de> Deserialize<'de> for FileLimits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Limits;
+        type Files = Count<MAX_FILES>;
+        impl<'de> Visitor<'de> for Limits {
+            type Value = FileLimits;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}, a list of such, or a table of these by size of partition", Files::expected())
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<FileLimits, E> {
+                let limit = Files::of_number(number);
+                let limit = limit.ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))?;
+                Ok(FileLimits::Same(vec![limit.0]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<FileLimits, A::Error> {
+                let axis = Axis::deserialize(serde::de::value::SeqAccessDeserializer::new(list))?;
+                Ok(FileLimits::Same(plain_counts(axis)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FileLimits, A::Error> {
+                let mut each: Vec<(Size, Vec<usize>)> = Vec::new();
+                while let Some(One(size)) = map.next_key::<One<Size>>()? {
+                    if each.iter().any(|(other, _)| *other == size) {
+                        return Err(A::Error::custom(format!("`{size}` is in the table twice")));
+                    }
+                    each.push((size, plain_counts(map.next_value()?)));
+                }
+                match each.len() {
+                    0 => Err(A::Error::custom("an empty table; at least one size of partition is expected")),
+                    _ => Ok(FileLimits::Each(each)),
+                }
+            }
+        }
+        fn plain_counts(Axis(counts): Axis<Files>) -> Vec<usize> {
+            counts.into_iter().map(|count| count.0).collect()
+        }
+        deserializer.deserialize_any(Limits)
+    }
+}

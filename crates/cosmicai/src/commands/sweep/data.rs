@@ -1,0 +1,138 @@
+//! What a sweep predicts: whether there are as many partitions of each size as its points ask for, and, where it
+//! simulates, galaxies and a model in a store on this machine.
+//!
+//! Simulated partitions lie under `simulated-<seed>/<size>` in their bucket, which says what they are, so that nobody's
+//! own data is ever replaced or taken for them. What is there already is not made again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use astromae::init::{Sizes, seeded};
+use pipeline::ingest::MAX_SAMPLES;
+use pipeline::partition::samples_per_part;
+use pipeline::plan::PARTITION_ENDING;
+use pipeline::simulate::{Galaxies, Sample, Sky};
+use pipeline::storage::Stores;
+
+use super::axes::{One, Size};
+use super::points::{Point, Sweep};
+use crate::commands::{new_file, simulate, split};
+use crate::printer::{Printer, bytes, grouped};
+use crate::settings::Settings;
+
+/// Seed of the sky where none is given. The demonstration's model was trained on seeds below 1,000.
+const SEED: u64 = 2025;
+/// Lines and columns of a simulated image.
+const IMAGE_SIZE: usize = 32;
+/// Seed of the weights of a model that is made.
+const MODEL_SEED: u64 = 1;
+/// Key of a model that is made.
+const MODEL: &str = "published-size/seeded.safetensors";
+/// Places that are no folders.
+const SCHEMES: [&str; 3] = ["s3", "gs", "az"];
+
+impl Sweep {
+    /// Folder of a point's partitions in their bucket.
+    pub(super) fn data_prefix(&self, point: &Point) -> String {
+        let size = &point.partition.text;
+        match (&self.data.prefix, self.data.simulate) {
+            (_, true) => format!("simulated-{}/{size}", self.data.seed.unwrap_or(SEED)),
+            (Some(One(prefix)), false) => format!("{prefix}/{size}"),
+            (None, false) => size.clone(),
+        }
+    }
+
+    /// URL or key of the model.
+    pub(super) fn model(&self) -> &str {
+        self.data.model.as_ref().map_or(MODEL, |One(model)| model)
+    }
+
+    /// For each folder of partitions, their size and how many of them the points ask for at most.
+    fn needed(&self) -> BTreeMap<String, (&Size, usize)> {
+        let mut needed = BTreeMap::new();
+        for point in &self.points {
+            let (_, files) = needed.entry(self.data_prefix(point)).or_insert((&point.partition, 0));
+            *files = point.settings.file_limit.max(*files);
+        }
+        needed
+    }
+}
+
+/// Simulates what is not there yet, in the store of this folder.
+pub(super) async fn make(sweep: &Sweep, store: &str, settings: &Settings, printer: &Printer) -> Result<()> {
+    if store.contains("://") || SCHEMES.contains(&store) {
+        bail!(
+            "--store `{store}`: `simulate = true` makes galaxies in a folder of this machine; give one, or simulate and split them by hand and upload them"
+        );
+    }
+    let store = Path::new(store);
+    let One(bucket) = &sweep.data.bucket;
+    let bucket = store.join(&bucket.0);
+    let results = store.join(sweep.results_bucket());
+    for folder in [&bucket, &results] {
+        std::fs::create_dir_all(folder).with_context(|| format!("create folder `{}`", folder.display()))?;
+    }
+    let model = results.join(MODEL);
+    if sweep.data.model.is_none() && !model.exists() {
+        printer.tell(&format!("model {}: the published model's size, seeded weights", model.display()));
+        new_file::write(&model, &seeded(&Sizes::full(), MODEL_SEED))?;
+    }
+    let seed = sweep.data.seed.unwrap_or(SEED);
+    for (prefix, (size, files)) in sweep.needed() {
+        let folder = bucket.join(&prefix);
+        if (1..=files).all(|number| folder.join(format!("{number}{PARTITION_ENDING}")).exists()) {
+            continue;
+        }
+        let images = files.saturating_mul(samples_per_part(size.bytes, IMAGE_SIZE, IMAGE_SIZE));
+        ensure!(
+            images <= MAX_SAMPLES,
+            "{files} partitions of {size} are {images} galaxies; {MAX_SAMPLES} are simulated at most"
+        );
+        printer.tell(&format!(
+            "simulating {} galaxies, {files} partitions of {size} under {}",
+            grouped(images as u64),
+            folder.display()
+        ));
+        let sky = Temporary(bucket.join(format!("sky-{size}{PARTITION_ENDING}")));
+        simulate::write(Sky { galaxies: Galaxies::Drawn(images, Sample::Main), seed, image_size: IMAGE_SIZE }, &sky.0)?;
+        let [from, into] = [&sky.0, &folder].map(|path| path.to_str().context("--store: a path in UTF-8 is expected"));
+        split::into(&settings.stores(".").await?, from?, size.bytes, into?).await?;
+    }
+    Ok(())
+}
+
+/// Refuses a sweep whose points would get fewer partitions than they ask for, which a run takes for all there are.
+pub(super) async fn check(sweep: &Sweep, stores: &Stores) -> Result<()> {
+    let One(bucket) = &sweep.data.bucket;
+    let bucket = stores.bucket(&bucket.0)?;
+    for (prefix, (size, files)) in sweep.needed() {
+        let found =
+            bucket.list(&prefix).await?.into_iter().filter(|object| object.key.ends_with(PARTITION_ENDING)).count();
+        let url = bucket.url(&prefix);
+        ensure!(
+            found >= files,
+            "`{url}`: {found} partitions found, {files} of {size} are asked for; cut more with `cosmicai split --size {size}`, \
+             lower `file_limit` or `data_size`, or set `simulate = true`"
+        );
+    }
+    Ok(())
+}
+
+/// How many bytes the points' partitions have, folder by folder, and how many are read by all runs.
+pub(super) fn volume(sweep: &Sweep) -> String {
+    let all: u64 = sweep.needed().values().map(|(size, files)| size.bytes.saturating_mul(*files as u64)).sum();
+    let read = sweep.points.iter().map(Point::bytes).fold(0_u64, u64::saturating_add);
+    let runs = read.saturating_mul(sweep.repeats as u64);
+    format!("{} of partitions, {} read by all measured runs", bytes(all), bytes(runs))
+}
+
+/// A file that nobody needs afterwards.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // It may not be there; and one that stays does no harm.
+        drop(std::fs::remove_file(&self.0));
+    }
+}

@@ -1,0 +1,468 @@
+//! The points of a sweep: every combination of every experiment's values, in the order in which they are written, and
+//! the order in which they are run.
+//!
+//! Experiments share no runs: a point that two of them have is run for each, so that each has its own repeats.
+
+use std::collections::BTreeMap;
+
+use accounting::statistics::Random;
+use pipeline::payload::MAX_FILES;
+use pipeline::sweep::{PointSettings, SweepPoint};
+use serde::Serialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use toml::Spanned;
+
+use super::axes::{Axis, FileLimits, One, Setting as _, Size};
+use super::definition::{Axes, Cluster, Data, Definition, DefinitionError};
+use crate::commands::run::Where;
+
+/// The most runs of a sweep.
+const MAX_RUNS: usize = 100_000;
+/// Bytes of a binary MB.
+const MB: f64 = 1_048_576.0;
+/// Digits behind the point of a scaled size in MB: to the byte.
+const SCALED_DIGITS: i32 = 6;
+
+/// A sweep that may begin.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    pub(super) name: String,
+    /// Folder of all results in their bucket.
+    pub(super) result_path: String,
+    pub(super) seed: u64,
+    pub(super) repeats: usize,
+    pub(super) warm_up: usize,
+    pub(super) data: Data,
+    pub(super) cluster: Cluster,
+    pub(super) points: Vec<Point>,
+    /// SHA-256 of all that decides what is measured, in hexadecimal.
+    pub(super) sha256: String,
+}
+
+/// One combination of values.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Point {
+    pub(super) experiment: String,
+    pub(super) settings: PointSettings,
+    /// Where tasks run, as in the settings.
+    #[serde(skip)]
+    pub(super) executor: Where,
+    /// The partitions' size, and the name of their folder.
+    #[serde(skip)]
+    pub(super) partition: Size,
+}
+
+/// One run: a point by its index, and its repeat from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Repeat {
+    pub(super) point: usize,
+    pub(super) repeat: usize,
+}
+
+impl Sweep {
+    /// Makes points of a definition; `stem` is the name of its file.
+    pub(super) fn new(
+        text: &str,
+        stem: &str,
+        scale: f64,
+        state_machine: Option<&str>,
+    ) -> Result<Self, DefinitionError> {
+        let definition = Definition::parse(text)?;
+        let name = definition.name.map_or_else(|| stem.to_owned(), |One(name)| name.0);
+        let result_path = definition.result_path.map_or_else(|| format!("sweeps/{name}"), |One(folder)| folder.0);
+        let repeats = definition.repeats.map_or(1, |One(repeats)| repeats.0);
+        let mut points: Vec<Point> = Vec::new();
+        let none = Spanned::new(0..0, Axes::default());
+        let base = definition.base.as_ref().unwrap_or(&none);
+        check_base(base, text)?;
+        for (index, written) in definition.experiment.iter().enumerate() {
+            let complain = |problem: String| DefinitionError::at(text, written.span().start, problem);
+            let Some(One(experiment)) = &written.get_ref().name else {
+                return Err(complain(format!("experiment {} has no `name`", index + 1)));
+            };
+            if points.iter().any(|point| point.experiment == experiment.0) {
+                return Err(complain(format!("another experiment is called `{experiment}`, too")));
+            }
+            let axes = Combined { base: base.get_ref(), own: written.get_ref() };
+            let found = axes.points(&experiment.0, scale, (MAX_RUNS / repeats).saturating_sub(points.len()));
+            points.extend(found.map_err(|problem| complain(format!("experiment `{experiment}`: {problem}")))?);
+        }
+        if points.is_empty() {
+            return Err(DefinitionError::at(text, text.len(), "no `[[experiment]]`; at least one is expected"));
+        }
+        let (data, cluster) = (definition.data, definition.slurm);
+        if !data.simulate && data.model.is_none() {
+            let problem = "`[data]` names no `model`; only with `simulate = true` one is made";
+            return Err(DefinitionError::at(text, text.find("[data]").unwrap_or(0), problem));
+        }
+        if data.simulate && data.prefix.is_some() {
+            let problem =
+                "`[data]` has a `prefix` and `simulate = true`; simulated galaxies have a folder of their own";
+            return Err(DefinitionError::at(text, text.find("[data]").unwrap_or(0), problem));
+        }
+        let (seed, warm_up) = (definition.seed.unwrap_or(1), usize::from(definition.warm_up.unwrap_or(1)));
+        let mut sweep =
+            Self { name, result_path, seed, repeats, warm_up, data, cluster, points, sha256: String::new() };
+        sweep.sha256 = sweep.digest(state_machine);
+        Ok(sweep)
+    }
+
+    /// All runs, in the order in which they are made: drawn from the seed, so that whatever changes with time on a
+    /// machine meets all points alike.
+    pub(super) fn order(&self) -> Vec<Repeat> {
+        let repeats = 1..=self.repeats;
+        let of_point = |point| repeats.clone().map(move |repeat| Repeat { point, repeat });
+        let mut runs: Vec<Repeat> = (0..self.points.len()).flat_map(of_point).collect();
+        Random::new(self.seed).shuffle(&mut runs);
+        runs
+    }
+
+    /// Folder of a run's results in their bucket; `repeat` is its number, or says that it is none.
+    pub(super) fn folder(&self, point: &Point, repeat: &str) -> String {
+        format!("{}/{}/{}/{repeat}", self.result_path, point.experiment, point.label())
+    }
+
+    /// Bucket of the results and of the model.
+    pub(super) fn results_bucket(&self) -> &str {
+        let One(name) = self.data.results_bucket.as_ref().unwrap_or(&self.data.bucket);
+        &name.0
+    }
+
+    fn digest(&self, state_machine: Option<&str>) -> String {
+        let Data { bucket, prefix, model, simulate, seed, results_bucket: _ } = &self.data;
+        let Cluster { slurm_partition, slurm_account, time, array_size, sbatch_extra } = &self.cluster;
+        let text = |value: &Option<One<String>>| value.as_ref().map(|One(text)| text.clone());
+        let decides = json!({
+            "name": self.name,
+            "result_path": self.result_path,
+            "seed": self.seed,
+            "repeats": self.repeats,
+            "warm_up": self.warm_up,
+            "data": {
+                "bucket": bucket.0.0,
+                "results_bucket": self.results_bucket(),
+                "prefix": prefix.as_ref().map(|One(folder)| &folder.0),
+                "model": text(model),
+                "simulate": simulate,
+                "seed": seed,
+            },
+            "slurm": {
+                "slurm_partition": text(slurm_partition),
+                "slurm_account": text(slurm_account),
+                "time": text(time),
+                "array_size": array_size.as_ref().map(|One(size)| size.0),
+                "sbatch_extra": sbatch_extra.as_ref().map(|Axis(extra)| extra),
+            },
+            "state_machine": state_machine,
+            "points": self.points,
+        });
+        Sha256::digest(decides.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Repeat {
+    /// The run of a line.
+    pub(super) fn of(measured: &SweepPoint) -> Self {
+        Self { point: measured.point, repeat: measured.repeat }
+    }
+}
+
+impl Point {
+    /// All its settings as the name of a folder.
+    pub(super) fn label(&self) -> String {
+        let PointSettings { executor, batch_size, file_limit, precision, threads, workers, memory_mb, .. } =
+            &self.settings;
+        let mut label = format!("{executor}-{precision}-{}-x{file_limit}-b{batch_size}", self.partition.text);
+        for (letter, count) in [("t", threads), ("w", workers)] {
+            if let Some(count) = count {
+                label += &format!("-{letter}{count}");
+            }
+        }
+        if let Some(memory) = memory_mb {
+            label += &format!("-m{memory}MB");
+        }
+        label
+    }
+
+    /// How people are told of it.
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}", self.experiment, self.label())
+    }
+
+    /// Bytes of its partitions, as they are named.
+    pub(super) fn bytes(&self) -> u64 {
+        self.partition.bytes.saturating_mul(self.settings.file_limit as u64)
+    }
+}
+
+/// What an experiment says, and what holds where it says nothing.
+struct Combined<'a> {
+    base: &'a Axes,
+    own: &'a Axes,
+}
+
+impl Combined<'_> {
+    fn axis<T: Clone>(&self, of: impl Fn(&Axes) -> &Option<Axis<T>>) -> Option<Vec<T>> {
+        of(self.own).as_ref().or(of(self.base).as_ref()).map(|Axis(values)| values.clone())
+    }
+
+    /// Every combination, if there are no more than `limit`.
+    fn points(&self, experiment: &str, scale: f64, limit: usize) -> Result<Vec<Point>, String> {
+        let missing = |key: &str| format!("`{key}` is given neither here nor in `[base]`");
+        let executors = self.axis(|axes| &axes.executor).unwrap_or_else(|| vec![Where::Local]);
+        let precisions = self.axis(|axes| &axes.precision).unwrap_or_else(|| vec![astromae::Precision::F32]);
+        let partitions = self.axis(|axes| &axes.partition).ok_or_else(|| missing("partition"))?;
+        let batches = self.axis(|axes| &axes.batch_size).ok_or_else(|| missing("batch_size"))?;
+        let threads = self.axis(|axes| &axes.threads);
+        let workers = self.axis(|axes| &axes.workers);
+        let memories = self.axis(|axes| &axes.memory);
+        for executor in &executors {
+            check(*executor, threads.is_some(), memories.as_ref().map_or(0, Vec::len))?;
+        }
+        let others = self.others();
+        let mut points = Vec::new();
+        for partition in &partitions {
+            let (scaled, partition_mb) = partition.scaled(scale)?;
+            for file_limit in self.file_limits(partition)? {
+                let settings = PointSettings {
+                    executor: String::new(),
+                    batch_size: 0,
+                    partition_mb,
+                    file_limit,
+                    precision: String::new(),
+                    threads: None,
+                    workers: None,
+                    memory_mb: None,
+                    scale,
+                    others: others.clone(),
+                };
+                let experiment = experiment.to_owned();
+                points.push(Point { experiment, settings, executor: Where::Local, partition: scaled.clone() });
+            }
+        }
+        let mut vary = Vary { points, limit };
+        vary.over(&batches, |point, batch| point.settings.batch_size = batch.0)?;
+        vary.over(&precisions, |point, precision| point.settings.precision = precision.to_string())?;
+        vary.over(threads.as_deref().unwrap_or_default(), |point, threads| point.settings.threads = Some(threads.0))?;
+        vary.over(workers.as_deref().unwrap_or_default(), |point, workers| point.settings.workers = Some(workers.0))?;
+        vary.over(memories.as_deref().unwrap_or_default(), |point, memory| {
+            point.settings.memory_mb = Some(memory.mb());
+        })?;
+        vary.over(&executors, |point, executor| {
+            point.executor = *executor;
+            point.settings.executor = executor.to_string();
+        })?;
+        Ok(vary.points)
+    }
+
+    /// The numbers of files of a size of partition: as given, or as many as hold the size of the data.
+    fn file_limits(&self, partition: &Size) -> Result<Vec<usize>, String> {
+        let of = |axes: &Axes| (axes.file_limit.clone(), axes.data_size.clone());
+        let (limits, sizes) = match of(self.own) {
+            (None, None) => of(self.base),
+            own => own,
+        };
+        match (limits, sizes) {
+            (Some(_), Some(_)) => {
+                Err("`file_limit` and `data_size` say the same in two ways; leave one out".to_owned())
+            }
+            (None, None) => Err("neither `file_limit` nor `data_size` is given, here or in `[base]`".to_owned()),
+            (Some(FileLimits::Same(limits)), None) => Ok(limits),
+            (Some(FileLimits::Each(each)), None) => {
+                let own = each.into_iter().find(|(size, _)| size == partition);
+                own.map(|(_, limits)| limits).ok_or_else(|| format!("`file_limit` says nothing of `{partition}`"))
+            }
+            (None, Some(Axis(sizes))) => {
+                let files = |size: &Size| match usize::try_from(size.bytes.div_ceil(partition.bytes)) {
+                    Ok(files) if files <= MAX_FILES => Ok(files),
+                    _ => Err(format!("`data_size` {size}: more than {MAX_FILES} partitions of {partition}")),
+                };
+                sizes.iter().map(files).collect()
+            }
+        }
+    }
+
+    /// What the payload is told besides, by its own keys.
+    fn others(&self) -> BTreeMap<String, String> {
+        let Combined { base, own } = self;
+        let world_size = own.world_size.as_ref().or(base.world_size.as_ref()).map(|One(count)| count.to_string());
+        let order = own.order.as_ref().or(base.order.as_ref()).map(|One(order)| order.to_string());
+        let predictions = own.predictions.as_ref().or(base.predictions.as_ref()).map(|One(kept)| kept.to_string());
+        let given = [("world_size", world_size), ("order", order), ("predictions", predictions)];
+        given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    }
+}
+
+/// Points that become more.
+struct Vary {
+    points: Vec<Point>,
+    limit: usize,
+}
+
+impl Vary {
+    /// Each point once for each of the values; no values leave it as it is.
+    fn over<T>(&mut self, values: &[T], set: impl Fn(&mut Point, &T)) -> Result<(), String> {
+        if self.points.len().saturating_mul(values.len().max(1)) > self.limit {
+            return Err(format!("more than {MAX_RUNS} runs in all; leave out values or repeats"));
+        }
+        if !values.is_empty() {
+            let each = |point: &Point| {
+                let of_value = |value| {
+                    let mut point = point.clone();
+                    set(&mut point, value);
+                    point
+                };
+                values.iter().map(of_value).collect::<Vec<_>>()
+            };
+            self.points = self.points.iter().flat_map(each).collect();
+        }
+        Ok(())
+    }
+}
+
+/// Refuses what an executor would not heed.
+fn check(executor: Where, threads: bool, memories: usize) -> Result<(), String> {
+    match executor {
+        Where::Local if memories > 0 => {
+            Err("`memory` is asked of a cluster; on this machine (executor local) nobody is asked".to_owned())
+        }
+        Where::StepFunctions if memories > 1 => Err(
+            "`memory` has several values, and a function has one; deploy a state machine for each, and give each a sweep \
+             of its own with --state-machine"
+                .to_owned(),
+        ),
+        Where::StepFunctions if threads => {
+            Err("`threads` is for local and slurm; on Lambda the memory of the function decides".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a base that is called something.
+fn check_base(base: &Spanned<Axes>, text: &str) -> Result<(), DefinitionError> {
+    match &base.get_ref().name {
+        Some(name) => {
+            let problem = format!("`[base]` is no experiment and has no `name` (`{}`)", name.0);
+            Err(DefinitionError::at(text, base.span().start, problem))
+        }
+        None => Ok(()),
+    }
+}
+
+impl Size {
+    /// In binary MB.
+    pub(super) fn mb(&self) -> f64 {
+        self.bytes as f64 / MB
+    }
+
+    /// This size times `scale` under the name of its folder, and its binary MB as that name says them; bytes are whole.
+    fn scaled(&self, scale: f64) -> Result<(Size, f64), String> {
+        if scale == 1.0 {
+            return Ok((self.clone(), self.mb()));
+        }
+        let digits = 10_f64.powi(SCALED_DIGITS);
+        let mb = (self.mb() * scale * digits).round() / digits;
+        let size = Size::of_text(&format!("{mb}MB"));
+        let size = size.ok_or_else(|| format!("partitions of {self} times {scale} are smaller than a byte"))?;
+        Ok((size, mb))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STUDY: &str = include_str!("../../../../../experiments/study/study.toml");
+
+    fn sweep(base: &str, experiment: &str) -> Result<Sweep, String> {
+        let text = format!(
+            "[data]\nbucket = \"sky\"\nmodel = \"m\"\n[base]\n{base}\n[[experiment]]\nname = \"e\"\n{experiment}\n"
+        );
+        Sweep::new(&text, "stem", 1.0, None).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_studys_experiments_are_the_studys() {
+        let study = Sweep::new(STUDY, "study", 1.0, None).unwrap();
+        let of = |experiment: &'static str| {
+            let points = study.points.iter().filter(move |point| point.experiment == experiment);
+            points.map(|point| (point.partition.text.as_str(), point.settings.file_limit, point.settings.batch_size))
+        };
+        let batches = [32, 64, 128, 256, 512];
+        assert!(of("batch-size").eq(batches.map(|batch| ("100MB", 1, batch))));
+        let partitions = [("10MB", 105), ("25MB", 42), ("50MB", 21), ("75MB", 14), ("100MB", 11)];
+        assert!(of("partition-size").eq(partitions.map(|(size, files)| (size, files, 256))));
+        let sizes: Vec<_> = of("data-size").map(|(size, files, _)| (size, files)).collect();
+        let tens = [105, 204, 408, 612, 816].map(|files| ("10MB", files));
+        let twenty_fives = [42, 82, 164, 246, 328, 410, 492].map(|files| ("25MB", files));
+        assert_eq!(sizes, [&tens[..], &twenty_fives].concat());
+        assert_eq!(of("local-batch-size").count() + of("local-data-size").count(), 9);
+
+        // Files stay as many, partitions shrink, and folders are named for what is in them.
+        let small = Sweep::new(STUDY, "study", 0.02, None).unwrap();
+        assert_ne!(small.sha256, study.sha256);
+        let point = small.points.iter().find(|point| point.experiment == "partition-size").unwrap();
+        assert_eq!((point.partition.text.as_str(), point.settings.file_limit), ("0.2MB", 105));
+        assert_eq!(point.label(), "local-f32-0.2MB-x105-b256");
+        assert_eq!((point.settings.partition_mb, point.settings.scale), (0.2, 0.02));
+    }
+
+    #[test]
+    fn a_size_of_data_is_as_many_files_as_hold_it() {
+        let sweep =
+            sweep("batch_size = 8", "partition = [\"10MB\", \"25MB\"]\ndata_size = [\"1GB\", \"30MB\"]").unwrap();
+        let files: Vec<_> = sweep.points.iter().map(|point| point.settings.file_limit).collect();
+        assert_eq!(files, [103, 3, 41, 2]);
+    }
+
+    #[test]
+    fn every_combination_is_a_point_with_a_folder_of_its_own() {
+        let sweep = sweep(
+            "batch_size = [8, 16]\nthreads = [1, 2]\nfile_limit = [1, 2]",
+            "partition = [\"10MB\", \"25MB\"]\nprecision = [\"f32\", \"bf16\"]\nworkers = [1, 2]\nexecutor = [\"local\", \"slurm\"]",
+        )
+        .unwrap();
+        let folders: std::collections::HashSet<_> = sweep.points.iter().map(|point| sweep.folder(point, "1")).collect();
+        assert_eq!((sweep.points.len(), folders.len()), (128, 128));
+        assert!(folders.contains("sweeps/stem/e/slurm-bf16-25MB-x2-b16-t2-w2/1"), "{folders:?}");
+    }
+
+    #[test]
+    fn the_order_is_the_seeds_and_holds_every_run_once() {
+        let study = Sweep::new(STUDY, "study", 1.0, None).unwrap();
+        let again = Sweep::new(STUDY, "other", 1.0, None).unwrap();
+        assert_eq!((study.order(), &study.sha256), (again.order(), &again.sha256));
+        let other = Sweep::new(&STUDY.replacen("seed = 1", "seed = 2", 1), "study", 1.0, None).unwrap();
+        assert_ne!(study.order(), other.order());
+        let mut runs = study.order();
+        runs.sort_by_key(|run| (run.point, run.repeat));
+        let expected =
+            (0..study.points.len()).flat_map(|point| (1..=study.repeats).map(move |repeat| Repeat { point, repeat }));
+        assert!(runs.into_iter().eq(expected));
+    }
+
+    #[test]
+    fn what_contradicts_is_refused_with_the_line_of_its_experiment() {
+        let enough = "batch_size = 8\npartition = \"10MB\"\nfile_limit = 1";
+        for (base, experiment, words) in [
+            (enough, "data_size = \"1GB\"\nfile_limit = 2", "two ways"),
+            ("batch_size = 8\npartition = \"10MB\"", "", "neither `file_limit` nor `data_size`"),
+            ("", enough.split_once('\n').unwrap().1, "`batch_size` is given neither"),
+            (enough, "memory = \"1GB\"", "executor local"),
+            (enough, "executor = \"step-functions\"\nmemory = [\"1GB\", \"2GB\"]", "state machine for each"),
+            (enough, "executor = [\"slurm\", \"step-functions\"]\nthreads = 2", "Lambda"),
+            (enough, "file_limit = { 25MB = 1 }", "says nothing of `10MB`"),
+            (enough, "data_size = \"99999GB\"\npartition = \"1B\"", "more than 1000000"),
+        ] {
+            let error = sweep(base, experiment).unwrap_err();
+            let line = 5 + base.lines().count().max(1);
+            assert!(error.starts_with(&format!("line {line}:")) && error.contains(words), "{experiment}: {error}");
+        }
+        assert!(sweep("name = \"b\"", enough).unwrap_err().contains("no experiment"));
+        let many: Vec<String> = (1..=500).map(|count| count.to_string()).collect();
+        let many = many.join(", ");
+        let error = sweep(enough, &format!("threads = [{many}]\nworkers = [{many}]")).unwrap_err();
+        assert!(error.contains("more than 100000 runs"), "{error}");
+    }
+}

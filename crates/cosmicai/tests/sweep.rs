@@ -1,0 +1,304 @@
+//! `cosmicai sweep`: what its lines hold, what going on does after whatever end, and what it refuses.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use assert_cmd::Command;
+use pipeline::sweep::SweepPoint;
+use serde_json::Value;
+use support::{Sandbox, cosmicai, error_of};
+
+/// Two experiments, four points, three repeats of each.
+const SWEEP: &str = r#"
+repeats = 3
+seed = 7
+[data]
+bucket = "sky"
+model = "Anomaly Detection/model.safetensors"
+[base]
+partition = "1MB"
+batch_size = 16
+threads = 1
+[[experiment]]
+name = "batches"
+file_limit = 1
+batch_size = [8, 16]
+[[experiment]]
+name = "files"
+file_limit = [2, 3]
+world_size = 1
+"#;
+const RUNS: usize = 12;
+
+/// A store with three partitions of 30 images, and a definition in it.
+fn sandbox(definition: &str) -> Sandbox {
+    let sandbox = Sandbox::with_partitions("1MB", 3, 30);
+    sandbox.write("tiny.toml", definition.as_bytes());
+    sandbox
+}
+
+fn sweep(sandbox: &Sandbox) -> Command {
+    let mut command = cosmicai();
+    command.arg("sweep").arg(sandbox.path("tiny.toml")).arg("--store").arg(sandbox.folder.path());
+    command
+}
+
+/// The lines of a file, parsed.
+fn lines(sandbox: &Sandbox, name: &str) -> Vec<SweepPoint> {
+    let bytes = sandbox.bytes(name);
+    assert!(bytes.is_empty() || bytes.ends_with(b"\n"));
+    let text = String::from_utf8(bytes).unwrap();
+    text.lines().map(|line| SweepPoint::parse(line.as_bytes()).unwrap()).collect()
+}
+
+fn runs(lines: &[SweepPoint]) -> Vec<(usize, usize)> {
+    lines.iter().map(|line| (line.point, line.repeat)).collect()
+}
+
+/// Every run is there once.
+fn assert_complete(lines: &[SweepPoint]) {
+    let runs = runs(lines);
+    assert_eq!(runs.len(), RUNS);
+    let expected: BTreeSet<_> = (0..4).flat_map(|point| (1..=3).map(move |repeat| (point, repeat))).collect();
+    assert_eq!(runs.into_iter().collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn every_run_has_a_line_its_results_and_its_place_in_an_order_drawn_from_the_seed() {
+    let sandbox = sandbox(SWEEP);
+    let plan = sweep(&sandbox).args(["--dry-run", "--format", "json"]).output().unwrap();
+    let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
+    assert!(!sandbox.path("tiny.jsonl").exists(), "--dry-run wrote something");
+    let planned: Vec<(usize, usize)> = plan
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| (run["point"].as_u64().unwrap() as usize, run["repeat"].as_u64().unwrap() as usize))
+        .collect();
+
+    let output = sweep(&sandbox).args(["--format", "json"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = lines(&sandbox, "tiny.jsonl");
+    assert_complete(&lines);
+    assert_eq!(runs(&lines), planned);
+    assert!(!runs(&lines).is_sorted());
+    let mut printed: Vec<SweepPoint> = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(runs(&printed).is_sorted());
+    printed.sort_by_key(|line| planned.iter().position(|run| *run == (line.point, line.repeat)));
+    assert_eq!(printed, lines);
+
+    for line in &lines {
+        let (experiment, files) = [("batches", 1), ("batches", 1), ("files", 2), ("files", 3)][line.point];
+        assert_eq!((line.sweep.as_str(), line.experiment.as_str()), ("tiny", experiment));
+        assert_eq!((line.settings.file_limit, line.settings.threads), (files, Some(1)));
+        assert_eq!((line.settings.partition_mb, line.settings.scale), (1.0, 1.0));
+        assert_eq!((line.samples, line.tasks, line.tasks_finished), (30 * files as u64, 1, 1));
+        assert_eq!(line.settings.others.contains_key("world_size"), experiment == "files");
+        assert_eq!(line.task_seconds.len(), 1);
+        assert!(line.seconds >= line.map_seconds && line.map_seconds > 0.0 && line.runtime_seconds_mean > 0.0);
+        assert!(line.memory_mb_peak > 1.0 && line.memory_mb_mean > 1.0 && line.cpu_seconds > 0.0, "{line:?}");
+        assert!(line.commit.is_empty() || line.commit.len() == 40, "{}", line.commit);
+        let label = format!("local-f32-1MB-x{files}-b{}-t1", line.settings.batch_size);
+        let folder = format!("sky/sweeps/tiny/{experiment}/{label}/{}", line.repeat);
+        assert_eq!(sandbox.json(&format!("{folder}/report.json"))["run_id"], *line.run_id);
+        assert_eq!(sandbox.json(&format!("{folder}/0.json"))["batch_size"], line.settings.batch_size);
+        let payload = format!("tiny.payloads/{experiment}/{label}/{}.json", line.repeat);
+        assert_eq!(sandbox.json(&payload)["file_limit"], files);
+    }
+    assert!(sandbox.path("sky/sweeps/tiny/batches/local-f32-1MB-x1-b8-t1/warm-up/report.json").exists());
+
+    // Nothing is left: nothing is run, and nothing is written.
+    let before = sandbox.bytes("tiny.jsonl");
+    sweep(&sandbox).assert().success();
+    assert_eq!(sandbox.bytes("tiny.jsonl"), before);
+
+    // A comment is no other sweep, another number of repeats is; and only --overwrite deletes what is there.
+    sandbox.write("tiny.toml", format!("# again\n{SWEEP}").as_bytes());
+    sweep(&sandbox).assert().success();
+    let other = SWEEP.replace("repeats = 3", "repeats = 1");
+    sandbox.write("tiny.toml", other.as_bytes());
+    for arguments in [&[][..], &["--dry-run"], &["--scale", "0.5"]] {
+        let error = error_of(sweep(&sandbox).args(arguments));
+        assert!(error.contains("line 1") && error.contains("--overwrite") && error.contains("--out"), "{error}");
+    }
+    assert_eq!(sandbox.bytes("tiny.jsonl"), before);
+    sweep(&sandbox).arg("--overwrite").assert().success();
+    assert_eq!(self::lines(&sandbox, "tiny.jsonl").len(), 4);
+}
+
+/// Starts a sweep and waits until some of its runs have lines.
+fn started(sandbox: &Sandbox, wanted: usize) -> Child {
+    let child = std::process::Command::new(env!("CARGO_BIN_EXE_cosmicai"))
+        .arg("sweep")
+        .arg(sandbox.path("tiny.toml"))
+        .arg("--store")
+        .arg(sandbox.folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    let count =
+        || std::fs::read(sandbox.path("tiny.jsonl")).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count());
+    while count() <= wanted {
+        assert!(begun.elapsed() < Duration::from_secs(120), "no line after two minutes");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+#[test]
+fn killed_in_the_middle_it_goes_on_and_no_line_is_doubled_or_changed() {
+    let sandbox = sandbox(SWEEP);
+    let mut kills = 0;
+    for wanted in [1, 4, 8] {
+        let mut child = started(&sandbox, wanted);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += usize::from(lines(&sandbox, "tiny.jsonl").len() < RUNS);
+    }
+    assert!(kills > 0, "it was never killed before its end");
+    let before = sandbox.bytes("tiny.jsonl");
+    sweep(&sandbox).assert().success();
+    let after = sandbox.bytes("tiny.jsonl");
+    assert!(after.starts_with(&before), "lines that were there changed");
+    assert_complete(&lines(&sandbox, "tiny.jsonl"));
+    for line in lines(&sandbox, "tiny.jsonl") {
+        let report = PathBuf::from(&line.results_url.trim_start_matches("file://")).join("report.json");
+        let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+        assert_eq!(report["run_id"], *line.run_id);
+    }
+}
+
+#[test]
+fn interrupted_by_ctrl_c_it_ends_with_its_run_and_says_how_to_go_on() {
+    let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 50"));
+    let child = started(&sandbox, 2);
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{error}");
+    assert!(error.contains("to go on: cosmicai sweep"), "{error}");
+    assert!(lines(&sandbox, "tiny.jsonl").len() >= 2);
+}
+
+#[test]
+fn a_torn_last_line_is_cut_off_and_its_run_made_again() {
+    let sandbox = sandbox(SWEEP);
+    sweep(&sandbox).assert().success();
+    let whole = sandbox.bytes("tiny.jsonl");
+    let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    sandbox.write("tiny.jsonl", &whole[..last + 100]);
+    let output = sweep(&sandbox).assert().success().get_output().clone();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("100 bytes"));
+    assert!(sandbox.bytes("tiny.jsonl").starts_with(&whole[..last]));
+    assert_complete(&lines(&sandbox, "tiny.jsonl"));
+
+    // What is no line, in the middle, is not for this program to mend.
+    let doubled = [&whole[..last], &whole[..last]].concat();
+    for (bytes, words) in [(&doubled[..], "twice"), (b"not a line\n", "not a line of a sweep")] {
+        sandbox.write("tiny.jsonl", bytes);
+        let error = error_of(&mut sweep(&sandbox));
+        assert!(error.contains(words) && error.contains("line "), "{error}");
+        assert_eq!(sandbox.bytes("tiny.jsonl"), bytes);
+    }
+    let error = error_of(sweep(&sandbox).arg("--overwrite"));
+    assert!(error.contains("left alone"), "{error}");
+}
+
+#[test]
+fn two_sweeps_at_once_into_one_file_are_one_too_many() {
+    let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 50"));
+    let mut child = started(&sandbox, 1);
+    for arguments in [&[][..], &["--overwrite"]] {
+        let error = error_of(sweep(&sandbox).args(arguments));
+        assert!(error.contains("another sweep") && error.contains("--out"), "{error}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_point_that_fails_is_told_of_the_others_go_on_and_the_next_time_it_is_tried_again() {
+    let sandbox = sandbox(SWEEP);
+    let third = sandbox.bytes("sky/1MB/3.pt");
+    sandbox.write("sky/1MB/3.pt", &third[..third.len() / 2]);
+    let error = error_of(&mut sweep(&sandbox));
+    assert!(error.contains("files/local-f32-1MB-x3-b16-t1, repeat 1: failed"), "{error}");
+    assert!(error.contains("3 runs failed; to try them again: cosmicai sweep"), "{error}");
+    let before = lines(&sandbox, "tiny.jsonl");
+    assert_eq!(before.len(), 9);
+    assert!(before.iter().all(|line| line.point != 3));
+    sandbox.write("sky/1MB/3.pt", &third);
+    sweep(&sandbox).assert().success();
+    let after = lines(&sandbox, "tiny.jsonl");
+    assert_eq!(after[..9], before);
+    assert_complete(&after);
+}
+
+#[test]
+fn galaxies_are_simulated_at_the_scale_and_not_twice() {
+    let sandbox = Sandbox::new();
+    let definition = r#"
+        [data]
+        bucket = "sky"
+        model = "Anomaly Detection/model.safetensors"
+        simulate = true
+        seed = 9
+        [[experiment]]
+        name = "sizes"
+        partition = ["25MB", "50MB"]
+        data_size = "150MB"
+        batch_size = 8
+    "#;
+    sandbox.write("tiny.toml", definition.as_bytes());
+    sweep(&sandbox).args(["--scale", "0.01"]).assert().success();
+    let measured = lines(&sandbox, "tiny.jsonl");
+    let mut found: Vec<_> =
+        measured.iter().map(|line| (line.settings.partition_mb, line.settings.file_limit, line.samples)).collect();
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    // 262,144 and 524,288 bytes over 20,508 are 12 and 25 galaxies.
+    assert_eq!(found.iter().map(|one| (one.1, one.2)).collect::<Vec<_>>(), [(6, 72), (3, 75)]);
+    assert_eq!(found.iter().map(|one| one.0).collect::<Vec<_>>(), [0.25, 0.5]);
+    assert!(measured.iter().all(|line| line.settings.scale == 0.01));
+    let part = sandbox.path("sky/simulated-9/0.25MB/1.pt");
+    let written = std::fs::metadata(&part).unwrap().modified().unwrap();
+    let output = sweep(&sandbox).args(["--scale", "0.01", "--overwrite"]).assert().success().get_output().clone();
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("simulating"));
+    assert_eq!(std::fs::metadata(&part).unwrap().modified().unwrap(), written);
+}
+
+#[test]
+fn what_is_wrong_is_refused_before_anything_is_run() {
+    let sandbox = sandbox(SWEEP);
+    for (line, changed, words) in [
+        ("seed = 7", "sed = 7", "line 3: unknown field `sed`"),
+        ("seed = 7", "seed = -7", "line 3:"),
+        ("[8, 16]", "[]", "line 14: an empty list"),
+        ("[8, 16]", "[8, 0]", "line 14:"),
+        ("[8, 16]", "[8, 8]", "line 14: `8` is in the list twice"),
+        ("[8, 16]", "\"many\"", "line 14:"),
+        ("\"files\"", "\"../files\"", "line 16:"),
+        ("\"files\"", "\"batches\"", "line 15: another experiment"),
+        ("world_size = 1", "memory = \"1GB\"", "line 15: experiment `files`: `memory`"),
+        ("[2, 3]", "[2, 4]", "3 partitions found, 4"),
+        ("\"1MB\"", "\"2MB\"", "0 partitions found, 3"),
+        ("bucket = \"sky\"", "bucket = \"nowhere\"", "nowhere"),
+        ("threads = 1", "executor = \"step-functions\"", "--state-machine is missing"),
+    ] {
+        assert!(SWEEP.contains(line), "{line}");
+        sandbox.write("tiny.toml", SWEEP.replacen(line, changed, 1).as_bytes());
+        let error = error_of(&mut sweep(&sandbox));
+        assert!(error.contains(words), "{changed}: {error}");
+        assert!(!sandbox.path("sky/sweeps").exists(), "{changed} ran something");
+    }
+    sandbox.write("tiny.toml", SWEEP.as_bytes());
+    for scale in ["NaN", "0", "-1", "inf"] {
+        assert!(error_of(sweep(&sandbox).arg(format!("--scale={scale}"))).contains("a number above 0"), "{scale}");
+    }
+    assert!(error_of(cosmicai().args(["sweep", "nothing.toml"])).contains("nothing.toml"));
+}
