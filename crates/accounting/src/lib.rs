@@ -2,10 +2,11 @@
 //!
 //! In: the study's records and our reports ([`measured`]), prices ([`prices`]), assumptions where nothing was measured
 //! ([`circumstances`]). Out: the study's figures by its own formulas ([`study`]), the itemised bill ([`bill`]),
-//! throughput three ways ([`throughput`]). Every sum is a pure function of what is handed in.
+//! throughput three ways ([`throughput`]), and what is wrong with the records ([`audit`]). Every sum is a pure function of what is handed in.
 //!
 //! Never here: storage, a terminal, the clock, random numbers without a seed, a cloud's SDK.
 
+pub mod audit;
 pub mod bill;
 pub mod circumstances;
 pub mod measured;

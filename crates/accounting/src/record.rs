@@ -3,6 +3,8 @@
 //! [`pipeline::record`] writes a record that is right by construction; here nothing is assumed, as the study's own files
 //! have records of several versions of its worker.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -53,6 +55,12 @@ pub struct Record {
     pub result_path: Option<String>,
     /// A key or a list of keys.
     pub data_path: Value,
+    /// What else somebody wrote into it, such as a cost.
+    #[serde(flatten)]
+    pub others: BTreeMap<String, Value>,
+    /// Keys whose value is there and is no number: null, or Python's `NaN`.
+    #[serde(skip)]
+    pub nulls: Vec<String>,
 }
 
 /// Why there are no records.
@@ -139,7 +147,10 @@ pub fn parse(json: &[u8]) -> Result<Vec<Record>, RecordError> {
         if !value.is_object() {
             return Err(at("an object is expected".to_owned()));
         }
+        let nulls = value.as_object().into_iter().flatten().filter(|(_, value)| value.is_null());
+        let nulls = nulls.map(|(key, _)| key.clone()).collect();
         let record: Record = serde_json::from_value(value).map_err(|error| at(error.to_string()))?;
+        let record = Record { nulls, ..record };
         if record.seconds.is_none() && record.throughput_bps.is_none() && record.data_path.is_null() {
             return Err(at("none of the study's keys is in it".to_owned()));
         }
@@ -187,6 +198,7 @@ mod tests {
             br#"[{"total_cpu_time (seconds)": NaN, "throughput_bps": -Infinity, "data_path": "a\\\"NaN/25MB/1.pt"}]"#;
         let records = parse(json).unwrap();
         assert_eq!((records[0].seconds, records[0].throughput_bps), (None, None));
+        assert_eq!(records[0].nulls, ["total_cpu_time (seconds)", "throughput_bps"]);
         assert_eq!(records[0].files(), ["a\\\"NaN/25MB/1.pt"]);
         assert_eq!(records[0].partition_mb(), Some(25.0));
     }

@@ -1,0 +1,160 @@
+//! Records that are not there, or that are there and should not be: against what was expected, planned, or reported.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pipeline::payload::PredictionsFormat;
+use pipeline::report::RunReport;
+use serde_json::{Value, json};
+
+use super::places::{count, few, shortened};
+use super::{AuditOptions, Finding};
+use crate::measured::MeasuredRun;
+use crate::record::Record;
+
+/// Objects in one page of S3's listing; whoever reads one page only has so many records of a larger run.
+const PAGE: usize = 1_000;
+
+pub(super) fn check(run: &MeasuredRun, options: &AuditOptions) -> Vec<Finding> {
+    let planned = planned(run, options);
+    let found: BTreeSet<&str> = run.records.iter().flat_map(Record::files).collect();
+    let expected = options.expect_files.or_else(|| planned.as_ref().map(BTreeSet::len));
+    // Records that name no file, or one that others name too, are told elsewhere.
+    let present = if found.is_empty() { run.records.len() } else { found.len() };
+    let mut findings = Vec::new();
+    if run.records.is_empty() {
+        let message = "the file holds no record: nothing of the run can be known".to_owned();
+        findings.push(Finding::error("no_records", message, json!({ "records": 0, "expected": expected })));
+    } else if run.records.len() == PAGE && expected.is_none_or(|expected| expected > PAGE) {
+        findings.push(truncated(expected));
+    } else {
+        findings.extend(missing(run, &found, present, expected, planned.as_ref()));
+    }
+    findings.extend(unexpected(&found, present, expected, planned.as_ref()));
+    findings.extend(predictions(run, options));
+    findings
+}
+
+/// Files of the plan, or of the `data_map` of the study's payload; None where neither is there.
+fn planned(run: &MeasuredRun, options: &AuditOptions) -> Option<BTreeSet<String>> {
+    if let Some(plan) = &run.plan {
+        return Some(plan.tasks.iter().flat_map(|task| &task.files).map(|file| file.key.clone()).collect());
+    }
+    let data_map = options.payload.as_ref()?.get("data_map")?.as_object()?;
+    let files = data_map.values().flat_map(|files| {
+        let record = Record { data_path: files.clone(), ..Record::default() };
+        record.files().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    });
+    Some(files.collect())
+}
+
+fn truncated(expected: Option<usize>) -> Finding {
+    let more = expected.map_or_else(String::new, |expected| format!("; {expected} files were expected"));
+    Finding::error(
+        "truncated_at_1000",
+        format!("exactly 1,000 records, one page of an S3 listing: what lay on further pages was not read{more}"),
+        json!({ "records": PAGE, "expected_files": expected, "missing": expected.map(|expected| expected - PAGE) }),
+    )
+}
+
+fn missing(
+    run: &MeasuredRun,
+    found: &BTreeSet<&str>,
+    present: usize,
+    expected: Option<usize>,
+    planned: Option<&BTreeSet<String>>,
+) -> Option<Finding> {
+    let gaps = missing_ranks(&run.records);
+    let absent: Vec<String> =
+        planned.into_iter().flatten().filter(|key| !found.contains(key.as_str())).map(|key| shortened(key)).collect();
+    let too_few = expected.filter(|expected| *expected > present);
+    let unfinished = run.report.as_ref().map(unfinished).filter(|_| too_few.is_some());
+    let why = match (too_few, gaps.len()) {
+        (Some(expected), _) => format!("{} of {expected} files are not in the records", expected - present),
+        (None, gaps @ 1..) => format!("{gaps} of the ranks up to the largest one have no record"),
+        (None, 0) => return None,
+    };
+    Some(Finding::error(
+        "missing_records",
+        format!("{why}: averages and sums are of a part of the run"),
+        json!({
+            "records": run.records.len(),
+            "files": present,
+            "expected_files": expected,
+            "missing_files": few(absent),
+            "missing_ranks": few(gaps),
+            "report": unfinished,
+        }),
+    ))
+}
+
+/// What our report says of the tasks that have no results.
+fn unfinished(report: &RunReport) -> Value {
+    json!({
+        "tasks_planned": report.tasks_planned,
+        "tasks_finished": report.tasks.len(),
+        "failed": few(report.failed.iter().map(|task| task.rank)),
+        "left": few(report.left.iter().copied()),
+    })
+}
+
+/// Ranks below the largest one that no record has; of records that say no rank, none.
+fn missing_ranks(records: &[Record]) -> Vec<u64> {
+    let ranks: BTreeSet<u64> = records.iter().filter_map(|record| record.rank).collect();
+    let gaps = ranks.iter().zip(ranks.iter().skip(1)).flat_map(|(before, after)| before + 1..*after);
+    let from_0 = 0..ranks.first().copied().filter(|_| records.len() > 1).unwrap_or_default();
+    // A file may say any rank; what is missing below it need not be listed.
+    from_0.chain(gaps).take(records.len().max(PAGE)).collect()
+}
+
+fn unexpected(
+    found: &BTreeSet<&str>,
+    present: usize,
+    expected: Option<usize>,
+    planned: Option<&BTreeSet<String>>,
+) -> Option<Finding> {
+    let strangers: Vec<String> = match planned {
+        Some(planned) => found.iter().filter(|key| !planned.contains(**key)).map(|key| shortened(key)).collect(),
+        None => Vec::new(),
+    };
+    let too_many = expected.filter(|expected| *expected < present);
+    let why = match (too_many, strangers.len()) {
+        (_, strangers @ 1..) => format!("{} of the records are not in the run's plan", count(strangers, "file")),
+        (Some(expected), 0) => format!("{present} files are in the records, and {expected} were expected"),
+        (None, 0) => return None,
+    };
+    Some(Finding::error(
+        "unexpected_records",
+        format!("{why}: records of another run are among them"),
+        json!({ "files": present, "expected_files": expected, "unexpected_files": few(strangers) }),
+    ))
+}
+
+/// Predictions that the run should have kept, and does not have.
+fn predictions(run: &MeasuredRun, options: &AuditOptions) -> Option<Finding> {
+    let payload = &run.plan.as_ref()?.payload;
+    if payload.predictions == PredictionsFormat::None {
+        return Some(Finding::note(
+            "predictions_not_kept",
+            "the payload asks for no predictions: the run computed redshifts and kept none".to_owned(),
+            json!({ "predictions": "none", "records": run.records.len() }),
+        ));
+    }
+    let kept = options.predictions.filter(|kept| *kept < run.records.len())?;
+    Some(Finding::error(
+        "predictions_missing",
+        format!(
+            "{} with a record have no predictions: their redshifts are lost",
+            count(run.records.len() - kept, "task")
+        ),
+        json!({ "predictions": kept, "records": run.records.len() }),
+    ))
+}
+
+/// How often each value is there.
+pub(super) fn counted(values: impl IntoIterator<Item = String>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for value in values {
+        *counts.entry(value).or_default() += 1;
+    }
+    counts
+}

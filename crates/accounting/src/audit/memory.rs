@@ -1,0 +1,276 @@
+//! What ties a record's memory: the process is its overhead, one batch and the model; and which of them is wrong.
+
+use serde_json::json;
+
+use super::Finding;
+use super::digits::{restored, rounding};
+use super::places::{count, few, place, place_with};
+use super::timing::{Cause, Diagnosis, Field, UNITS_OF_MEMORY, Unit};
+use crate::measured::MeasuredRun;
+use crate::record::Record;
+use crate::statistics::median;
+
+/// Records among which exchanged values are looked for, each with each.
+const MAX_EXCHANGED: usize = 200;
+/// No process has more, in binary MB; in bytes or KB all have.
+const MAX_PROCESS_MB: f64 = 1e6;
+/// How near the memory of the process is to all that was allocated where the one stands for the other.
+const SAME: f64 = 1e-3;
+
+const PROCESS: &str = "total_process_memory (MB)";
+const OVERHEAD: &str = "library_overhead_memory (MB)";
+const MODEL: &str = "total_model_memory (MB)";
+
+/// The four values of a record, each a finite number.
+#[derive(Clone, Copy)]
+struct Parts {
+    process: f64,
+    overhead: f64,
+    image: f64,
+    model: f64,
+}
+
+/// What is wrong with them.
+#[derive(Clone, Copy, PartialEq)]
+enum Wrong {
+    Unit(&'static str, Unit),
+    LostDigit(&'static str, f64),
+    Value(&'static str, f64),
+    Negative,
+}
+
+pub(super) fn check(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Vec<Finding> {
+    let mut findings = allocated_as_process(run);
+    if !findings.is_empty() {
+        return findings;
+    }
+    let model = usual(run, |record| record.model_memory_mb);
+    let process = usual(run, |record| record.process_memory_mb);
+    let parts: Vec<Option<Parts>> =
+        run.records.iter().zip(diagnoses).map(|(record, diagnosis)| Parts::of(record, diagnosis)).collect();
+    let suspects = run.records.iter().zip(&parts).enumerate().filter_map(|(index, (record, parts))| {
+        Some(Suspect { index, record, parts: (*parts)?, wrong: (*parts)?.wrong(model, process)? })
+    });
+    let mut suspects: Vec<Suspect<'_>> = suspects.collect();
+    while let Some(exchanged) = exchanged(&mut suspects) {
+        findings.push(exchanged);
+    }
+    while let Some(first) = suspects.first().map(|suspect| suspect.wrong) {
+        let (alike, others): (Vec<_>, Vec<_>) =
+            suspects.into_iter().partition(|suspect| kind(&suspect.wrong) == kind(&first));
+        suspects = others;
+        findings.push(finding(first, &alike, run.records.len()));
+    }
+    findings.extend(implausible(run, &parts));
+    findings
+}
+
+/// A record whose memory does not add up.
+struct Suspect<'a> {
+    index: usize,
+    record: &'a Record,
+    parts: Parts,
+    wrong: Wrong,
+}
+
+impl Parts {
+    fn of(record: &Record, diagnosis: &Diagnosis) -> Option<Self> {
+        let image = match diagnosis.cause {
+            // It is told already, and the rest is judged without it.
+            Some(Cause::Wrong([Field::ImageMemory]) | Cause::Unit([Field::ImageMemory], _)) => {
+                diagnosis.timing.expected(Field::ImageMemory)
+            }
+            _ => record.image_memory_mb,
+        };
+        let parts = Self {
+            process: record.process_memory_mb?,
+            overhead: record.overhead_memory_mb?,
+            image: image?,
+            model: record.model_memory_mb?,
+        };
+        let all = [parts.process, parts.overhead, parts.image, parts.model];
+        all.iter().all(|value| value.is_finite()).then_some(parts)
+    }
+
+    fn holds(&self) -> bool {
+        let Self { process, overhead, image, model } = *self;
+        let slack: f64 = [process, overhead, image, model].iter().map(|value| value.abs() * rounding(*value)).sum();
+        (process - overhead - image - model).abs() <= slack
+    }
+
+    /// What is wrong, by the model's and the process's usual memory in this run.
+    fn wrong(&self, usual_model: Option<f64>, usual_process: Option<f64>) -> Option<Wrong> {
+        if self.holds() {
+            return (self.overhead < 0.0).then_some(Wrong::Negative);
+        }
+        for unit in UNITS_OF_MEMORY {
+            let divided = [
+                (PROCESS, Self { process: self.process / unit.factor, ..*self }),
+                (MODEL, Self { model: self.model / unit.factor, ..*self }),
+                (OVERHEAD, Self { overhead: self.overhead / unit.factor, ..*self }),
+            ];
+            if let Some((key, _)) = divided.iter().find(|(_, parts)| parts.holds() && parts.overhead > 0.0) {
+                return Some(Wrong::Unit(key, *unit));
+            }
+        }
+        if let Some(model) = usual_model.filter(|model| *model != self.model)
+            && (Self { model, ..*self }).holds()
+        {
+            return Some(Wrong::Value(MODEL, model));
+        }
+        let process = self.overhead + self.image + self.model;
+        let overhead = self.process - self.image - self.model;
+        if let Some(value) = restored(self.process, process) {
+            return Some(Wrong::LostDigit(PROCESS, value));
+        }
+        if let Some(value) = restored(self.overhead, overhead) {
+            return Some(Wrong::LostDigit(OVERHEAD, value));
+        }
+        // Of the two that are left, the one is wrong without which the process is as large as usual.
+        let off = |process: f64| usual_process.map_or(0.0, |usual| (process / usual).ln().abs());
+        if off(self.process) > off(process) {
+            Some(Wrong::Value(PROCESS, process))
+        } else {
+            Some(Wrong::Value(OVERHEAD, overhead))
+        }
+    }
+}
+
+fn kind(wrong: &Wrong) -> (u8, &'static str, &'static str) {
+    match wrong {
+        Wrong::Unit(key, unit) => (0, key, unit.looks_like),
+        Wrong::LostDigit(key, _) => (1, key, ""),
+        Wrong::Value(key, _) => (2, key, ""),
+        Wrong::Negative => (3, "", ""),
+    }
+}
+
+fn finding(wrong: Wrong, suspects: &[Suspect<'_>], records: usize) -> Finding {
+    let of = format!("{} of {records}", count(suspects.len(), "record"));
+    let (code, message, key) = match wrong {
+        Wrong::Unit(key, unit) => {
+            ("memory_unit", format!("{of}: `{key}` is in {}, by the memory of its parts", unit.looks_like), Some(key))
+        }
+        Wrong::LostDigit(key, _) => {
+            ("lost_digit", format!("{of}: `{key}` lost a digit; with it the memory of its parts adds up"), Some(key))
+        }
+        Wrong::Value(key, _) => (
+            "memory_identity",
+            format!("{of}: `{key}` does not fit, as the process is its overhead, one batch and the model"),
+            Some(key),
+        ),
+        Wrong::Negative => (
+            "memory_unit",
+            format!(
+                "{of}: the process has less memory than a batch and the model, which are in it; are they in one unit?"
+            ),
+            None,
+        ),
+    };
+    let places = few(suspects.iter().map(|suspect| {
+        let expected = match suspect.wrong {
+            Wrong::Unit(..) | Wrong::Negative => None,
+            Wrong::LostDigit(_, value) | Wrong::Value(_, value) => Some(value),
+        };
+        place_with(suspect.index, suspect.record, json!({ "expected": expected, "values": values(suspect.record) }))
+    }));
+    let factor = if let Wrong::Unit(_, unit) = wrong { Some(unit.factor) } else { None };
+    let evidence = json!({ "count": suspects.len(), "key": key, "factor": factor, "records": places });
+    Finding::error(code, message, evidence)
+}
+
+fn values(record: &Record) -> serde_json::Value {
+    json!({
+        PROCESS: record.process_memory_mb,
+        OVERHEAD: record.overhead_memory_mb,
+        "total_image_memory (MB)": record.image_memory_mb,
+        MODEL: record.model_memory_mb,
+    })
+}
+
+/// Two records with each other's memory of the process, taken out of the suspects.
+fn exchanged(suspects: &mut Vec<Suspect<'_>>) -> Option<Finding> {
+    let holds = |of: &Suspect<'_>, from: &Suspect<'_>| Parts { process: from.parts.process, ..of.parts }.holds();
+    let looked_at = suspects.len().min(MAX_EXCHANGED);
+    let (first, second) = (0..looked_at).find_map(|first| {
+        let fits = |second: &usize| {
+            let (a, b) = (&suspects[first], &suspects[*second]);
+            holds(a, b) && holds(b, a)
+        };
+        Some((first, (first + 1..looked_at).find(fits)?))
+    })?;
+    let (b, a) = (suspects.remove(second), suspects.remove(first));
+    Some(Finding::error(
+        "swapped_values",
+        format!(
+            "records {} and {} have each other's `{PROCESS}`: with its own, the memory of each adds up",
+            a.index, b.index
+        ),
+        json!({
+            "keys": [PROCESS],
+            "records": [place(a.index, a.record), place(b.index, b.record)],
+            "values": [a.parts.process, b.parts.process],
+        }),
+    ))
+}
+
+/// All that was ever allocated, where the most that was held at a time belongs.
+fn allocated_as_process(run: &MeasuredRun) -> Vec<Finding> {
+    let suspects: Vec<(usize, &Record)> = run
+        .records
+        .iter()
+        .enumerate()
+        .filter(|(_, record)| match (record.process_memory_mb, record.allocated_mb) {
+            (Some(process), Some(allocated)) => (process / allocated - 1.0).abs() <= SAME,
+            _ => false,
+        })
+        .collect();
+    if suspects.is_empty() {
+        return Vec::new();
+    }
+    let places = few(suspects.iter().map(|(index, record)| {
+        let values = json!({ PROCESS: record.process_memory_mb, "total_cpu_memory (MB)": record.allocated_mb });
+        place_with(*index, record, json!({ "values": values }))
+    }));
+    vec![Finding::error(
+        "allocated_as_process_memory",
+        format!(
+            "{} of {}: `{PROCESS}` is `total_cpu_memory (MB)`, all that was ever allocated, not what was held at a time",
+            count(suspects.len(), "record"),
+            run.records.len()
+        ),
+        json!({ "count": suspects.len(), "records": places }),
+    )]
+}
+
+/// Memory that no process has, where nothing else in the record contradicts it.
+fn implausible(run: &MeasuredRun, parts: &[Option<Parts>]) -> Option<Finding> {
+    let suspects: Vec<(usize, &Record)> = run
+        .records
+        .iter()
+        .enumerate()
+        .filter(|(index, record)| {
+            let is_told_already = parts[*index].is_some_and(|parts| !parts.holds() || parts.overhead < 0.0);
+            let process = record.process_memory_mb.unwrap_or(f64::NAN);
+            let is_below_model = record.model_memory_mb.is_some_and(|model| process > 0.0 && process < model);
+            !is_told_already && (process > MAX_PROCESS_MB || is_below_model)
+        })
+        .collect();
+    if suspects.is_empty() {
+        return None;
+    }
+    let places = few(suspects.iter().map(|(index, record)| place_with(*index, record, values(record))));
+    Some(Finding::error(
+        "memory_unit",
+        format!(
+            "{} of {}: no process that holds the model has this memory in MB; is it in bytes, KB or GB?",
+            count(suspects.len(), "record"),
+            run.records.len()
+        ),
+        json!({ "count": suspects.len(), "records": places }),
+    ))
+}
+
+fn usual(run: &MeasuredRun, value: impl Fn(&Record) -> Option<f64>) -> Option<f64> {
+    median(run.records.iter().filter_map(value).filter(|value| value.is_finite() && *value > 0.0))
+}

@@ -1,0 +1,146 @@
+//! Workers that took much longer than the others, or much more memory.
+//!
+//! Times are compared as if all records had as many samples as the middle one, so that a short file is no outlier. An
+//! outlier is above both 2.5 × the median (2 × of memory) and the median + 6 σ, where σ is 1.4826 × MAD, which a few
+//! outliers do not move; and by an amount that matters, so that tasks of milliseconds raise nothing.
+
+use serde_json::json;
+
+use super::Finding;
+use super::places::{count, few, place_with};
+use super::timing::Diagnosis;
+use crate::measured::MeasuredRun;
+use crate::statistics::median;
+
+/// Records from which on it is known what is usual.
+const ENOUGH: usize = 4;
+/// σ of a normal distribution ÷ its MAD.
+const SIGMA_PER_MAD: f64 = 1.4826;
+/// How many σ above the median an outlier lies.
+const SIGMAS: f64 = 6.0;
+/// How many times the median time a straggler took.
+const TIMES_SECONDS: f64 = 2.5;
+/// Seconds that a straggler took more than the median.
+const MIN_SECONDS: f64 = 1.0;
+/// How many times the median memory an outlier had.
+const TIMES_MEMORY: f64 = 2.0;
+/// Binary MB that an outlier had more than the median.
+const MIN_MB: f64 = 256.0;
+
+/// How far is too far.
+struct Bounds {
+    times: f64,
+    amount: f64,
+}
+
+/// Values above the bounds, by index, and what they were held against.
+struct Outliers {
+    above: Vec<(usize, f64)>,
+    median: f64,
+    threshold: f64,
+}
+
+pub(super) fn check(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Vec<Finding> {
+    [stragglers(run, diagnoses), memory(run)].into_iter().flatten().collect()
+}
+
+fn stragglers(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Option<Finding> {
+    let usual = median(diagnoses.iter().filter_map(Diagnosis::samples));
+    let seconds: Vec<Option<f64>> = run
+        .records
+        .iter()
+        .zip(diagnoses)
+        .map(|(record, diagnosis)| {
+            let seconds = record.seconds?;
+            let shorter = diagnosis.samples().zip(usual).map_or(1.0, |(samples, usual)| usual / samples);
+            Some(seconds * shorter)
+        })
+        .collect();
+    let found = outliers(&seconds, &Bounds { times: TIMES_SECONDS, amount: MIN_SECONDS })?;
+    let worst = found.above.first()?.1;
+    let places = few(found.above.iter().map(|&(index, value)| {
+        let record = &run.records[index];
+        place_with(index, record, json!({ "seconds": record.seconds, "times_median": value / found.median }))
+    }));
+    Some(Finding::warning(
+        "stragglers",
+        format!(
+            "{} of {} took more than {:.2} s, the slowest {:.1} times the median of {:.2} s: the run lasts as long as they do",
+            count(found.above.len(), "worker"),
+            run.records.len(),
+            found.threshold,
+            worst / found.median,
+            found.median
+        ),
+        json!({
+            "count": found.above.len(),
+            "median_s": found.median,
+            "threshold_s": found.threshold,
+            "worst_s": worst,
+            "worst_times_median": worst / found.median,
+            "records": places,
+        }),
+    ))
+}
+
+fn memory(run: &MeasuredRun) -> Option<Finding> {
+    let memory: Vec<Option<f64>> = run.records.iter().map(|record| record.process_memory_mb).collect();
+    let found = outliers(&memory, &Bounds { times: TIMES_MEMORY, amount: MIN_MB })?;
+    let worst = found.above.first()?.1;
+    let places = few(found.above.iter().map(|&(index, value)| {
+        place_with(index, &run.records[index], json!({ "mb": value, "times_median": value / found.median }))
+    }));
+    Some(Finding::warning(
+        "memory_outliers",
+        format!(
+            "{} of {} had more than {:.0} MB, the largest {:.1} times the median of {:.0} MB",
+            count(found.above.len(), "worker"),
+            run.records.len(),
+            found.threshold,
+            worst / found.median,
+            found.median
+        ),
+        json!({
+            "count": found.above.len(),
+            "median_mb": found.median,
+            "threshold_mb": found.threshold,
+            "worst_mb": worst,
+            "worst_times_median": worst / found.median,
+            "records": places,
+        }),
+    ))
+}
+
+/// The values above the bounds, the largest first; None where there are none, or too few values to say.
+fn outliers(values: &[Option<f64>], bounds: &Bounds) -> Option<Outliers> {
+    let values: Vec<(usize, f64)> = values
+        .iter()
+        .enumerate()
+        .filter_map(|(index, value)| Some((index, value.filter(|value| value.is_finite() && *value > 0.0)?)))
+        .collect();
+    if values.len() < ENOUGH {
+        return None;
+    }
+    let middle = median(values.iter().map(|(_, value)| *value))?;
+    let mad = median(values.iter().map(|(_, value)| (value - middle).abs()))?;
+    let threshold = (bounds.times * middle).max(middle + SIGMAS * SIGMA_PER_MAD * mad).max(middle + bounds.amount);
+    let mut above: Vec<(usize, f64)> = values.into_iter().filter(|(_, value)| *value > threshold).collect();
+    above.sort_by(|a, b| b.1.total_cmp(&a.1));
+    (!above.is_empty()).then_some(Outliers { above, median: middle, threshold })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_are_no_stragglers_and_few_values_say_nothing() {
+        let bounds = Bounds { times: TIMES_SECONDS, amount: MIN_SECONDS };
+        let found = |values: &[f64]| outliers(&values.iter().copied().map(Some).collect::<Vec<_>>(), &bounds);
+        assert!(found(&[0.01, 0.01, 0.012, 0.011, 0.5]).is_none());
+        assert!(found(&[1.0, 1.0, 30.0]).is_none());
+        let outliers = found(&[3.1, 3.0, 3.2, 11.1, 3.1, 20.0]).unwrap();
+        assert_eq!(outliers.above.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [5, 3]);
+        assert!((outliers.median - 3.15).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,124 @@
+//! Costs and throughputs that somebody wrote into the records beside the study's own keys, where they are the study's
+//! errors: memory used for memory billed, the workers' mean for the time of the run, bits for bytes.
+
+use serde_json::{Value, json};
+
+use super::Finding;
+use super::places::{place_with, shortened};
+use crate::bill::{Bill, Terms};
+use crate::circumstances::Circumstances;
+use crate::measured::MeasuredRun;
+use crate::prices::Prices;
+use crate::record::Record;
+use crate::statistics::mean;
+use crate::study::{self, StudyFigures};
+
+/// How near, relatively, a stated number is to a formula's for it to be that formula's.
+const SAME: f64 = 0.01;
+/// How many times the stated cost the bill is at least, where the stated one misleads.
+const TIMES_STATED: f64 = 2.0;
+/// Keys of a record that are looked at.
+const MAX_KEYS: usize = 100;
+
+pub(super) fn check(run: &MeasuredRun) -> Vec<Finding> {
+    let stated = |is_meant: fn(&str) -> bool| {
+        run.records.iter().enumerate().find_map(|(index, record)| {
+            let mut keys = record.others.iter().take(MAX_KEYS);
+            keys.find_map(|(key, value)| {
+                is_meant(&key.to_lowercase()).then(|| number(value))?.map(|number| (index, record, key, number))
+            })
+        })
+    };
+    let cost = stated(|key| key.contains("cost")).and_then(|stated| cost(run, stated));
+    let is_throughput =
+        |key: &str| key.contains("throughput") && ["gb/s", "gb_per_s", "gb_s"].iter().any(|unit| key.contains(unit));
+    let throughput = stated(is_throughput).and_then(|stated| throughput(run, stated));
+    [cost, throughput].into_iter().flatten().collect()
+}
+
+/// A number that stands in a record: where, under which key.
+type Stated<'a> = (usize, &'a Record, &'a String, f64);
+
+fn cost(run: &MeasuredRun, (index, record, key, stated): Stated<'_>) -> Option<Finding> {
+    let of_run = StudyFigures::of(run).cost_usd;
+    let one = MeasuredRun { records: vec![record.clone()], report: None, plan: None, ..run.clone() };
+    let of_record = StudyFigures::of(&one).cost_usd;
+    let (prices, circumstances) = (Prices::default(), Circumstances::of_study());
+    let terms = Terms { prices: &prices, circumstances: &circumstances, free_tier: false };
+    let bill = if is_near(stated, of_run) {
+        Bill::of(run, terms)
+    } else if is_near(stated, of_record) {
+        Bill::of(&one, terms)
+    } else {
+        return None;
+    };
+    if bill.total_usd < TIMES_STATED * stated {
+        return None;
+    }
+    Some(Finding::error(
+        "cost_is_not_the_bill",
+        format!(
+            "the stated cost of {stated:.4} USD is {}; the bill is {:.4} USD, {:.1} times more, as Lambda charges configured \
+             memory × billed time, requests and transitions",
+            study::COST_FORMULA,
+            bill.total_usd,
+            bill.total_usd / stated
+        ),
+        place_with(
+            index,
+            record,
+            json!({ "key": shortened(key), "stated_usd": stated, "bill_usd": bill.total_usd, "formula": study::COST_FORMULA }),
+        ),
+    ))
+}
+
+fn throughput(run: &MeasuredRun, (index, record, key, stated): Stated<'_>) -> Option<Finding> {
+    const GB_2: f64 = 1_073_741_824.0;
+    const GB_10: f64 = 1e9;
+    let evidence = |said: Value| place_with(index, record, said);
+    let key = shortened(key);
+    if is_near(stated, record.throughput_bps.map(|bps| bps / GB_10)) {
+        return Some(Finding::error(
+            "throughput_in_gigabits",
+            format!("`{key}` of {stated} is `throughput_bps` / 10⁹: gigabits, 8 times the GB/s that it is called"),
+            evidence(json!({ "key": key, "stated": stated, "gb_per_s": stated / 8.0 })),
+        ));
+    }
+    let mean_seconds = mean(run.runtimes())?;
+    let bytes = run.bytes().filter(|_| run.records.len() > 1);
+    let ways = [bytes.map(|bytes| bytes / GB_2), bytes.map(|bytes| bytes / GB_10), run.data_gb()];
+    let is_of_mean = run.records.len() > 1 && ways.iter().any(|gb| is_near(stated, gb.map(|gb| gb / mean_seconds)));
+    if !is_of_mean {
+        return None;
+    }
+    let end_to_end = run.data_gb().zip(run.total_seconds()).map(|(gb, seconds)| gb / seconds);
+    Some(Finding::warning(
+        "throughput_not_end_to_end",
+        format!(
+            "`{key}` of {stated} is all data ÷ the workers' mean time of {mean_seconds:.2} s, as if they ran at once and \
+             nothing else took time{}",
+            end_to_end.map_or_else(String::new, |rate| format!("; over the whole run it is {rate:.4} GB/s"))
+        ),
+        evidence(json!({
+            "key": key,
+            "stated": stated,
+            "mean_s": mean_seconds,
+            "total_s": run.total_seconds(),
+            "end_to_end_gb_per_s": end_to_end,
+        })),
+    ))
+}
+
+fn is_near(stated: f64, reckoned: Option<f64>) -> bool {
+    reckoned.is_some_and(|reckoned| reckoned > 0.0 && (stated / reckoned - 1.0).abs() <= SAME)
+}
+
+/// A positive number, or a text that is one.
+fn number(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().trim_start_matches('$').parse().ok(),
+        _ => None,
+    };
+    number.filter(|number| number.is_finite() && *number > 0.0)
+}

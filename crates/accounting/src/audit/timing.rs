@@ -1,0 +1,370 @@
+//! What ties a record's time to its data, and which of its values is the one that does not fit.
+//!
+//! A record says the same thing several times over: samples per second, bits per second and seconds per batch are one
+//! rate; the rate × the time is a whole number of samples, of which the number of batches and the size of a batch know
+//! too. One wrong value breaks some of these ties and leaves others, which says which one it is; where it is off by the
+//! factor of a unit, that is said as well.
+
+use super::digits::rounding;
+use crate::MB;
+use crate::record::Record;
+
+/// Bytes of a sample of the study's: 5 × 32 × 32 pixels in float32, 5 magnitudes in float64.
+pub(super) const SAMPLE_BYTES: f64 = 20_520.0;
+
+/// A value of a record that is tied to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Field {
+    Throughput,
+    Rate,
+    PerBatch,
+    Batches,
+    ImageMemory,
+    BatchSize,
+    Seconds,
+}
+
+use Field::{BatchSize, Batches, ImageMemory, PerBatch, Rate, Seconds, Throughput};
+
+const FIELDS: usize = 7;
+
+/// A factor between two units: what a value was multiplied by, and what it says then.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Unit {
+    pub(super) factor: f64,
+    pub(super) looks_like: &'static str,
+}
+
+const fn unit(factor: f64, looks_like: &'static str) -> Unit {
+    Unit { factor, looks_like }
+}
+
+const KB: f64 = 1_024.0;
+const GB: f64 = 1_073_741_824.0;
+
+const UNITS_OF_THROUGHPUT: &[Unit] = &[
+    unit(1.0 / 8.0, "bytes/s"),
+    unit(8.0, "bits/s multiplied by 8 once more"),
+    unit(1e-3, "kbit/s"),
+    unit(1e-6, "Mbit/s"),
+    unit(1e-9, "Gbit/s"),
+    unit(1.0 / KB, "Kibit/s"),
+    unit(1.0 / MB, "Mibit/s"),
+    unit(1.0 / GB, "Gibit/s"),
+    unit(1.0 / 8e3, "kB/s of 10³ bytes"),
+    unit(1.0 / 8e6, "MB/s of 10⁶ bytes"),
+    unit(1.0 / 8e9, "GB/s of 10⁹ bytes"),
+    unit(1.0 / 8.0 / KB, "KB/s of 2¹⁰ bytes"),
+    unit(1.0 / 8.0 / MB, "MB/s of 2²⁰ bytes"),
+    unit(1.0 / 8.0 / GB, "GB/s of 2³⁰ bytes"),
+    unit(60.0, "bits a minute"),
+    unit(1e3, "a thousand times bits/s"),
+    unit(1e6, "a million times bits/s"),
+    unit(1e9, "10⁹ times bits/s"),
+];
+const UNITS_OF_TIME: &[Unit] = &[
+    unit(1e3, "milliseconds"),
+    unit(1e6, "microseconds"),
+    unit(1e9, "nanoseconds"),
+    unit(1.0 / 60.0, "minutes"),
+    unit(1.0 / 3_600.0, "hours"),
+    unit(1e-3, "thousands of seconds"),
+];
+const UNITS_OF_RATE: &[Unit] = &[
+    unit(60.0, "samples a minute"),
+    unit(3_600.0, "samples an hour"),
+    unit(1e-3, "samples a millisecond"),
+    unit(1e3, "a thousand times samples/s"),
+    unit(1.0 / 60.0, "a sixtieth of samples/s"),
+];
+/// What a memory in binary MB may be mistaken for.
+pub(super) const UNITS_OF_MEMORY: &[Unit] = &[
+    unit(MB, "bytes"),
+    unit(KB, "KB"),
+    unit(1.0 / KB, "GB"),
+    unit(MB / 1e6, "MB of 10⁶ bytes"),
+    unit(1e6 / MB, "MB of 10⁶ bytes, converted the wrong way"),
+    unit(MB / 1e3, "kB of 10³ bytes"),
+    unit(MB / 1e9, "GB of 10⁹ bytes"),
+    unit(8.0, "Mbit"),
+    unit(1e3, "a thousand times MB"),
+];
+
+/// Values that a unit may have changed together.
+const UNITS: &[(&[Field], &[Unit])] = &[
+    (&[Throughput], UNITS_OF_THROUGHPUT),
+    (&[Seconds], UNITS_OF_TIME),
+    (&[Seconds, PerBatch], UNITS_OF_TIME),
+    (&[PerBatch], UNITS_OF_TIME),
+    (&[Rate], UNITS_OF_RATE),
+    (&[ImageMemory], UNITS_OF_MEMORY),
+];
+
+/// Values that may be wrong together, the likely ones first. The time comes last of the single ones: without it little is
+/// left to be wrong.
+const SUSPECTS: &[&[Field]] = &[
+    &[Throughput],
+    &[Rate],
+    &[PerBatch],
+    &[Batches],
+    &[ImageMemory],
+    &[BatchSize],
+    &[Seconds],
+    &[Throughput, Rate],
+    &[Seconds, PerBatch],
+    &[BatchSize, Batches],
+    &[Throughput, PerBatch],
+    &[Rate, PerBatch],
+];
+
+/// Why a record contradicts itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Cause {
+    /// These values are in another unit.
+    Unit(&'static [Field], Unit),
+    /// These values fit no other, and the others fit each other.
+    Wrong(&'static [Field]),
+    /// More than two values do not fit.
+    Inconsistent,
+}
+
+/// Records that contradict themselves of which the cause is looked for; it takes some hundred tries for each.
+const MAX_DIAGNOSED: usize = 20_000;
+
+/// A record's tied values, and why they do not fit; None where they do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Diagnosis {
+    pub(super) timing: Timing,
+    pub(super) cause: Option<Cause>,
+}
+
+/// One diagnosis for each record.
+pub(super) fn diagnose<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Diagnosis> {
+    let mut broken = 0;
+    let diagnosed = records.into_iter().map(|record| {
+        let timing = Timing::of(record);
+        if timing.holds() {
+            return Diagnosis { timing, cause: None };
+        }
+        broken += 1;
+        let cause = if broken <= MAX_DIAGNOSED { timing.cause() } else { Cause::Inconsistent };
+        Diagnosis { timing, cause: Some(cause) }
+    });
+    diagnosed.collect()
+}
+
+impl Diagnosis {
+    /// Samples of a record that does not contradict itself.
+    pub(super) fn samples(&self) -> Option<f64> {
+        if self.cause.is_none() { self.timing.samples() } else { None }
+    }
+}
+
+/// The tied values of a record. One that is missing, or is no positive number, binds nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Timing {
+    values: [Option<f64>; FIELDS],
+    files: f64,
+}
+
+/// A number and how far, relatively, rounding may have moved it.
+#[derive(Clone, Copy)]
+struct Rounded {
+    value: f64,
+    by: f64,
+}
+
+impl Timing {
+    pub(super) fn of(record: &Record) -> Self {
+        let values = [
+            record.throughput_bps,
+            record.sample_persec,
+            record.seconds_per_batch,
+            record.num_batches,
+            record.image_memory_mb,
+            record.batch_size,
+            record.seconds,
+        ];
+        let values = values.map(|value| value.filter(|value| value.is_finite() && *value > 0.0));
+        Self { values, files: record.files().len().max(1) as f64 }
+    }
+
+    pub(super) fn get(&self, field: Field) -> Option<f64> {
+        self.values[field as usize]
+    }
+
+    /// The same with another value.
+    pub(super) fn with(mut self, field: Field, value: Option<f64>) -> Self {
+        self.values[field as usize] = value;
+        self
+    }
+
+    /// Whether the values fit each other, as far as they are there.
+    pub(super) fn holds(&self) -> bool {
+        self.holds_with(SAMPLE_BYTES) || self.own_sample_bytes().is_some_and(|bytes| self.holds_with(bytes))
+    }
+
+    /// Samples, where the values fit each other.
+    fn samples(&self) -> Option<f64> {
+        let samples = self.rate(self.sample_bytes())?.value * self.get(Seconds)?;
+        (samples.round() >= 1.0).then(|| samples.round())
+    }
+
+    /// Why the values do not fit. What repairs them is looked for with the study's bytes of a sample first: to believe a
+    /// record's own bytes while one of its values is in doubt would explain an error by another.
+    fn cause(&self) -> Cause {
+        for &(fields, units) in UNITS {
+            if fields.iter().all(|field| self.get(*field).is_some())
+                && let Some(unit) = units.iter().find(|unit| self.divided(fields, unit.factor).holds_with(SAMPLE_BYTES))
+            {
+                return Cause::Unit(fields, *unit);
+            }
+        }
+        let is_of_study = |timing: &Self| timing.holds_with(SAMPLE_BYTES);
+        let wrong = SUSPECTS.iter().find(|fields| self.holds_without(fields, is_of_study));
+        let wrong = wrong.or_else(|| SUSPECTS.iter().find(|fields| self.holds_without(fields, Self::holds)));
+        wrong.map_or(Cause::Inconsistent, |fields| Cause::Wrong(fields))
+    }
+
+    /// What a value would have to be, by the others.
+    pub(super) fn expected(&self, field: Field) -> Option<f64> {
+        let others = self.with(field, None);
+        let bytes = others.sample_bytes();
+        let rate = others.rate(bytes);
+        let samples = || Some((rate?.value * others.get(Seconds)?).round());
+        match field {
+            Throughput => Some(rate?.value * 8.0 * bytes),
+            Rate => Some(rate?.value),
+            PerBatch => Some(others.get(BatchSize)? / rate?.value),
+            Batches => Some((samples()? / others.get(BatchSize)?).ceil()),
+            ImageMemory => Some(samples()?.min(others.get(BatchSize)?) * bytes / MB),
+            BatchSize => Some((others.rate_beside_batches(bytes)?.value * others.get(PerBatch)?).round()),
+            Seconds => {
+                let (batch, size) = (others.get(ImageMemory)? * MB / bytes, others.get(BatchSize)?);
+                // A file smaller than a batch says how many samples it has.
+                (batch.round() < size && others.files == 1.0).then_some(batch.round() / rate?.value)
+            }
+        }
+    }
+
+    /// The same with these values in the right unit.
+    fn divided(&self, fields: &[Field], factor: f64) -> Self {
+        fields.iter().fold(*self, |timing, &field| timing.with(field, timing.get(field).map(|value| value / factor)))
+    }
+
+    /// Whether the others fit each other, and are enough to say so.
+    fn holds_without(&self, fields: &[Field], holds: impl Fn(&Self) -> bool) -> bool {
+        const ENOUGH: usize = 3;
+        let others = fields.iter().fold(*self, |timing, &field| timing.with(field, None));
+        let is_enough = others.values.iter().flatten().count() >= ENOUGH;
+        let is_there = fields.iter().all(|field| self.get(*field).is_some());
+        let others = match fields {
+            [BatchSize] => match self.expected(BatchSize) {
+                Some(size) if size >= 1.0 => others.with(BatchSize, Some(size)),
+                _ => return false,
+            },
+            _ => others,
+        };
+        is_enough && is_there && holds(&others)
+    }
+
+    fn holds_with(&self, sample_bytes: f64) -> bool {
+        let ways = [self.rate_of_throughput(sample_bytes), self.rate_of_samples(), self.rate_of_batches()];
+        let ways: Vec<Rounded> = ways.into_iter().flatten().collect();
+        let agree = |a: f64, b: f64, by: f64| (a / b - 1.0).abs() <= by;
+        let is_one_rate = ways
+            .iter()
+            .enumerate()
+            .all(|(index, a)| ways[..index].iter().all(|b| agree(a.value, b.value, a.by + b.by)));
+        let (batches, batch_size) = (self.get(Batches), self.get(BatchSize));
+        let is_whole = [batches, batch_size].iter().flatten().all(|value| value.fract() == 0.0);
+        if !is_one_rate || !is_whole {
+            return false;
+        }
+        let batch = self.get(ImageMemory).map(|mb| Rounded { value: mb * MB / sample_bytes, by: rounding(mb) });
+        let samples = match (self.rate(sample_bytes), self.get(Seconds)) {
+            (Some(rate), Some(seconds)) => Rounded { value: rate.value * seconds, by: rate.by + rounding(seconds) },
+            // Nothing says how many samples there are; a batch of them is still no larger than a batch.
+            _ => return batch.zip(batch_size).is_none_or(|(batch, size)| batch.value <= size * (1.0 + batch.by)),
+        };
+        let whole = samples.value.round();
+        let slack = samples.value * samples.by;
+        if whole < 1.0 || (samples.value - whole).abs() > slack {
+            return false;
+        }
+        let (fewest, most) =
+            if slack < 0.5 { (whole, whole) } else { ((samples.value - slack).max(1.0), samples.value + slack) };
+        let batches_fit = batches.zip(batch_size).is_none_or(|(batches, size)| {
+            // Each file of a task may end in a smaller batch.
+            batches >= (fewest / size).ceil() && batches <= (most / size).ceil() + self.files - 1.0
+        });
+        let batch_fits = batch.is_none_or(|batch| {
+            let is_whole = (batch.value - batch.value.round()).abs() <= batch.value * batch.by;
+            let largest = batch_size.map_or(whole, |size| size.min(whole));
+            let by = batch.by + samples.by;
+            // The first file of several may be smaller than a batch.
+            let may_be_smaller = self.files > 1.0 && sample_bytes == SAMPLE_BYTES;
+            let is_smaller = may_be_smaller && batch.value <= largest * (1.0 + by);
+            is_whole && (is_smaller || batch_size.is_none() || agree(batch.value, largest, by))
+        });
+        batches_fit && batch_fits
+    }
+
+    /// Bytes of a sample by which the values fit.
+    fn sample_bytes(&self) -> f64 {
+        match self.own_sample_bytes() {
+            Some(bytes) if !self.holds_with(SAMPLE_BYTES) && self.holds_with(bytes) => bytes,
+            _ => SAMPLE_BYTES,
+        }
+    }
+
+    /// Bytes of a sample as the rates say, for images that are not the study's; believed only where a batch's memory says
+    /// the same.
+    fn own_sample_bytes(&self) -> Option<f64> {
+        // Without the time nothing says how large a batch is.
+        let _there = (self.get(ImageMemory)?, self.get(BatchSize)?, self.get(Seconds)?);
+        let bytes = self.get(Throughput)? / 8.0 / self.get(Rate)?;
+        let is_whole = (bytes - bytes.round()).abs() <= bytes * MAX_OF_WHOLE;
+        (is_whole && bytes >= 1.0).then(|| bytes.round())
+    }
+
+    /// Samples per second, in the first of three ways that is there.
+    fn rate(&self, sample_bytes: f64) -> Option<Rounded> {
+        self.rate_beside_batches(sample_bytes).or_else(|| self.rate_of_batches())
+    }
+
+    fn rate_beside_batches(&self, sample_bytes: f64) -> Option<Rounded> {
+        self.rate_of_samples().or_else(|| self.rate_of_throughput(sample_bytes))
+    }
+
+    fn rate_of_samples(&self) -> Option<Rounded> {
+        self.get(Rate).map(|rate| Rounded { value: rate, by: rounding(rate) })
+    }
+
+    fn rate_of_throughput(&self, sample_bytes: f64) -> Option<Rounded> {
+        self.get(Throughput).map(|bps| Rounded { value: bps / 8.0 / sample_bytes, by: rounding(bps) })
+    }
+
+    fn rate_of_batches(&self) -> Option<Rounded> {
+        let (size, seconds) = (self.get(BatchSize)?, self.get(PerBatch)?);
+        Some(Rounded { value: size / seconds, by: rounding(seconds) })
+    }
+}
+
+/// How far from whole the bytes of a sample may lie.
+const MAX_OF_WHOLE: f64 = 1e-6;
+
+impl Field {
+    /// The study's key.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Throughput => "throughput_bps",
+            Rate => "sample_persec",
+            PerBatch => "execution_time (seconds/batch)",
+            Batches => "num_batches",
+            ImageMemory => "total_image_memory (MB)",
+            BatchSize => "batch_size",
+            Seconds => "total_cpu_time (seconds)",
+        }
+    }
+}

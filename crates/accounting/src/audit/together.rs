@@ -1,0 +1,144 @@
+//! What can be seen only in several files at once: the same task in two of them, values exchanged between them, a digit
+//! lost in one.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::places::{few, place, place_with, shortened};
+use super::timing::{Cause, Field, Timing, diagnose};
+use super::{Finding, allocation, identities};
+use crate::measured::MeasuredRun;
+use crate::record::Record;
+
+/// Times of one task in two files that are further apart, relatively, are not of one execution.
+const SAME_TIME: f64 = 1e-3;
+/// Times of one task in two runs that are further apart, in times, do not come from two runs of one kind.
+const ALIKE: f64 = 1.5;
+/// Contradicting records among which exchanged values are looked for, each with each.
+const MAX_EXCHANGED: usize = 200;
+
+/// A task, by what names it: batch size, result path, files.
+type Task = (String, String, String);
+
+/// Everything that is wrong with several runs together; what is wrong with each alone is not in it.
+pub fn audit_together(runs: &[MeasuredRun]) -> Vec<Finding> {
+    if runs.len() < 2 {
+        return Vec::new();
+    }
+    let mut findings = pairs(runs);
+    findings.extend(exchanged(runs));
+    findings.extend(lost_digit(runs));
+    super::merge(&mut findings);
+    findings
+}
+
+/// Pairs of files with the same tasks: copies, or different times for one.
+fn pairs(runs: &[MeasuredRun]) -> Vec<Finding> {
+    let mut of_task: BTreeMap<Task, Vec<(usize, usize)>> = BTreeMap::new();
+    for (file, run) in runs.iter().enumerate() {
+        for (index, record) in run.records.iter().enumerate() {
+            of_task.entry(task(record)).or_default().push((file, index));
+        }
+    }
+    // Of each pair of files: tasks with the same times, and the first with different ones.
+    let mut of_pair: BTreeMap<(usize, usize), (usize, Vec<Value>)> = BTreeMap::new();
+    for places in of_task.values() {
+        let (first_file, first) = places[0];
+        for &(file, index) in places.iter().filter(|(file, _)| *file != first_file) {
+            let (a, b) = (&runs[first_file].records[first], &runs[file].records[index]);
+            let (Some(before), Some(after)) = (a.seconds, b.seconds) else { continue };
+            let pair = of_pair.entry((first_file, file)).or_default();
+            if (after / before - 1.0).abs() <= SAME_TIME {
+                pair.0 += 1;
+            } else if after / before > ALIKE || before / after > ALIKE {
+                pair.1.push(place_with(index, b, json!({ "seconds": [before, after], "times": after / before })));
+            }
+        }
+    }
+    let mut findings = Vec::new();
+    for ((first, second), (same, different)) in of_pair {
+        let names = [&runs[first].name, &runs[second].name];
+        let shown = format!("`{}` and `{}`", shortened(names[0]), shortened(names[1]));
+        if same > 0 {
+            findings.push(Finding::warning(
+                "same_records_twice",
+                format!("{shown} have {same} records in common: together they count them twice"),
+                json!({ "files": names, "count": same }),
+            ));
+        }
+        if !different.is_empty() {
+            findings.push(Finding::error(
+                "conflicting_runs",
+                format!(
+                    "{shown} say very different times of the same tasks (batch size, result path and files are the same): \
+                     one of them is another run's"
+                ),
+                json!({ "files": names, "count": different.len(), "records": few(different) }),
+            ));
+        }
+    }
+    findings
+}
+
+fn task(record: &Record) -> Task {
+    let batch_size = record.batch_size.map_or_else(String::new, |size| size.to_string());
+    let result_path = record.result_path.as_deref().unwrap_or_default().trim_matches('/').to_owned();
+    (batch_size, result_path, record.data_path.to_string())
+}
+
+/// Records of two files that have each other's throughput or time.
+fn exchanged(runs: &[MeasuredRun]) -> Option<Finding> {
+    const FIELDS: [&[Field]; 2] = [&[Field::Throughput], &[Field::Seconds]];
+    let suspects: Vec<(usize, usize, &Record, Timing)> = runs
+        .iter()
+        .enumerate()
+        .flat_map(|(file, run)| {
+            let diagnosed = diagnose(&run.records).into_iter().zip(&run.records).enumerate();
+            diagnosed.filter_map(move |(index, (diagnosis, record))| {
+                matches!(diagnosis.cause?, Cause::Wrong(_)).then_some((file, index, record, diagnosis.timing))
+            })
+        })
+        .take(MAX_EXCHANGED)
+        .collect();
+    let (fields, a, b) = FIELDS.iter().find_map(|fields| {
+        suspects.iter().enumerate().find_map(|(number, a)| {
+            let others = &suspects[number + 1..];
+            let b = others.iter().find(|b| a.0 != b.0 && identities::fit_exchanged(&a.3, &b.3, fields))?;
+            Some((fields, a, b))
+        })
+    })?;
+    let names = [&runs[a.0].name, &runs[b.0].name];
+    Some(Finding::error(
+        "swapped_values",
+        format!(
+            "`{}` and `{}` have each other's `{}`: each breaks its identities, and both hold once exchanged",
+            shortened(names[0]),
+            shortened(names[1]),
+            fields[0].key()
+        ),
+        json!({ "files": names, "keys": [fields[0].key()], "records": [place(a.1, a.2), place(b.1, b.2)] }),
+    ))
+}
+
+/// A digit that is lost in a file too short to tell by itself.
+fn lost_digit(runs: &[MeasuredRun]) -> Option<Finding> {
+    let records: Vec<&Record> = runs.iter().flat_map(|run| &run.records).collect();
+    let alone: usize = runs
+        .iter()
+        .map(|run| {
+            let records: Vec<&Record> = run.records.iter().collect();
+            allocation::lost_digits(&records, &diagnose(&run.records)).len()
+        })
+        .sum();
+    let lost = allocation::lost_digits(&records, &diagnose(records.iter().copied()));
+    if alone > 0 || lost.is_empty() {
+        return None;
+    }
+    let places = few(lost.iter().map(|lost| place_with(lost.index, lost.record, allocation::said(lost))));
+    Some(Finding::error(
+        "lost_digit",
+        allocation::message(&format!("{} of {} records in {} files", lost.len(), records.len(), runs.len())),
+        json!({ "count": lost.len(), "records": places }),
+    ))
+}

@@ -1,0 +1,134 @@
+//! Values that are missing, no numbers, or not above 0.
+
+use serde_json::{Value, json};
+
+use super::places::{count, few, place, place_with};
+use super::{Finding, Severity};
+use crate::measured::MeasuredRun;
+use crate::record::Record;
+
+/// A key of the study's, and its value where that is a number.
+struct Key {
+    name: &'static str,
+    is_there: fn(&Record) -> bool,
+    number: fn(&Record) -> Option<f64>,
+    /// Whether no number can be made of a run without it.
+    is_needed: bool,
+    range: Range,
+}
+
+/// Where the value of a key may lie.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Range {
+    /// Above 0.
+    Positive,
+    /// 0 or above.
+    NotNegative,
+    /// Anywhere, or another check looks.
+    Any,
+}
+
+macro_rules! number {
+    ($name:literal, $field:ident, needed: $is_needed:literal) => {
+        number!($name, $field, needed: $is_needed, range: Positive)
+    };
+    ($name:literal, $field:ident, needed: $is_needed:literal, range: $range:ident) => {
+        Key {
+            name: $name,
+            is_there: |record| record.$field.is_some(),
+            number: |record| record.$field,
+            is_needed: $is_needed,
+            range: Range::$range,
+        }
+    };
+}
+
+const KEYS: &[Key] = &[
+    number!("total_cpu_time (seconds)", seconds, needed: true),
+    number!("throughput_bps", throughput_bps, needed: true),
+    number!("sample_persec", sample_persec, needed: false),
+    number!("execution_time (seconds/batch)", seconds_per_batch, needed: false),
+    number!("num_batches", num_batches, needed: false),
+    number!("batch_size", batch_size, needed: true),
+    number!("total_cpu_memory (MB)", allocated_mb, needed: false, range: NotNegative),
+    number!("total_process_memory (MB)", process_memory_mb, needed: false),
+    number!("library_overhead_memory (MB)", overhead_memory_mb, needed: false, range: Any),
+    number!("total_image_memory (MB)", image_memory_mb, needed: false),
+    number!("total_model_memory (MB)", model_memory_mb, needed: false),
+    text("device", |record| record.device.is_some(), false),
+    text("result_path", |record| record.result_path.is_some(), false),
+    text("data_path", |record| !record.files().is_empty(), true),
+];
+
+const fn text(name: &'static str, is_there: fn(&Record) -> bool, is_needed: bool) -> Key {
+    Key { name, is_there, number: |_| None, is_needed, range: Range::Any }
+}
+
+pub(super) fn check(run: &MeasuredRun) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for key in KEYS {
+        findings.extend(missing(run, key));
+        findings.extend(not_finite(run, key));
+        findings.extend(not_positive(run, key));
+    }
+    findings
+}
+
+fn missing(run: &MeasuredRun, key: &Key) -> Option<Finding> {
+    let is_missing = |record: &Record| !(key.is_there)(record) && !is_null(record, key);
+    let missing = places(run, is_missing);
+    if missing.is_empty() {
+        return None;
+    }
+    let severity = match (key.is_needed, missing.len() == run.records.len()) {
+        (true, _) => Severity::Error,
+        (false, false) => Severity::Warning,
+        (false, true) => Severity::Note,
+    };
+    let message = format!("`{}` is missing from {} of {}", key.name, count(missing.len(), "record"), run.records.len());
+    let evidence = json!({ "key": key.name, "count": missing.len(), "records": few(missing) });
+    Some(Finding { code: "missing_value", severity, message, evidence })
+}
+
+fn not_finite(run: &MeasuredRun, key: &Key) -> Option<Finding> {
+    let is_none =
+        |record: &Record| is_null(record, key) || (key.number)(record).is_some_and(|value| !value.is_finite());
+    let found = places(run, is_none);
+    if found.is_empty() {
+        return None;
+    }
+    Some(Finding::error(
+        "not_finite",
+        format!("`{}` is no number (NaN, Infinity or null) in {}", key.name, count(found.len(), "record")),
+        json!({ "key": key.name, "count": found.len(), "records": few(found) }),
+    ))
+}
+
+fn not_positive(run: &MeasuredRun, key: &Key) -> Option<Finding> {
+    let is_wrong = |value: &f64| match key.range {
+        Range::Positive => *value <= 0.0,
+        Range::NotNegative => *value < 0.0,
+        Range::Any => false,
+    };
+    let wrong = |record: &Record| (key.number)(record).filter(is_wrong);
+    let found = run.records.iter().enumerate().filter_map(|(index, record)| Some((index, record, wrong(record)?)));
+    let found: Vec<(usize, &Record, f64)> = found.collect();
+    if found.is_empty() {
+        return None;
+    }
+    let places = few(found.iter().map(|(index, record, value)| place_with(*index, record, json!({ "value": value }))));
+    Some(Finding::error(
+        "not_positive",
+        format!("`{}` is below 0, or is 0, in {}", key.name, count(found.len(), "record")),
+        json!({ "key": key.name, "count": found.len(), "records": places }),
+    ))
+}
+
+fn is_null(record: &Record, key: &Key) -> bool {
+    record.nulls.iter().any(|null| null == key.name)
+}
+
+fn places(run: &MeasuredRun, is_meant: impl Fn(&Record) -> bool) -> Vec<Value> {
+    let meant = run.records.iter().enumerate().filter(|(_, record)| is_meant(record));
+    meant.map(|(index, record)| place(index, record)).collect()
+}
