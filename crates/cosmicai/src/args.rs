@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bench, convert, demo, deploy, executions, ingest, inspect, logs, metrics, model_init, predict, run, simulate,
-    split, status, stop, summarize, sweep, worker,
+    audit, bench, convert, demo, deploy, executions, ingest, inspect, logs, metrics, model_init, predict, run,
+    simulate, split, status, stop, summarize, worker,
 };
 
 /// Photometric redshifts from galaxy cutouts, fast, at a known cost.
@@ -24,7 +24,8 @@ use crate::commands::{
   AWS_ENDPOINT_URL     address of an S3 server other than AWS; AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID and the
                        other usual variables and files are honoured too
   NO_COLOR             no colours
-Exit status: 0 done, 1 failed (or some tasks failed), 2 wrong arguments, 130 interrupted.")]
+Exit status: 0 done, 1 failed (or some tasks failed), 2 wrong arguments, 130 interrupted; `audit` also
+3 warnings, 4 errors.")]
 pub(crate) struct Args {
     /// How results are printed on standard output.
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
@@ -67,6 +68,7 @@ pub(crate) enum Command {
     ModelInit(model_init::Options),
     Metrics(metrics::Options),
     Bench(bench::Options),
+    Audit(audit::Options),
 }
 
 #[cfg(test)]

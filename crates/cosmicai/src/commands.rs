@@ -1,5 +1,6 @@
 //! The commands, one file each: its options, then what it does.
 
+pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod convert;
 pub(crate) mod demo;
@@ -45,6 +46,10 @@ pub(crate) enum Outcome {
     Incomplete,
     /// It was interrupted; how to go on was said.
     Interrupted,
+    /// What was looked at may mislead; why was said.
+    Warned,
+    /// What was looked at is wrong; why was said.
+    Wrong,
 }
 
 impl From<Outcome> for ExitCode {
@@ -53,6 +58,8 @@ impl From<Outcome> for ExitCode {
             Outcome::Done => ExitCode::SUCCESS,
             Outcome::Incomplete => ExitCode::FAILURE,
             Outcome::Interrupted => ExitCode::from(130),
+            Outcome::Warned => ExitCode::from(3),
+            Outcome::Wrong => ExitCode::from(4),
         }
     }
 }
@@ -78,6 +85,7 @@ pub(crate) async fn run(command: Command, settings: &Settings, printer: &Printer
         Command::Convert(options) => convert::convert(options, settings, printer).await,
         Command::ModelInit(options) => model_init::model_init(&options, printer),
         Command::Bench(options) => bench::bench(options, settings, printer).await,
+        Command::Audit(options) => audit::audit(options, settings, printer).await,
         Command::Metrics(options) => metrics::metrics(options, settings, printer).await,
     }
 }

@@ -10,6 +10,7 @@ mod bootstrap;
 mod commands;
 mod demo_model;
 pub mod executor;
+mod measurements;
 mod plots;
 mod printer;
 mod progress;
@@ -24,7 +25,7 @@ use printer::Printer;
 use settings::Settings;
 
 /// Parses the arguments, runs the command, and turns what became of it into an exit status: 0 done, 1 failed, 2 wrong
-/// arguments, 130 interrupted.
+/// arguments, 130 interrupted; `audit` has 3 and 4 for what it finds.
 pub fn main() -> ExitCode {
     let args = Args::parse();
     let settings = Settings::from_environment().with_endpoint(args.endpoint_url);
