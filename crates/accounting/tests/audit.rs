@@ -170,7 +170,7 @@ fn what_only_several_files_show_is_found() {
 
 /// By hand: all four obey every identity, have one batch size, path, device and model, and the first files of their folder
 /// in the order of their names. 10 MB: the median is 3.119 s, the MAD 0.130 s, so that 2.5 × the median, 7.797 s, is the
-/// threshold; 11.096 s is above (rank and file below), 6.68 s, the next, is not. 25 MB: median 6.152 s, largest 10.70 s. 100
+/// threshold; 11.096 s (109.pt) is above, 6.68 s, the next, is not. 25 MB: median 6.152 s, largest 10.70 s. 100
 /// MB: 24.43 s and 28.06 s. Memory: at most 1.14 × the median.
 #[test]
 fn the_study_s_records_have_one_straggler_and_no_other_fault() {

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    audit, bench, convert, demo, deploy, executions, ingest, inspect, logs, metrics, model_init, predict, run,
-    simulate, split, status, stop, summarize, worker,
+    audit, bench, convert, demo, deploy, executions, ingest, inspect, logs, metrics, model_init,
+    predict, report, run, simulate, split, status, stop, summarize, sweep, worker,
 };
 
 /// Photometric redshifts from galaxy cutouts, fast, at a known cost.
@@ -54,12 +54,13 @@ pub(crate) enum Command {
     Run(run::Options),
     Worker(worker::Options),
     Summarize(summarize::Options),
+    Sweep(sweep::Options),
+    Audit(audit::Options),
     Deploy(deploy::Options),
     Executions(executions::Options),
     Status(status::Options),
     Logs(logs::Options),
     Stop(stop::Options),
-    Sweep(sweep::Options),
     Split(split::Options),
     Ingest(ingest::Options),
     Simulate(simulate::Options),
@@ -68,7 +69,6 @@ pub(crate) enum Command {
     ModelInit(model_init::Options),
     Metrics(metrics::Options),
     Bench(bench::Options),
-    Audit(audit::Options),
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What the printed digits of a number tell: how far rounding may have moved it, and whether one of them was lost.
 
-/// Rounding that is granted to a number of few digits; one that was printed with two digits is granted no more, so that an
-/// error of a percent is seen.
-const MAX_ROUNDING: f64 = 2e-3;
+/// Rounding that is granted to a number of few digits, which two decimals of a number near 1 need; no more, so that an
+/// error of a percent is seen beside it.
+const MAX_ROUNDING: f64 = 8e-3;
 /// Rounding that is granted to every number, which sums in floating point may cost.
 const MIN_ROUNDING: f64 = 1e-9;
 /// How far a number with its digit put back may lie from what is expected.

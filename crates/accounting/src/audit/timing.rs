@@ -8,6 +8,7 @@
 use super::digits::rounding;
 use crate::MB;
 use crate::record::Record;
+use crate::statistics::median;
 
 /// Bytes of a sample of the study's: 5 × 32 × 32 pixels in float32, 5 magnitudes in float64.
 pub(super) const SAMPLE_BYTES: f64 = 20_520.0;
@@ -150,7 +151,21 @@ pub(super) fn diagnose<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec
         let cause = if broken <= MAX_DIAGNOSED { timing.cause() } else { Cause::Inconsistent };
         Diagnosis { timing, cause: Some(cause) }
     });
-    diagnosed.collect()
+    let mut diagnosed: Vec<Diagnosis> = diagnosed.collect();
+    blame_seconds(&mut diagnosed);
+    diagnosed
+}
+
+/// A time that is off by a whole factor gives a whole number of samples, for which only the batches are too few or too
+/// many. Where they are as many as in the other records, it is the time that is wrong.
+fn blame_seconds(diagnosed: &mut [Diagnosis]) {
+    let sound = diagnosed.iter().filter(|diagnosis| diagnosis.cause.is_none());
+    let Some(usual) = median(sound.filter_map(|diagnosis| diagnosis.timing.get(Batches))) else { return };
+    for Diagnosis { timing, cause } in diagnosed {
+        if *cause == Some(Cause::Wrong(&[Batches])) && timing.get(Batches) == Some(usual) {
+            *cause = Some(Cause::Wrong(&[Seconds]));
+        }
+    }
 }
 
 impl Diagnosis {
@@ -164,6 +179,8 @@ impl Diagnosis {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Timing {
     values: [Option<f64>; FIELDS],
+    /// How far rounding may have moved each, as it was printed.
+    rounding: [f64; FIELDS],
     files: f64,
 }
 
@@ -186,7 +203,8 @@ impl Timing {
             record.seconds,
         ];
         let values = values.map(|value| value.filter(|value| value.is_finite() && *value > 0.0));
-        Self { values, files: record.files().len().max(1) as f64 }
+        let rounding = values.map(|value| value.map_or(0.0, rounding));
+        Self { values, rounding, files: record.files().len().max(1) as f64 }
     }
 
     pub(super) fn get(&self, field: Field) -> Option<f64> {
@@ -196,7 +214,12 @@ impl Timing {
     /// The same with another value.
     pub(super) fn with(mut self, field: Field, value: Option<f64>) -> Self {
         self.values[field as usize] = value;
+        self.rounding[field as usize] = value.map_or(0.0, rounding);
         self
+    }
+
+    fn rounded(&self, field: Field) -> Option<Rounded> {
+        Some(Rounded { value: self.get(field)?, by: self.rounding[field as usize] })
     }
 
     /// Whether the values fit each other, as far as they are there.
@@ -247,9 +270,12 @@ impl Timing {
         }
     }
 
-    /// The same with these values in the right unit.
-    fn divided(&self, fields: &[Field], factor: f64) -> Self {
-        fields.iter().fold(*self, |timing, &field| timing.with(field, timing.get(field).map(|value| value / factor)))
+    /// The same with these values in the right unit; they have no more digits then than before.
+    fn divided(mut self, fields: &[Field], factor: f64) -> Self {
+        for &field in fields {
+            self.values[field as usize] = self.get(field).map(|value| value / factor);
+        }
+        self
     }
 
     /// Whether the others fit each other, and are enough to say so.
@@ -281,9 +307,9 @@ impl Timing {
         if !is_one_rate || !is_whole {
             return false;
         }
-        let batch = self.get(ImageMemory).map(|mb| Rounded { value: mb * MB / sample_bytes, by: rounding(mb) });
-        let samples = match (self.rate(sample_bytes), self.get(Seconds)) {
-            (Some(rate), Some(seconds)) => Rounded { value: rate.value * seconds, by: rate.by + rounding(seconds) },
+        let batch = self.rounded(ImageMemory).map(|mb| Rounded { value: mb.value * MB / sample_bytes, ..mb });
+        let samples = match (self.rate(sample_bytes), self.rounded(Seconds)) {
+            (Some(rate), Some(seconds)) => Rounded { value: rate.value * seconds.value, by: rate.by + seconds.by },
             // Nothing says how many samples there are; a batch of them is still no larger than a batch.
             _ => return batch.zip(batch_size).is_none_or(|(batch, size)| batch.value <= size * (1.0 + batch.by)),
         };
@@ -338,16 +364,16 @@ impl Timing {
     }
 
     fn rate_of_samples(&self) -> Option<Rounded> {
-        self.get(Rate).map(|rate| Rounded { value: rate, by: rounding(rate) })
+        self.rounded(Rate)
     }
 
     fn rate_of_throughput(&self, sample_bytes: f64) -> Option<Rounded> {
-        self.get(Throughput).map(|bps| Rounded { value: bps / 8.0 / sample_bytes, by: rounding(bps) })
+        self.rounded(Throughput).map(|bps| Rounded { value: bps.value / 8.0 / sample_bytes, ..bps })
     }
 
     fn rate_of_batches(&self) -> Option<Rounded> {
-        let (size, seconds) = (self.get(BatchSize)?, self.get(PerBatch)?);
-        Some(Rounded { value: size / seconds, by: rounding(seconds) })
+        let (size, seconds) = (self.get(BatchSize)?, self.rounded(PerBatch)?);
+        Some(Rounded { value: size / seconds.value, ..seconds })
     }
 }
 

@@ -143,6 +143,14 @@ pub(crate) fn clean() -> Vec<Planted> {
         .collect();
     let mut rounded = twelve();
     rounded.as_array_mut().unwrap().iter_mut().for_each(|record| round(record, 6));
+    let mut two_decimals = twelve();
+    for record in two_decimals.as_array_mut().unwrap() {
+        for (_, value) in record.as_object_mut().unwrap() {
+            if value.is_f64() {
+                *value = json!((value.as_f64().unwrap() * 100.0).round() / 100.0);
+            }
+        }
+    }
     let mut asked = sound("clean-as-asked", twelve());
     asked.expect_files = Some(12);
     asked.total_seconds = Some(25.8);
@@ -163,6 +171,7 @@ pub(crate) fn clean() -> Vec<Planted> {
         sound("clean-several-files-a-worker", (0..4).map(several).collect()),
         sound("clean-short-last-file", Value::Array(short_last)),
         sound("clean-six-digits", rounded),
+        sound("clean-two-decimals", two_decimals),
         asked,
     ]
 }
@@ -336,6 +345,15 @@ fn by_code() -> Vec<Planted> {
         with("negative-time", 0, &["not_positive"], |records| records[2]["total_cpu_time (seconds)"] = json!(-6.1)),
         with("seconds-in-milliseconds", 0, &["seconds_unit"], |records| {
             records.iter_mut().for_each(|record| scale(record, "total_cpu_time (seconds)", 1e3));
+        }),
+        with("four-times-the-time", 0, &["seconds_identity", "stragglers"], |records| {
+            scale(&mut records[3], "total_cpu_time (seconds)", 4.0);
+        }),
+        with("throughput-in-megabits-rounded", 0, &["throughput_unit"], |records| {
+            for record in records {
+                let megabits = (number(record, "throughput_bps") / 1e2).round() / 1e4;
+                record["throughput_bps"] = json!(megabits);
+            }
         }),
         with("seconds-in-minutes", 0, &["seconds_unit"], |records| {
             scale(&mut records[5], "total_cpu_time (seconds)", 1.0 / 60.0);
