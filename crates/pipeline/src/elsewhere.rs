@@ -57,6 +57,7 @@ pub async fn run_report(
         left,
         billed: None,
         scheduled: None,
+        foretold: None,
     })
 }
 

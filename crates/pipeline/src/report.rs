@@ -140,6 +140,28 @@ pub struct RunReport {
     /// What a cluster's scheduler says of the jobs that did the tasks; absent where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<Scheduled>,
+    /// What was foretold of this execution before it began; absent where nobody asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foretold: Option<Foretold>,
+}
+
+/// Time and cost as they were foretold, and the cost as it became; the time is the report's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Foretold {
+    /// Wall seconds, the median of the simulated executions.
+    pub seconds: f64,
+    /// 90 % of them lie between these.
+    pub seconds_90: [f64; 2],
+    /// USD, likewise.
+    pub usd: f64,
+    /// 90 % lie between these.
+    pub usd_90: [f64; 2],
+    /// Where the speed of a worker was measured.
+    pub source: String,
+    /// USD that the run might cost; None without a limit.
+    pub budget_usd: Option<f64>,
+    /// USD that it cost by the same prices; None where the cloud did not say what it bills.
+    pub usd_actual: Option<f64>,
 }
 
 /// What a cluster's scheduler says of the jobs of a run.

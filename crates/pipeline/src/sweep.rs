@@ -66,6 +66,9 @@ pub struct SweepPoint {
     pub memory_mb_mean: f64,
     /// Most resident memory of any worker, in binary MB.
     pub memory_mb_peak: f64,
+    /// Sum of the study's `total_cpu_memory (MB)`: what the loops allocated, in MB of 10⁶ bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocated_mb: Option<f64>,
     /// The study's loop seconds of each task, by rank.
     pub task_seconds: Vec<f64>,
     /// Sums over the tasks, by phase.

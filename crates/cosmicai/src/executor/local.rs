@@ -131,6 +131,7 @@ impl Local {
             left,
             billed: None,
             scheduled: None,
+            foretold: None,
         }
     }
 }

@@ -41,7 +41,7 @@ pub struct SizeError(String);
 /// Bytes of a size such as `25MB`, `100 MB`, `1.5GB` or `4096`. Units are binary, as the study counts.
 ///
 /// # Errors
-/// When it is no number with a unit of B, KB, MB or GB, or not positive.
+/// When it is no number with a unit of B, KB, MB, GB, TB or PB, or not positive.
 pub fn parse_size(text: &str) -> Result<u64, SizeError> {
     let error = || SizeError(text.to_owned());
     let trimmed = text.trim();
@@ -52,6 +52,8 @@ pub fn parse_size(text: &str) -> Result<u64, SizeError> {
         "KB" | "KIB" => 1 << 10,
         "MB" | "MIB" => 1 << 20,
         "GB" | "GIB" => 1 << 30,
+        "TB" | "TIB" => 1 << 40,
+        "PB" | "PIB" => 1 << 50,
         _ => return Err(error()),
     };
     let number = number.trim();
