@@ -27,6 +27,7 @@ use serde_json::{Map, Value};
 
 use crate::measured::MeasuredRun;
 
+pub use outliers::straggler_threshold;
 pub use together::audit_together;
 
 /// How bad it is.
@@ -39,6 +40,16 @@ pub enum Severity {
     Warning,
     /// Numbers made from the file are wrong or incomplete.
     Error,
+}
+
+impl std::fmt::Display for Severity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
 }
 
 /// One thing that is wrong.

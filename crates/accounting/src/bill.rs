@@ -1,15 +1,16 @@
 //! The itemised bill of a run: quantity × unit price, line by line, each with what the quantity rests on and where the
 //! price stands.
 
+use pipeline::report::Billed;
 use serde::Serialize;
 
 use crate::circumstances::Circumstances;
-use crate::measured::MeasuredRun;
+use crate::measured::{MeasuredRun, STEP_FUNCTIONS};
 use crate::prices::{Architecture, Price, Prices};
 use crate::{MB, MB_PER_GB};
 
 /// MB of Lambda's disk that are free.
-const EPHEMERAL_FREE_MB: f64 = 512.0;
+pub(crate) const EPHEMERAL_FREE_MB: f64 = 512.0;
 const SECONDS_PER_HOUR: f64 = 3_600.0;
 
 /// One line.
@@ -84,6 +85,10 @@ pub struct Consumed {
     pub requests: (Basis, f64),
     /// Tasks.
     pub tasks: f64,
+    /// Partition files of all tasks.
+    pub files: f64,
+    /// Executions of the state machine.
+    pub executions: f64,
     /// Processor architecture.
     pub architecture: Architecture,
 }
@@ -92,14 +97,31 @@ impl Bill {
     /// The bill of a finished run.
     pub fn of(run: &MeasuredRun, terms: Terms<'_>) -> Self {
         match run.executor() {
-            "local" => Self::of_machine(run, terms),
+            STEP_FUNCTIONS => {
+                let billed = run.report.as_ref().and_then(|report| report.billed.as_ref());
+                let of_records = run.records.iter();
+                let workers: Vec<(f64, f64)> = of_records
+                    .map(|record| (record.seconds.unwrap_or_default(), record.bytes().unwrap_or_default()))
+                    .collect();
+                let consumed = Consumed {
+                    tasks: run.tasks() as f64,
+                    files: run.files() as f64,
+                    ..consumed(billed, &workers, terms.circumstances)
+                };
+                Self::of_lambda(&consumed, terms)
+            }
             "slurm" => Self::of_cluster(run, terms),
-            _ => Self::of_lambda(&consumed(run, terms.circumstances), terms),
+            // This machine, or workers that somebody started somewhere: a time and no price.
+            _ => Self::of_machine(run, terms),
         }
     }
 
     fn of_machine(run: &MeasuredRun, terms: Terms<'_>) -> Self {
-        let seconds = run.total_seconds().unwrap_or_default();
+        Self::of_machine_seconds(run.total_seconds().unwrap_or_default(), terms)
+    }
+
+    /// The bill of this machine for so many seconds.
+    pub fn of_machine_seconds(seconds: f64, terms: Terms<'_>) -> Self {
         let reckoned = format!("{seconds:.1} s of the whole run");
         let line = line(&terms.prices.local_hour, seconds / SECONDS_PER_HOUR, 0.0, Basis::Measured, reckoned);
         Self::from_lines(vec![line], terms)
@@ -109,8 +131,18 @@ impl Bill {
         let jobs = run.report.as_ref().and_then(|report| report.scheduled.as_ref()).map(|scheduled| &scheduled.jobs);
         let seconds: f64 = jobs.into_iter().flatten().map(|job| job.cpus as f64 * job.elapsed_seconds).sum();
         let reckoned = format!("processors × time of {} jobs, as the scheduler says", jobs.map_or(0, Vec::len));
+        Self::of_core_seconds(seconds, reckoned, terms)
+    }
+
+    /// The bill of a cluster for so many seconds of a core.
+    pub fn of_core_seconds(seconds: f64, reckoned: String, terms: Terms<'_>) -> Self {
         let line = line(&terms.prices.slurm_core_hour, seconds / SECONDS_PER_HOUR, 0.0, Basis::Measured, reckoned);
         Self::from_lines(vec![line], terms)
+    }
+
+    /// The bill of workers on Lambda, by their loops' seconds and the bytes that each fetched, or as Lambda says itself.
+    pub fn of_workers(billed: Option<&Billed>, workers: &[(f64, f64)], terms: Terms<'_>) -> Self {
+        Self::of_lambda(&consumed(billed, workers, terms.circumstances), terms)
     }
 
     /// The bill of what was, or will be, consumed on Lambda.
@@ -119,10 +151,10 @@ impl Bill {
         let free = |units: f64| if free_tier { units } else { 0.0 };
         let tasks = consumed.tasks;
         let get = |name| circumstances.get(name);
-        let transitions = get("transitions") + get("transitions_per_task") * tasks;
+        let transitions = get("transitions") * consumed.executions + get("transitions_per_task") * tasks;
         // Planning lists and writes; summing up reads a record and a report of each task, and writes.
-        let puts = get("puts_per_task") * tasks + 6.0;
-        let gets = (get("gets_per_task") + 2.0) * tasks;
+        let puts = get("puts_per_task") * tasks + 6.0 * consumed.executions;
+        let gets = get("gets_per_task") * consumed.files + 2.0 * tasks;
         let (basis, reckoned) = consumed.gb_s_reckoned.clone();
         let lambda = prices.lambda(consumed.architecture);
         let mut lines = vec![line(lambda, consumed.gb_s, free(prices.free_tier.lambda_gb_s), basis, reckoned)];
@@ -142,14 +174,14 @@ impl Bill {
             puts,
             0.0,
             Basis::Assumed,
-            format!("{:.0} for each task, and 6", get("puts_per_task")),
+            format!("{:.0} for each task, and 6 for planning and summing up", get("puts_per_task")),
         ));
         lines.push(line(
             &prices.s3_get,
             gets,
             0.0,
             Basis::Assumed,
-            format!("{:.0} for each task, and 2", get("gets_per_task")),
+            format!("{:.0} for each file, and 2 for summing up each task", get("gets_per_task")),
         ));
         Self::from_lines(lines, terms)
     }
@@ -175,28 +207,27 @@ fn line(price: &Price, quantity: f64, free: f64, basis: Basis, reckoned: String)
     }
 }
 
-/// What a run on Lambda consumed: as the REPORT lines say, else reckoned from the workers' times.
-fn consumed(run: &MeasuredRun, circumstances: &Circumstances) -> Consumed {
+/// What a run on Lambda consumed: as the REPORT lines say, else reckoned from the workers' seconds and bytes.
+fn consumed(billed: Option<&Billed>, workers: &[(f64, f64)], circumstances: &Circumstances) -> Consumed {
     let get = |name| circumstances.get(name);
-    let tasks = run.records.len() as f64;
+    let tasks = workers.len() as f64;
     let architecture = if get("arm64") > 0.0 { Architecture::Arm } else { Architecture::X86 };
     let ephemeral_gb = (get("ephemeral_mb") - EPHEMERAL_FREE_MB).max(0.0) / MB_PER_GB;
-    if let Some(billed) = run.report.as_ref().and_then(|report| report.billed.as_ref()) {
-        let said = format!(
-            "{:.1} s of up to {:.0} MB, as Lambda's REPORT lines say",
-            billed.billed_ms / 1e3,
-            billed.memory_mb
-        );
+    if let Some(billed) = billed {
+        let seconds = billed.billed_ms / 1e3;
+        let said = format!("{seconds:.1} s of up to {:.0} MB, as Lambda's REPORT lines say", billed.memory_mb);
         return Consumed {
             gb_s: billed.gb_s,
             gb_s_reckoned: (Basis::Billed, said),
-            ephemeral_gb_s: ephemeral_gb * billed.billed_ms / 1e3,
+            ephemeral_gb_s: ephemeral_gb * seconds,
             requests: (Basis::Billed, billed.invocations as f64),
             tasks,
+            files: tasks,
+            executions: 1.0,
             architecture,
         };
     }
-    let workers = seconds_of_workers(run, circumstances);
+    let workers = seconds_of_workers(workers, circumstances);
     let control = get("initialize_s") + get("summarize_s_per_task") * tasks;
     let memory_gb = get("memory_mb") / MB_PER_GB;
     let reckoned = format!(
@@ -211,6 +242,8 @@ fn consumed(run: &MeasuredRun, circumstances: &Circumstances) -> Consumed {
         ephemeral_gb_s: ephemeral_gb * (workers.loops + workers.around),
         requests: (Basis::Assumed, tasks + 2.0),
         tasks,
+        files: tasks,
+        executions: 1.0,
         architecture,
     }
 }
@@ -222,15 +255,14 @@ struct WorkerSeconds {
     around: f64,
 }
 
-fn seconds_of_workers(run: &MeasuredRun, circumstances: &Circumstances) -> WorkerSeconds {
+fn seconds_of_workers(workers: &[(f64, f64)], circumstances: &Circumstances) -> WorkerSeconds {
     let get = |name| circumstances.get(name);
     let begin = get("cold_fraction") * (get("cold_start_s") + get("import_s"));
     let mut sum = WorkerSeconds { loops: 0.0, around: 0.0 };
-    for record in &run.records {
-        let fetched_mb = get("model_mb") + record.bytes().unwrap_or_default() / MB;
+    for (seconds, bytes) in workers {
+        let fetched_mb = get("model_mb") + bytes / MB;
         // Lambda bills whole milliseconds, of each invocation.
         let around = begin + fetched_mb / get("fetch_mb_per_s");
-        let seconds = record.seconds.unwrap_or_default();
         sum.loops += seconds;
         sum.around += ((seconds + around) * 1e3).ceil() / 1e3 - seconds;
     }

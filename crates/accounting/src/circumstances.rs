@@ -1,6 +1,8 @@
 //! What is assumed where nothing was measured: each a name, a value, a unit and where the value comes from, to be listed
 //! beside every number that rests on it, and to be replaced by who knows better.
 
+use std::ops::RangeInclusive;
+
 use serde::Serialize;
 
 /// One assumption.
@@ -21,6 +23,8 @@ pub struct Assumption {
 #[serde(transparent)]
 pub struct Circumstances(Vec<Assumption>);
 
+/// The most that anything is assumed to be.
+const MOST: f64 = 1e9;
 /// What stands for the source of a value that a person gave.
 const GIVEN: &str = "given by you";
 
@@ -64,6 +68,25 @@ const fn of(name: &'static str, value: f64, unit: &'static str, source: &'static
     Assumption { name, value, unit, source }
 }
 
+impl Assumption {
+    /// What its value may be.
+    fn range(&self) -> RangeInclusive<f64> {
+        match (self.name, self.unit) {
+            ("memory_mb" | "control_memory_mb", _) => 128.0..=10_240.0,
+            ("ephemeral_mb", _) => 0.0..=10_240.0,
+            ("straggler_factor", _) => 1.0..=MOST,
+            // What something is divided by.
+            ("fetch_mb_per_s" | "s3_gets_per_s" | "vcpu_mb" | "vcpus_max" | "timeout_s" | "ramp_per_10_s", _) => {
+                1e-3..=MOST
+            }
+            ("concurrency" | "tasks_max", _) => 1.0..=1e5,
+            (_, "0 or 1" | "of the tasks" | "of the timeout") => 0.0..=1.0,
+            (_, "σ of the logarithm") => 0.0..=3.0,
+            _ => 0.0..=MOST,
+        }
+    }
+}
+
 impl Circumstances {
     /// Those of the study's workers: a container with Python on Lambda.
     pub fn of_study() -> Self {
@@ -73,6 +96,18 @@ impl Circumstances {
     /// Those of our workers on Lambda.
     pub fn of_ours() -> Self {
         Self(OURS.to_vec())
+    }
+
+    /// These.
+    pub fn new(assumptions: &[Assumption]) -> Self {
+        Self(assumptions.to_vec())
+    }
+
+    /// These but one.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.retain(|assumption| assumption.name != name);
+        self
     }
 
     /// These and others.
@@ -100,7 +135,17 @@ impl Circumstances {
             assignment.split_once('=').ok_or_else(|| format!("`{assignment}`: NAME=VALUE is expected"))?;
         let value = value.trim().parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0);
         let value = value.ok_or_else(|| format!("`{assignment}`: a number of 0 or more is expected"))?;
-        self.replace(name.trim(), value, GIVEN)
+        let name = name.trim();
+        if let Some(range) = self.0.iter().find(|assumption| assumption.name == name).map(Assumption::range)
+            && (!range.contains(&value) || self.is_switch(name) && value.fract() != 0.0)
+        {
+            return Err(format!("`{assignment}`: a number from {} to {} is expected", range.start(), range.end()));
+        }
+        self.replace(name, value, GIVEN)
+    }
+
+    fn is_switch(&self, name: &str) -> bool {
+        self.0.iter().any(|assumption| assumption.name == name && assumption.unit == "0 or 1")
     }
 
     /// Puts a value from another source in the place of one.
@@ -137,7 +182,15 @@ mod tests {
         assert_eq!(circumstances.get("memory_mb"), 2_048.0);
         assert_eq!(circumstances.all()[0].source, GIVEN);
         assert!(circumstances.set("memory=1").unwrap_err().contains("there are memory_mb, "));
-        for wrong in ["memory_mb", "memory_mb=", "memory_mb=-1", "memory_mb=inf"] {
+        for wrong in [
+            "memory_mb",
+            "memory_mb=",
+            "memory_mb=-1",
+            "memory_mb=inf",
+            "memory_mb=64",
+            "fetch_mb_per_s=0",
+            "arm64=0.5",
+        ] {
             assert!(circumstances.set(wrong).is_err(), "{wrong}");
         }
     }

@@ -8,6 +8,9 @@ use crate::MB_PER_GB;
 use crate::record::Record;
 use crate::statistics::median;
 
+/// What reports call Lambda under a state machine.
+pub const STEP_FUNCTIONS: &str = "step-functions";
+
 /// One run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeasuredRun {
@@ -40,14 +43,60 @@ impl MeasuredRun {
         self.told.partition_mb.or_else(|| median(self.records.iter().filter_map(Record::partition_mb)))
     }
 
-    /// Partition files of all records.
-    pub fn files(&self) -> usize {
-        self.records.iter().map(|record| record.files().len().max(1)).sum()
+    /// Tasks that are finished.
+    pub fn tasks(&self) -> usize {
+        self.report.as_ref().map_or(self.records.len(), |report| report.tasks.len())
     }
 
-    /// Data in binary GB as the study counts it: nominal size × files.
+    /// Partition files of all records; where only the report is known, of its tasks.
+    pub fn files(&self) -> usize {
+        match &self.report {
+            Some(report) if self.records.is_empty() => report.tasks.iter().map(|task| task.files.len()).sum(),
+            _ => self.records.iter().map(|record| record.files().len().max(1)).sum(),
+        }
+    }
+
+    /// Data in binary GB as the study counts it: nominal size × files, of each record its own unless one is told.
     pub fn data_gb(&self) -> Option<f64> {
-        Some(self.partition_mb()? * self.files() as f64 / MB_PER_GB)
+        let usual = self.partition_mb()?;
+        let of_record = |record: &Record| {
+            let partition = self.told.partition_mb.or_else(|| record.partition_mb()).unwrap_or(usual);
+            partition * record.files().len().max(1) as f64
+        };
+        Some(self.records.iter().map(of_record).sum::<f64>() / MB_PER_GB)
+    }
+
+    /// Whether sums can be made of its records.
+    ///
+    /// # Errors
+    /// Names the first record without a time, or with one that is none.
+    pub fn check(&self) -> Result<(), String> {
+        let count = self.records.len();
+        let is_time = |record: &Record| record.seconds.is_some_and(|seconds| seconds > 0.0);
+        match self.records.iter().position(|record| !is_time(record)) {
+            Some(index) => Err(format!(
+                "`{}`: record {index} of {count} (counted from 0): `total_cpu_time (seconds)` is not a number above 0, so that \
+                 no sum can be made; `cosmicai audit` says what else is wrong",
+                self.name
+            )),
+            None if count == 0 => Err(format!("`{}`: no records are in it; is the run finished?", self.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// What somebody told that cannot be; None where all can.
+    pub fn doubt(&self) -> Option<String> {
+        let slowest = self.runtimes().into_iter().fold(0.0, f64::max);
+        let Told { total_seconds, map_seconds, .. } = self.told;
+        match (total_seconds, map_seconds) {
+            (Some(total), Some(map)) if map > total => {
+                Some(format!("the Map took {map} s, and the whole run {total} s"))
+            }
+            (Some(seconds), _) | (None, Some(seconds)) if seconds < slowest => Some(format!(
+                "a worker took {slowest:.2} s, longer than the run's {seconds} s; one of both is another run's"
+            )),
+            _ => None,
+        }
     }
 
     /// Bytes of images and magnitudes that went through the model.
@@ -95,7 +144,7 @@ impl MeasuredRun {
 
     /// Where its tasks ran; the study's ran on Lambda under Step Functions.
     pub fn executor(&self) -> &str {
-        self.report.as_ref().map_or("step-functions", |report| &report.executor)
+        self.report.as_ref().map_or(STEP_FUNCTIONS, |report| &report.executor)
     }
 
     /// Whether our workers made it.

@@ -65,7 +65,7 @@ pub struct Tier {
 }
 
 /// Units of a month that are not charged for.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FreeTier {
     /// Lambda's memory × time, in GB·s.

@@ -58,7 +58,7 @@ pub struct Record {
     /// What else somebody wrote into it, such as a cost.
     #[serde(flatten)]
     pub others: BTreeMap<String, Value>,
-    /// Keys whose value is there and is no number: null, or Python's `NaN`.
+    /// Keys whose value is there and is no number: null, Python's `NaN`, or beyond all measure.
     #[serde(skip)]
     pub nulls: Vec<String>,
 }
@@ -101,11 +101,15 @@ impl Record {
         Some(self.sample_persec? * self.seconds?)
     }
 
+    /// The size in binary MB in the name of the folder that its file lies in.
+    pub fn partition_mb_named(&self) -> Option<f64> {
+        self.files().iter().find_map(|key| partition_mb_of(key))
+    }
+
     /// What it says of its partition: the size in the name of the folder, else the size of its data.
     pub fn partition_mb(&self) -> Option<f64> {
         let files = self.files();
-        let named = files.iter().filter_map(|key| partition_mb_of(key)).next();
-        named.or_else(|| {
+        self.partition_mb_named().or_else(|| {
             let mb = self.bytes()? / MB / files.len().max(1) as f64;
             let whole = mb.round();
             let is_whole = whole >= 1.0 && (mb - whole).abs() <= 0.01 * whole;
@@ -123,12 +127,14 @@ fn partition_mb_of(key: &str) -> Option<f64> {
 }
 
 /// Reads a `combined_data.json`, or a `<rank>.json` as one record. Python's `NaN` and `Infinity`, which are no JSON, are
-/// read as missing.
+/// read as missing, and so are numbers beyond 10¹⁸, which nothing that is measured here has.
 ///
 /// # Errors
 /// Where it is something else, naming the first record that cannot be read.
 pub fn parse(json: &[u8]) -> Result<Vec<Record>, RecordError> {
     let malformed = |problem: &dyn ToString| RecordError::Malformed(problem.to_string());
+    // An editor's byte order mark is not a mistake of the person.
+    let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     let value: Value = match serde_json::from_slice(json) {
         Ok(value) => value,
         Err(error) => match without_non_finite(json) {
@@ -147,8 +153,8 @@ pub fn parse(json: &[u8]) -> Result<Vec<Record>, RecordError> {
         if !value.is_object() {
             return Err(at("an object is expected".to_owned()));
         }
-        let nulls = value.as_object().into_iter().flatten().filter(|(_, value)| value.is_null());
-        let nulls = nulls.map(|(key, _)| key.clone()).collect();
+        let mut value = value;
+        let nulls = take_nulls(&mut value);
         let record: Record = serde_json::from_value(value).map_err(|error| at(error.to_string()))?;
         let record = Record { nulls, ..record };
         if record.seconds.is_none() && record.throughput_bps.is_none() && record.data_path.is_null() {
@@ -157,6 +163,21 @@ pub fn parse(json: &[u8]) -> Result<Vec<Record>, RecordError> {
         Ok(record)
     });
     parsed.collect()
+}
+
+/// The keys whose value is null; numbers so large that sums of them are none become null before.
+fn take_nulls(record: &mut Value) -> Vec<String> {
+    const LARGEST: f64 = 1e18;
+    let mut nulls = Vec::new();
+    for (key, value) in record.as_object_mut().into_iter().flatten() {
+        if value.as_f64().is_some_and(|number| number.abs() > LARGEST) {
+            *value = Value::Null;
+        }
+        if value.is_null() {
+            nulls.push(key.clone());
+        }
+    }
+    nulls
 }
 
 /// `NaN`, `Infinity` and `-Infinity` outside of strings as `null`; None where there are none.

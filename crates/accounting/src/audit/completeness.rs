@@ -24,8 +24,8 @@ pub(super) fn check(run: &MeasuredRun, options: &AuditOptions) -> Vec<Finding> {
     if run.records.is_empty() {
         let message = "the file holds no record: nothing of the run can be known".to_owned();
         findings.push(Finding::error("no_records", message, json!({ "records": 0, "expected": expected })));
-    } else if run.records.len() == PAGE && expected.is_none_or(|expected| expected > PAGE) {
-        findings.push(truncated(expected));
+    } else if run.records.len() == PAGE && expected.is_none_or(|expected| expected > present) {
+        findings.push(truncated(expected, present));
     } else {
         findings.extend(missing(run, &found, present, expected, planned.as_ref()));
     }
@@ -47,12 +47,12 @@ fn planned(run: &MeasuredRun, options: &AuditOptions) -> Option<BTreeSet<String>
     Some(files.collect())
 }
 
-fn truncated(expected: Option<usize>) -> Finding {
+fn truncated(expected: Option<usize>, present: usize) -> Finding {
     let more = expected.map_or_else(String::new, |expected| format!("; {expected} files were expected"));
     Finding::error(
         "truncated_at_1000",
         format!("exactly 1,000 records, one page of an S3 listing: what lay on further pages was not read{more}"),
-        json!({ "records": PAGE, "expected_files": expected, "missing": expected.map(|expected| expected - PAGE) }),
+        json!({ "records": PAGE, "expected_files": expected, "missing": expected.map(|expected| expected - present) }),
     )
 }
 

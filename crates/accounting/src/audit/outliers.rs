@@ -40,6 +40,13 @@ struct Outliers {
     threshold: f64,
 }
 
+/// The seconds from which on one of these times is a straggler's; None of too few to say.
+pub fn straggler_threshold(seconds: &[f64]) -> Option<f64> {
+    let bounds = Bounds { times: TIMES_SECONDS, amount: MIN_SECONDS };
+    let there: Vec<f64> = seconds.iter().copied().filter(|value| value.is_finite() && *value > 0.0).collect();
+    (there.len() >= ENOUGH).then(|| threshold(&there, &bounds)).flatten().map(|(_, threshold)| threshold)
+}
+
 pub(super) fn check(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Vec<Finding> {
     [stragglers(run, diagnoses), memory(run)].into_iter().flatten().collect()
 }
@@ -121,12 +128,17 @@ fn outliers(values: &[Option<f64>], bounds: &Bounds) -> Option<Outliers> {
     if values.len() < ENOUGH {
         return None;
     }
-    let middle = median(values.iter().map(|(_, value)| *value))?;
-    let mad = median(values.iter().map(|(_, value)| (value - middle).abs()))?;
-    let threshold = (bounds.times * middle).max(middle + SIGMAS * SIGMA_PER_MAD * mad).max(middle + bounds.amount);
+    let (middle, threshold) = threshold(&values.iter().map(|(_, value)| *value).collect::<Vec<_>>(), bounds)?;
     let mut above: Vec<(usize, f64)> = values.into_iter().filter(|(_, value)| *value > threshold).collect();
     above.sort_by(|a, b| b.1.total_cmp(&a.1));
     (!above.is_empty()).then_some(Outliers { above, median: middle, threshold })
+}
+
+/// The median, and what is beyond the bounds.
+fn threshold(values: &[f64], bounds: &Bounds) -> Option<(f64, f64)> {
+    let middle = median(values.iter().copied())?;
+    let mad = median(values.iter().map(|value| (value - middle).abs()))?;
+    Some((middle, (bounds.times * middle).max(middle + SIGMAS * SIGMA_PER_MAD * mad).max(middle + bounds.amount)))
 }
 
 #[cfg(test)]

@@ -17,23 +17,28 @@ use crate::study::{self, StudyFigures};
 const SAME: f64 = 0.01;
 /// How many times the stated cost the bill is at least, where the stated one misleads.
 const TIMES_STATED: f64 = 2.0;
-/// Keys of a record that are looked at.
+/// Records, and keys of a record, that are looked at.
+const MAX_RECORDS: usize = 1_000;
 const MAX_KEYS: usize = 100;
 
 pub(super) fn check(run: &MeasuredRun) -> Vec<Finding> {
-    let stated = |is_meant: fn(&str) -> bool| {
-        run.records.iter().enumerate().find_map(|(index, record)| {
-            let mut keys = record.others.iter().take(MAX_KEYS);
-            keys.find_map(|(key, value)| {
-                is_meant(&key.to_lowercase()).then(|| number(value))?.map(|number| (index, record, key, number))
-            })
-        })
-    };
-    let cost = stated(|key| key.contains("cost")).and_then(|stated| cost(run, stated));
-    let is_throughput =
-        |key: &str| key.contains("throughput") && ["gb/s", "gb_per_s", "gb_s"].iter().any(|unit| key.contains(unit));
-    let throughput = stated(is_throughput).and_then(|stated| throughput(run, stated));
+    let cost = stated(run, |key| key.to_lowercase().contains("cost")).find_map(|stated| cost(run, stated));
+    let throughput = stated(run, is_throughput).find_map(|stated| throughput(run, stated));
     [cost, throughput].into_iter().flatten().collect()
+}
+
+/// Whether a key is that of a throughput in bytes: `GB/s`, `GBps`, and not `Gb/s`, which are bits.
+fn is_throughput(key: &str) -> bool {
+    const BYTES: [&str; 5] = ["GB/s", "GBps", "GB_per_s", "gb_per_s", "gb_s"];
+    key.to_lowercase().contains("throughput") && BYTES.iter().any(|unit| key.contains(unit))
+}
+
+/// The numbers of the records whose keys are meant.
+fn stated(run: &MeasuredRun, is_meant: fn(&str) -> bool) -> impl Iterator<Item = Stated<'_>> {
+    run.records.iter().enumerate().take(MAX_RECORDS).flat_map(move |(index, record)| {
+        let keys = record.others.iter().take(MAX_KEYS).filter(move |(key, _)| is_meant(key));
+        keys.filter_map(move |(key, value)| Some((index, record, key, number(value)?)))
+    })
 }
 
 /// A number that stands in a record: where, under which key.

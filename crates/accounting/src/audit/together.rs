@@ -13,8 +13,10 @@ use crate::record::Record;
 
 /// Times of one task in two files that are further apart, relatively, are not of one execution.
 const SAME_TIME: f64 = 1e-3;
-/// Times of one task in two runs that are further apart, in times, do not come from two runs of one kind.
+/// Times of one task in two runs that are further apart, in times, are not alike.
 const ALIKE: f64 = 1.5;
+/// From this part of the tasks on, times that are not alike do not come from two runs of one kind; a few are stragglers.
+const MANY: f64 = 0.25;
 /// Contradicting records among which exchanged values are looked for, each with each.
 const MAX_EXCHANGED: usize = 200;
 
@@ -41,23 +43,24 @@ fn pairs(runs: &[MeasuredRun]) -> Vec<Finding> {
             of_task.entry(task(record)).or_default().push((file, index));
         }
     }
-    // Of each pair of files: tasks with the same times, and the first with different ones.
-    let mut of_pair: BTreeMap<(usize, usize), (usize, Vec<Value>)> = BTreeMap::new();
+    // Of each pair of files: the tasks that both have, those with the same times, and those with different ones.
+    let mut of_pair: BTreeMap<(usize, usize), (usize, usize, Vec<Value>)> = BTreeMap::new();
     for places in of_task.values() {
         let (first_file, first) = places[0];
         for &(file, index) in places.iter().filter(|(file, _)| *file != first_file) {
             let (a, b) = (&runs[first_file].records[first], &runs[file].records[index]);
             let (Some(before), Some(after)) = (a.seconds, b.seconds) else { continue };
             let pair = of_pair.entry((first_file, file)).or_default();
+            pair.0 += 1;
             if (after / before - 1.0).abs() <= SAME_TIME {
-                pair.0 += 1;
+                pair.1 += 1;
             } else if after / before > ALIKE || before / after > ALIKE {
-                pair.1.push(place_with(index, b, json!({ "seconds": [before, after], "times": after / before })));
+                pair.2.push(place_with(index, b, json!({ "seconds": [before, after], "times": after / before })));
             }
         }
     }
     let mut findings = Vec::new();
-    for ((first, second), (same, different)) in of_pair {
+    for ((first, second), (common, same, different)) in of_pair {
         let names = [&runs[first].name, &runs[second].name];
         let shown = format!("`{}` and `{}`", shortened(names[0]), shortened(names[1]));
         if same > 0 {
@@ -67,7 +70,7 @@ fn pairs(runs: &[MeasuredRun]) -> Vec<Finding> {
                 json!({ "files": names, "count": same }),
             ));
         }
-        if !different.is_empty() {
+        if different.len() as f64 > MANY * common as f64 {
             findings.push(Finding::error(
                 "conflicting_runs",
                 format!(

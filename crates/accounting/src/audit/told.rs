@@ -7,6 +7,7 @@ use super::places::{few, place_with};
 use super::timing::{Diagnosis, SAMPLE_BYTES};
 use crate::MB;
 use crate::measured::MeasuredRun;
+use crate::record::Record;
 use crate::statistics::median;
 
 /// How far, relatively, the data of a partition may lie from its nominal size.
@@ -43,7 +44,10 @@ fn outlasting(run: &MeasuredRun) -> Option<Finding> {
 }
 
 fn partition_size(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Option<Finding> {
-    let told = run.told.partition_mb.filter(|mb| mb.is_finite() && *mb > 0.0)?;
+    let told = run.told.partition_mb.filter(|mb| mb.is_finite() && *mb > 0.0);
+    // Our reports count the data itself, whatever a folder is called.
+    let named = || median(run.records.iter().filter_map(Record::partition_mb_named)).filter(|_| !run.is_ours());
+    let told = told.or_else(named)?;
     let sizes = run.records.iter().zip(diagnoses).filter_map(|(record, diagnosis)| {
         Some(diagnosis.samples()? * SAMPLE_BYTES / MB / record.files().len().max(1) as f64)
     });
