@@ -218,3 +218,40 @@ def test_local_options_and_places_are_refused(stack, tmp_path):
         path.write_text(json.dumps(payload("results/refused")))
         refused = cosmicai("run", path, "--executor", "step-functions", "--state-machine", arn, endpoint=stack.url, check=False)
         assert refused.returncode == 1 and "start an execution" in refused.stderr, refused.stderr
+
+
+def test_a_run_keeps_to_its_budget(stack, local, tmp_path):
+    run(stack, tmp_path, payload("results/rates", file_limit=2))
+    rates = ["--forecast-from", f"s3://{BUCKET}/results/rates"]
+    refused = run(stack, tmp_path, payload("results/dear"), "--budget", "0.0000001", *rates, check=False)
+    assert refused.returncode == 1 and "nothing was begun" in refused.stderr, refused.stderr
+    assert stack.keys("results/dear") == []
+
+    kept = json.loads(run(stack, tmp_path, payload("results/kept"), "--budget", "1", *rates).stdout)["report"]
+    foretold = kept["foretold"]
+    assert foretold["budget_usd"] == 1 and foretold["usd_90"][0] <= foretold["usd"] <= foretold["usd_90"][1] < 1
+    assert foretold["usd_actual"] > 0 and stack.json("results/kept/report.json")["foretold"] == foretold
+    costs = json.loads(cosmicai("cost", f"s3://{BUCKET}/results/kept", "--format", "json", endpoint=stack.url).stdout)
+    assert costs["bill"]["total_usd"] == pytest.approx(foretold["usd_actual"])
+    assert {line["basis"] for line in costs["bill"]["lines"]} == {"billed", "assumed"}
+
+    # Workers that were foretold to take no time at all, at a USD for every GB·s.
+    prices = cosmicai("cost", "--print-prices").stdout
+    dear = prices.replace("usd = 0.0000166667", "usd = 1.0")
+    assert dear != prices
+    (tmp_path / "prices.toml").write_text(dear)
+    none = [f"{name}=0" for name in
+            ["cold_start_s", "import_s", "model_mb", "initialize_s", "summarize_s_per_task", "straggler_fraction", "jitter",
+             "between_runs"]]
+    fast = json.loads(stack.get("results/rates/combined_data.json"))
+    for record in fast:
+        record["sample_persec"], record["throughput_bps"] = 1e12, 1e18
+    (tmp_path / "fast.json").write_text(json.dumps(fast))
+    ended = run(stack, tmp_path, payload("results/ended"), "--budget", "0.1", "--prices", tmp_path / "prices.toml",
+                "--forecast-from", tmp_path / "fast.json", *(word for one in none for word in ("--assume", one)),
+                "--assume", "fetch_mb_per_s=1000000000", check=False)
+    assert ended.returncode == 1 and "has passed --budget" in ended.stderr, ended.stderr
+    name = re.search(r"arn:aws:states:\S+:execution:\S+", ended.stderr)[0]
+    assert stack.end(name)["status"] == "ABORTED"
+    run(stack, tmp_path, payload("results/ended"), "--resume")
+    assert len(stack.json("results/ended/combined_data.json")) == PARTITIONS

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    audit, bench, convert, demo, deploy, executions, ingest, inspect, logs, metrics, model_init,
+    audit, bench, convert, cost, demo, deploy, executions, forecast, ingest, inspect, logs, metrics, model_init,
     predict, report, run, simulate, split, status, stop, summarize, sweep, worker,
 };
 
@@ -54,7 +54,10 @@ pub(crate) enum Command {
     Run(run::Options),
     Worker(worker::Options),
     Summarize(summarize::Options),
+    Forecast(forecast::Options),
+    Cost(cost::Options),
     Sweep(sweep::Options),
+    Report(report::Options),
     Audit(audit::Options),
     Deploy(deploy::Options),
     Executions(executions::Options),

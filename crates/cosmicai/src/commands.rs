@@ -3,11 +3,13 @@
 pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod convert;
+pub(crate) mod cost;
 pub(crate) mod demo;
 pub(crate) mod deploy;
 mod execution;
 pub(crate) mod executions;
 mod folder;
+pub(crate) mod forecast;
 pub(crate) mod ingest;
 mod inputs;
 pub(crate) mod inspect;
@@ -17,6 +19,7 @@ pub(crate) mod metrics;
 pub(crate) mod model_init;
 pub(crate) mod new_file;
 pub(crate) mod predict;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod simulate;
 pub(crate) mod split;
@@ -85,6 +88,9 @@ pub(crate) async fn run(command: Command, settings: &Settings, printer: &Printer
         Command::Convert(options) => convert::convert(options, settings, printer).await,
         Command::ModelInit(options) => model_init::model_init(&options, printer),
         Command::Bench(options) => bench::bench(options, settings, printer).await,
+        Command::Forecast(options) => forecast::forecast(options, settings, printer).await,
+        Command::Report(options) => report::report(options, settings, printer).await,
+        Command::Cost(options) => cost::cost(options, settings, printer).await,
         Command::Audit(options) => audit::audit(options, settings, printer).await,
         Command::Metrics(options) => metrics::metrics(options, settings, printer).await,
     }

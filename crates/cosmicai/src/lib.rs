@@ -14,6 +14,7 @@ mod measurements;
 mod plots;
 mod printer;
 mod progress;
+mod report;
 pub mod settings;
 
 use std::process::ExitCode;

@@ -92,6 +92,18 @@ pub(crate) fn bytes(count: u64) -> String {
     if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
+/// USD, with as many digits as a small amount needs.
+pub(crate) fn usd(amount: f64) -> String {
+    const CENTS: f64 = 0.01;
+    if amount == 0.0 || amount.abs() >= 100.0 {
+        format!("{amount:.2}")
+    } else if amount.abs() >= CENTS {
+        format!("{amount:.4}")
+    } else {
+        format!("{amount:.6}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

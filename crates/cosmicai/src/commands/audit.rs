@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Outcome;
+use super::cost::positive;
 use crate::measurements;
 use crate::printer::{Printer, grouped, table};
 use crate::settings::Settings;
@@ -73,13 +74,7 @@ pub(crate) async fn audit(options: Options, settings: &Settings, printer: &Print
     let (mut findings, mut runs) = (Vec::new(), Vec::new());
     for file in &options.files {
         let run = measurements::read(&stores, file, told).await?;
-        let beside = Beside::read(&stores, file, &run).await?;
-        let against = AuditOptions {
-            expect_files: options.expect_files,
-            payload: beside.payload,
-            predictions: beside.predictions,
-        };
-        let found = audit_run(&run, &against);
+        let found = examine(&stores, &run, options.expect_files).await?;
         findings.extend(found.into_iter().map(|finding| InFile { finding, file: file.clone() }));
         runs.push(run);
     }
@@ -93,6 +88,12 @@ pub(crate) async fn audit(options: Options, settings: &Settings, printer: &Print
         Some(Severity::Warning) => Outcome::Warned,
         Some(Severity::Error) => Outcome::Wrong,
     })
+}
+
+/// What is wrong with one run, by its records and by what lies beside them.
+pub(crate) async fn examine(stores: &Stores, run: &MeasuredRun, expect_files: Option<usize>) -> Result<Vec<Finding>> {
+    let Beside { payload, predictions } = Beside::read(stores, &run.name, run).await?;
+    Ok(audit_run(run, &AuditOptions { expect_files, payload, predictions }))
 }
 
 /// What lies beside the records, of the run as a whole.
@@ -134,11 +135,13 @@ fn human(printed: &Printed) -> String {
     const MAX_EVIDENCE: usize = 400;
     let mut text = String::new();
     for of_file in printed.findings.chunk_by(|a, b| a.file == b.file) {
-        let rows = of_file.iter().map(|found| [severity(&found.finding).to_owned(), found.finding.code.to_owned()]);
+        let rows = of_file.iter().map(|found| [found.finding.severity.to_string(), found.finding.code.to_owned()]);
         text += &table([of_file[0].file.as_str(), "code"], rows);
         for InFile { finding, .. } in of_file {
             let evidence: String = finding.evidence.to_string().chars().take(MAX_EVIDENCE).collect();
-            text += &format!("{}: {}\n    {evidence}\n", finding.code, finding.message);
+            // What a file says must not move a terminal's cursor.
+            let message: String = finding.message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            text += &format!("{}: {message}\n    {evidence}\n", finding.code);
         }
     }
     if text.is_empty() {
@@ -150,17 +153,4 @@ fn human(printed: &Printed) -> String {
         );
     }
     text
-}
-
-fn severity(finding: &Finding) -> &'static str {
-    match finding.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Note => "note",
-    }
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
-    number.ok_or_else(|| "a number above 0 is expected".to_owned())
 }

@@ -5,6 +5,7 @@
 //! docs/benchmarking.md.
 
 mod answers;
+pub(crate) mod calibration;
 mod children;
 mod one_precision;
 mod profile;
@@ -100,7 +101,7 @@ pub(crate) async fn bench(mut options: Options, settings: &Settings, printer: &P
 async fn measure(options: &mut Options, isa: Isa, settings: &Settings, printer: &Printer) -> Result<Benchmark> {
     let created = now();
     printer.tell("making the model and galaxies, and comparing answers with float64");
-    let workload = Workload::make(options, settings)?;
+    let workload = Workload::make(options.model.as_deref(), settings)?;
     let file = ModelFile::of_url(&settings.stores(".").await?, &workload.model).await?;
     let (model, checks) = {
         let judge = answers::Judge::new(&file, &workload, isa).await?;

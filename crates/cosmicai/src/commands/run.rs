@@ -1,5 +1,6 @@
 //! `cosmicai run`: a payload from plan to results.
 
+mod budget;
 mod slurm;
 mod step_functions;
 
@@ -7,21 +8,22 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use astromae::Precision;
-use pipeline::event::{EventSink, Stopwatch, new_run_id, now};
+use pipeline::event::{Stopwatch, new_run_id, now};
 use pipeline::payload::{MAX_PAYLOAD_BYTES, Payload};
 use pipeline::plan::Origin;
 use pipeline::prepare::{IfTaken, Prepared, prepare, read_plan};
-use pipeline::report::RunReport;
+use pipeline::report::{Foretold, RunReport};
 use pipeline::results::Results;
 use pipeline::storage::Stores;
 use pipeline::summary::{Summary, summarize, write_report};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use self::budget::{Budget, BudgetOptions, Meter};
 use super::{Outcome, folder, metrics, tether};
 use crate::executor::slurm::{Request, quoted};
 use crate::executor::{ATTEMPTS, BACKOFF, Executor, Local};
-use crate::printer::{Printer, bytes, grouped, table};
+use crate::printer::{Printer, bytes, grouped, table, usd};
 use crate::progress::Progress;
 use crate::settings::Settings;
 
@@ -38,6 +40,8 @@ const LISTED_MAX: usize = 20;
 /// With --executor slurm the same payload runs on a cluster, as an array of jobs; with --executor step-functions on AWS
 /// Lambda. Both are followed to their end. Ctrl-C stops following, not the run; `status`, `logs` and `stop` take the run's
 /// folder, or the execution's ARN.
+///
+/// With --budget a run is foretold first, not begun where it would cost more, and ended where its running bill passes it.
 ///
 /// Example: cosmicai run payload.json --store ./buckets
 /// Example: cosmicai run payload.json --store /scratch/ada --executor slurm --time 30 --mem 1G --cpus-per-task 4
@@ -78,7 +82,7 @@ pub(crate) struct Options {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(super) attempts: Option<u32>,
     /// Plan the run and claim its folder, and leave its tasks to `cosmicai worker`.
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long, conflicts_with_all = ["dry_run", "budget", "forecast"])]
     pub(super) plan_only: bool,
     /// Print the scripts that would be handed to SLURM, and write nothing.
     #[arg(long, conflicts_with_all = ["resume", "overwrite"])]
@@ -88,11 +92,13 @@ pub(crate) struct Options {
     pub(super) tethered: bool,
     #[command(flatten)]
     pub(super) slurm: Request,
+    #[command(flatten)]
+    pub(super) budget: BudgetOptions,
 }
 
 /// Where tasks run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Where {
+pub(crate) enum Where {
     /// On this machine.
     Local,
     /// On a cluster, as an array of jobs of SLURM.
@@ -206,6 +212,13 @@ impl Options {
         if let Some(precision) = self.precision {
             command += &format!(" --precision {precision}");
         }
+        if let Some(workers) = self.workers {
+            command += &format!(" --workers {workers}");
+        }
+        if let Some(threads) = self.threads {
+            command += &format!(" --threads {threads}");
+        }
+        command += &self.budget.to_command_line();
         command + " --resume"
     }
 }
@@ -220,6 +233,7 @@ pub(super) async fn run_payload(
 ) -> Result<Outcome> {
     let isa = settings.isa()?;
     leave_cluster_jobs_alone(&payload, stores, options).await?;
+    let budget = Budget::foretell(&payload, stores, options, settings, printer).await?;
     let origin = Origin { run_id: new_run_id(), created: now(), created_by: created_by() };
     let Prepared { plan, results, data, model, .. } =
         prepare(stores, payload, options.model.as_deref(), options.if_taken(), origin).await?;
@@ -244,13 +258,31 @@ pub(super) async fn run_payload(
         cancel: cancel.clone(),
     };
     let progress = Progress::new();
-    let report = executor.execute(&plan, &progress as &dyn EventSink).await?;
+    let meter = Meter::new(&progress, budget.as_ref());
+    let mut execution = executor.execute(&plan, &meter);
+    let (mut report, is_spent) = tokio::select! {
+        report = &mut execution => (report?, false),
+        bill = meter.exceeded() => {
+            printer.tell(&budget_is_spent(bill));
+            cancel.cancel();
+            (execution.await?, true)
+        }
+    };
     listener.abort();
 
+    if let Some(budget) = &budget {
+        budget.add_to(&mut report);
+    }
     write_report(&results, &report).await?;
     let summary = summarize(&results, &plan).await?;
     let outcome = tell(&summary, &report, options, printer)?;
-    Ok(if outcome == Outcome::Incomplete && cancel.is_cancelled() { Outcome::Interrupted } else { outcome })
+    let is_interrupted = cancel.is_cancelled() && !is_spent;
+    Ok(if outcome == Outcome::Incomplete && is_interrupted { Outcome::Interrupted } else { outcome })
+}
+
+/// What is said where a run is ended for its cost.
+fn budget_is_spent(bill: f64) -> String {
+    format!("the running bill, {} USD, has passed --budget: ending the run; what is finished stays", usd(bill))
 }
 
 /// Refuses to go on with, or to delete, a run at which jobs of a cluster are at work.
@@ -352,7 +384,35 @@ fn human(printed: &Printed<'_>) -> String {
         ];
         text += &table(["as Lambda says", ""], rows);
     }
+    // Of a run that was ended before, nothing can be said.
+    if let Some(foretold) = report.foretold.as_ref().filter(|_| report.is_complete()) {
+        text += &against_forecast(foretold, report.seconds);
+    }
     text + &format!("results in {}\n", report.results_url)
+}
+
+/// What was foretold beside what it became.
+fn against_forecast(foretold: &Foretold, seconds: f64) -> String {
+    let Foretold { seconds_90, usd: cost, usd_90, usd_actual, .. } = foretold;
+    let off = |actual: f64, foretold: f64| match foretold > 0.0 {
+        true => format!("{:+.0} %", 100.0 * (actual / foretold - 1.0)),
+        false => "–".to_owned(),
+    };
+    let rows = [
+        [
+            "time (s)".to_owned(),
+            format!("{:.2} ({:.2}–{:.2})", foretold.seconds, seconds_90[0], seconds_90[1]),
+            format!("{seconds:.2}"),
+            off(seconds, foretold.seconds),
+        ],
+        [
+            "cost (USD)".to_owned(),
+            format!("{} ({}–{})", usd(*cost), usd(usd_90[0]), usd(usd_90[1])),
+            usd_actual.map_or_else(|| "not known".to_owned(), usd),
+            usd_actual.map_or_else(|| "–".to_owned(), |actual| off(actual, *cost)),
+        ],
+    ];
+    table(["forecast against actual", "foretold (90 %)", "actual", "off by"], rows)
 }
 
 fn say_what_is_missing(summary: &Summary, report: &RunReport, options: &Options, printer: &Printer) {
@@ -400,5 +460,6 @@ pub(super) fn plain_options(payload: &Path, store: &Path) -> Options {
         dry_run: false,
         tethered: false,
         slurm: Request::default(),
+        budget: BudgetOptions::default(),
     }
 }

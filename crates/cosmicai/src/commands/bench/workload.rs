@@ -11,7 +11,6 @@ use pipeline::partition::Partition;
 use pipeline::simulate::{Galaxies, Sample, Sky, write_partition};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Options;
 use crate::commands::interruption::when_interrupted;
 use crate::settings::Settings;
 
@@ -34,12 +33,12 @@ pub(super) struct Workload {
 }
 
 impl Workload {
-    /// Makes the folder, and the model unless the options name one.
-    pub(super) fn make(options: &Options, settings: &Settings) -> Result<Workload> {
+    /// Makes the folder, and the model unless one is given.
+    pub(super) fn make(given: Option<&str>, settings: &Settings) -> Result<Workload> {
         let folder = settings.temporary_folder().join(format!("cosmicai-bench-{}", new_run_id()));
         let path = |name: &str| folder.join(name);
-        let (model, model_name) = match &options.model {
-            Some(url) => (url.clone(), url.clone()),
+        let (model, model_name) = match given {
+            Some(url) => (url.to_owned(), url.to_owned()),
             None => {
                 let model = path("model.safetensors").into_os_string().into_string();
                 let model = model.ok().context("the temporary folder's path is not UTF-8")?;
@@ -51,7 +50,7 @@ impl Workload {
         std::fs::create_dir(&folder).with_context(|| format!("create folder `{}`", folder.display()))?;
         let (galaxies, galaxy) = (path("galaxies.pt"), path("galaxy.pt"));
         let workload = Workload { folder, model, model_name, galaxies, galaxy, _guard: guard };
-        if options.model.is_none() {
+        if given.is_none() {
             write(Path::new(&workload.model), &seeded(&Sizes::full(), MODEL_SEED))?;
         }
         Ok(workload)

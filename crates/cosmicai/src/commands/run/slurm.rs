@@ -14,7 +14,8 @@ use pipeline::summary::{summarize, write_report};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Mutex;
 
-use super::{Options, created_by, tell};
+use super::budget::{Budget, Meter};
+use super::{Options, budget_is_spent, created_by, tell};
 use crate::commands::{Outcome, folder};
 use crate::executor::slurm::{Cluster, Jobs, Request, Submission, quoted};
 use crate::executor::{Executor, Slurm};
@@ -41,6 +42,7 @@ pub(super) async fn run(
     if options.dry_run {
         return dry_run(payload, &stores, &cluster, &results, &request, options).await;
     }
+    let budget = Budget::foretell(&payload, &stores, options, settings, printer).await?;
     let slurm = Slurm {
         cluster,
         results,
@@ -74,7 +76,7 @@ pub(super) async fn run(
     }
     *slurm.submission.lock().await = Some(submission);
     tokio::select! {
-        outcome = follow(&slurm, &plan, options, printer) => outcome.inspect_err(|_| {
+        outcome = follow(&slurm, &plan, budget.as_ref(), options, printer) => outcome.inspect_err(|_| {
             printer.tell(&format!("the jobs may go on; how far they are: cosmicai status {shown}"));
         }),
         () = signals.heard() => {
@@ -108,8 +110,29 @@ impl Signals {
     }
 }
 
-async fn follow(slurm: &Slurm, plan: &Plan, options: &Options, printer: &Printer) -> Result<Outcome> {
-    let report = slurm.execute(plan, &Progress::new()).await?;
+async fn follow(
+    slurm: &Slurm,
+    plan: &Plan,
+    budget: Option<&Budget>,
+    options: &Options,
+    printer: &Printer,
+) -> Result<Outcome> {
+    let progress = Progress::new();
+    let meter = Meter::new(&progress, budget);
+    let mut execution = slurm.execute(plan, &meter);
+    let mut report = tokio::select! {
+        report = &mut execution => report?,
+        bill = meter.exceeded() => {
+            printer.tell(&budget_is_spent(bill));
+            if let Some(submission) = folder::submission(&slurm.results, plan).await? {
+                slurm.stop(&submission).await?;
+            }
+            execution.await?
+        }
+    };
+    if let Some(budget) = budget {
+        budget.add_to(&mut report);
+    }
     write_report(&slurm.results, &report).await?;
     tell(&summarize(&slurm.results, plan).await?, &report, options, printer)
 }

@@ -9,7 +9,8 @@ use pipeline::request::Start;
 use pipeline::results::Results;
 use pipeline::summary::{Summary, summarize, write_report};
 
-use super::{Options, tell};
+use super::budget::{Budget, Meter};
+use super::{Options, budget_is_spent, tell};
 use crate::commands::{Outcome, execution};
 use crate::executor::{Executor, StepFunctions};
 use crate::printer::Printer;
@@ -31,9 +32,10 @@ pub(super) async fn run(
 ) -> Result<Outcome> {
     check(options)?;
     let state_machine = options.state_machine.as_deref().context("--state-machine is missing")?;
-    let bucket = execution::stores(settings, state_machine).await?.bucket(&payload.bucket)?;
-    let results = Results::new(bucket, payload.results_folder());
     let cloud = execution::cloud(settings, state_machine).await;
+    let stores = execution::stores(settings, state_machine).await?;
+    let results = Results::new(stores.bucket(&payload.bucket)?, payload.results_folder());
+    let budget = Budget::foretell(&payload, &stores, options, settings, printer).await?;
     let start = Start { payload, model: options.model.clone(), if_taken: options.if_taken() };
     let arn = StepFunctions::start(&cloud, state_machine, &start, &new_run_id()).await?;
     printer.tell(&format!("execution {arn}"));
@@ -43,7 +45,7 @@ pub(super) async fn run(
     }
     let executor = StepFunctions { cloud, execution: arn.clone(), results, look_every: LOOK_EVERY };
     tokio::select! {
-        outcome = follow(&executor, options, printer) => outcome.inspect_err(|_| {
+        outcome = follow(&executor, budget.as_ref(), options, printer) => outcome.inspect_err(|_| {
             printer.tell(&format!("execution {arn}: its state, logs: cosmicai status {arn}; cosmicai logs {arn}"));
         }),
         interrupted = tokio::signal::ctrl_c() => {
@@ -57,17 +59,34 @@ pub(super) async fn run(
     }
 }
 
-async fn follow(executor: &StepFunctions, options: &Options, printer: &Printer) -> Result<Outcome> {
+async fn follow(
+    executor: &StepFunctions,
+    budget: Option<&Budget>,
+    options: &Options,
+    printer: &Printer,
+) -> Result<Outcome> {
     let plan = executor.planned().await?;
-    let mut report = executor.execute(&plan, &Progress::new()).await?;
-    let results = &executor.results;
-    match executor.add_billed(&mut report, LOGS_PATIENCE).await {
-        Ok(()) => {
-            if let Err(unwritten) = write_report(results, &report).await {
-                printer.tell(&format!("what Lambda billed is told here only: {unwritten}"));
-            }
+    let progress = Progress::new();
+    let meter = Meter::new(&progress, budget);
+    let mut report = tokio::select! {
+        report = executor.execute(&plan, &meter) => report?,
+        bill = meter.exceeded() => {
+            printer.tell(&budget_is_spent(bill));
+            executor.cloud.stop(&executor.execution, "the budget of `cosmicai run` is spent").await?;
+            bail!("stopped; tasks that run end by themselves; to go on with what is missing: {}", options.command_to_resume());
         }
-        Err(unknown) => printer.tell(&format!("what Lambda billed is not known: {unknown}")),
+    };
+    let results = &executor.results;
+    if let Err(unknown) = executor.add_billed(&mut report, LOGS_PATIENCE).await {
+        printer.tell(&format!("what Lambda billed is not known: {unknown}"));
+    }
+    if let Some(budget) = budget {
+        budget.add_to(&mut report);
+    }
+    if (report.billed.is_some() || report.foretold.is_some())
+        && let Err(unwritten) = write_report(results, &report).await
+    {
+        printer.tell(&format!("what Lambda billed and what was foretold are told here only: {unwritten}"));
     }
     let summary = match Summary::read(results).await? {
         Some(summary) if summary.run_id == plan.run_id && report.is_complete() => summary,

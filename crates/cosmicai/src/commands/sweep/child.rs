@@ -209,6 +209,7 @@ impl Starter<'_> {
             runtime_seconds_mean: of_records(|record| record.total_cpu_time),
             memory_mb_mean: of_records(|record| record.total_process_memory),
             memory_mb_peak: tasks.iter().map(|task| task.memory_peak_mb).fold(0.0, f64::max),
+            allocated_mb: Some(records.iter().map(|record| record.total_cpu_memory).sum()),
             task_seconds: records.iter().map(|record| record.total_cpu_time).collect(),
             phases,
             cpu_seconds: tasks.iter().map(|task| task.cpu_seconds).sum(),

@@ -86,7 +86,17 @@ impl Sweep {
             }
             let axes = Combined { base: base.get_ref(), own: written.get_ref() };
             let found = axes.points(&experiment.0, scale, (MAX_RUNS / repeats).saturating_sub(points.len()));
-            points.extend(found.map_err(|problem| complain(format!("experiment `{experiment}`: {problem}")))?);
+            for point in found.map_err(|problem| complain(format!("experiment `{experiment}`: {problem}")))? {
+                let label = point.label();
+                if points.iter().any(|other| other.experiment == point.experiment && other.label() == label) {
+                    let problem = format!(
+                        "experiment `{experiment}`: two points are the same run, {label}: sizes differ by less than a file, or \
+                         vanish at this scale"
+                    );
+                    return Err(complain(problem));
+                }
+                points.push(point);
+            }
         }
         if points.is_empty() {
             return Err(DefinitionError::at(text, text.len(), "no `[[experiment]]`; at least one is expected"));

@@ -1,0 +1,268 @@
+//! What a report is made from: runs, files of records, and lines of sweeps, read from where a person says they are.
+
+use accounting::MB_PER_GB;
+use accounting::bill::{Bill, Terms};
+use accounting::circumstances::Circumstances;
+use accounting::measured::{MeasuredRun, STEP_FUNCTIONS, Told};
+use accounting::prices::Prices;
+use accounting::study::StudyFigures;
+use anyhow::{Result, bail, ensure};
+use pipeline::report::{PhaseSeconds, RunReport, TaskReport};
+use pipeline::storage::Stores;
+use pipeline::sweep::SweepPoint;
+use serde::Serialize;
+
+use super::row::{Measurement, RUNS, Setting};
+use crate::commands::cost::TermsOptions;
+use crate::measurements;
+
+/// How the name of a sweep's lines ends.
+const SWEEP_ENDING: &str = ".jsonl";
+/// The largest file of a sweep's lines that is read, in bytes.
+const MAX_SWEEP_BYTES: u64 = 1 << 30;
+
+/// One input, as it is told in the report.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Source {
+    /// As it was named.
+    pub(crate) name: String,
+    /// What it is.
+    pub(crate) kind: &'static str,
+    /// Runs in it.
+    pub(crate) runs: usize,
+    /// Machines that measured, with their instruction sets.
+    pub(crate) machines: Vec<String>,
+    /// Versions and commits of the program that measured; empty of the study's files.
+    pub(crate) programs: Vec<String>,
+    /// When the first began and the last ended, RFC 3339.
+    pub(crate) when: Option<[String; 2]>,
+}
+
+/// All that was read.
+pub(crate) struct Gathered {
+    pub(crate) measurements: Vec<Measurement>,
+    pub(crate) sources: Vec<Source>,
+    /// Runs whose tasks can be drawn over time, by name.
+    pub(crate) timelines: Vec<(String, Vec<TaskReport>)>,
+    /// The runs themselves, for those who look for what is wrong with them.
+    pub(crate) runs: Vec<MeasuredRun>,
+}
+
+/// How costs are reckoned.
+pub(crate) struct Reckoning<'a> {
+    pub(crate) prices: &'a Prices,
+    pub(crate) options: &'a TermsOptions,
+}
+
+/// Reads every input. `totals` has the wall seconds of runs that no file tells, by input.
+pub(crate) async fn gather(
+    stores: &Stores,
+    inputs: &[String],
+    totals: &[(String, f64)],
+    reckoning: &Reckoning<'_>,
+) -> Result<Gathered> {
+    if let Some((name, _)) = totals.iter().find(|(name, _)| !inputs.contains(name)) {
+        bail!("--total-seconds: `{name}` is none of the inputs");
+    }
+    if let Some((_, name)) = inputs.iter().enumerate().find(|(index, name)| inputs[..*index].contains(name)) {
+        bail!("`{name}` is named twice: it would count twice");
+    }
+    let mut all = Gathered { measurements: Vec::new(), sources: Vec::new(), timelines: Vec::new(), runs: Vec::new() };
+    for input in inputs {
+        if input.ends_with(SWEEP_ENDING) {
+            let mut points = sweep(stores, input).await?;
+            // They were measured in a shuffled order.
+            points.sort_by_key(|point| (point.point, point.repeat));
+            let longest = points.iter().max_by_key(|point| point.tasks_finished);
+            if let Some(point) = longest
+                && let Ok(run) = measurements::read(stores, &point.results_url, Told::default()).await
+                && let Some(report) = run.report.filter(|report| report.run_id == point.run_id)
+            {
+                all.timelines.push((format!("{}, run {}", point.experiment, point.run_id), report.tasks));
+            }
+            all.sources.push(source_of_sweep(input, &points));
+            for point in &points {
+                all.measurements.push(of_point(point, reckoning)?);
+            }
+        } else {
+            let told = totals.iter().find(|(name, _)| name == input).map(|(_, seconds)| *seconds);
+            let run = measurements::read(stores, input, Told { total_seconds: told, ..Told::default() }).await?;
+            run.check().map_err(anyhow::Error::msg)?;
+            all.sources.push(source_of_run(&run));
+            all.measurements.push(of_run(&run, reckoning)?);
+            if let Some(report) = &run.report {
+                all.timelines.push((format!("run {}", report.run_id), report.tasks.clone()));
+            }
+            all.runs.push(run);
+        }
+    }
+    Ok(all)
+}
+
+/// The lines of a sweep.
+pub(crate) async fn sweep(stores: &Stores, url: &str) -> Result<Vec<SweepPoint>> {
+    let (bucket, key) = stores.open_url(url)?;
+    let bytes = bucket.read(&key, MAX_SWEEP_BYTES, "the lines of a sweep").await?;
+    let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    let mut points = Vec::new();
+    for (index, line) in lines.iter().enumerate().filter(|(_, line)| !line.is_empty()) {
+        match SweepPoint::parse(line) {
+            Ok(point) => points.push(point),
+            // A sweep that is being written, or was killed, ends within a line.
+            Err(_) if index + 1 == lines.len() => {}
+            Err(problem) => bail!("`{url}`, line {}: {problem}", index + 1),
+        }
+    }
+    ensure!(!points.is_empty(), "`{url}`: no point is in it yet");
+    Ok(points)
+}
+
+fn terms<'a>(reckoning: &Reckoning<'a>, circumstances: &'a Circumstances) -> Terms<'a> {
+    Terms { prices: reckoning.prices, circumstances, free_tier: reckoning.options.free_tier }
+}
+
+fn of_run(run: &MeasuredRun, reckoning: &Reckoning<'_>) -> Result<Measurement> {
+    let circumstances = if run.is_ours() { Circumstances::of_ours() } else { Circumstances::of_study() };
+    let circumstances = reckoning.options.assume(circumstances)?;
+    let report = run.report.as_ref();
+    let sum: Option<f64> = run.records.iter().map(|record| Some(record.throughput_bps? / 8.0)).sum();
+    let allocated: Option<f64> = run.records.iter().map(|record| record.allocated_mb).sum();
+    Ok(Measurement {
+        experiment: RUNS.to_owned(),
+        setting: Setting {
+            executor: run.executor().to_owned(),
+            partition_mb: run.partition_mb(),
+            files: run.files(),
+            tasks: run.records.len(),
+            batch_size: run.batch_size(),
+            precision: report.map(|report| report.precision.clone()),
+            workers: report.map(|report| report.workers as f64),
+            threads: report.map(|report| report.threads as f64),
+            memory_asked_mb: None,
+        },
+        study: StudyFigures::of(run),
+        bill: Bill::of(run, terms(reckoning, &circumstances)),
+        total_s: run.total_seconds(),
+        map_s: run.map_seconds(),
+        samples: run.samples(),
+        bytes: run.bytes(),
+        sum_of_workers: sum,
+        memory_peak_mb: run.records.iter().filter_map(|record| record.process_memory_mb).reduce(f64::max),
+        phases: report.map(|report| sum_of_phases(&report.tasks)),
+        task_s: run.runtimes(),
+        allocated_mb: allocated,
+        foretold: report.and_then(|report| report.foretold.clone()),
+    })
+}
+
+fn of_point(point: &SweepPoint, reckoning: &Reckoning<'_>) -> Result<Measurement> {
+    let circumstances = reckoning.options.assume(Circumstances::of_ours())?;
+    let terms = terms(reckoning, &circumstances);
+    let settings = &point.settings;
+    let data_gb = settings.partition_mb * settings.file_limit as f64 / MB_PER_GB;
+    let bill = match settings.executor.as_str() {
+        STEP_FUNCTIONS => Bill::of_workers(point.billed.as_ref(), &workers_of(point), terms),
+        "slurm" => {
+            let cores = settings.threads.unwrap_or(1) as f64;
+            let seconds: f64 = point.task_seconds.iter().sum();
+            Bill::of_core_seconds(seconds * cores, "threads × time of the tasks".to_owned(), terms)
+        }
+        _ => Bill::of_machine_seconds(point.seconds, terms),
+    };
+    let of_workers: f64 = workers_of(point).iter().map(|(seconds, bytes)| bytes / seconds).sum();
+    Ok(Measurement {
+        experiment: point.experiment.clone(),
+        setting: Setting {
+            executor: settings.executor.clone(),
+            partition_mb: Some(settings.partition_mb),
+            files: settings.file_limit,
+            tasks: point.tasks,
+            batch_size: Some(settings.batch_size as f64),
+            precision: Some(settings.precision.clone()),
+            workers: settings.workers.map(|workers| workers as f64),
+            threads: settings.threads.map(|threads| threads as f64),
+            memory_asked_mb: settings.memory_mb,
+        },
+        study: StudyFigures::from_means(
+            settings.file_limit,
+            point.tasks_finished,
+            Some(data_gb),
+            Some(point.runtime_seconds_mean),
+            Some(point.memory_mb_mean),
+        ),
+        bill,
+        total_s: Some(point.seconds),
+        map_s: Some(point.map_seconds),
+        samples: Some(point.samples as f64),
+        bytes: Some(point.bytes as f64),
+        sum_of_workers: Some(of_workers).filter(|rate| rate.is_finite()),
+        memory_peak_mb: Some(point.memory_mb_peak),
+        phases: Some(point.phases),
+        task_s: point.task_seconds.clone(),
+        allocated_mb: point.allocated_mb,
+        foretold: None,
+    })
+}
+
+/// Loop seconds and bytes of each worker; tasks of a point are of like size.
+fn workers_of(point: &SweepPoint) -> Vec<(f64, f64)> {
+    let bytes = point.bytes as f64 / point.tasks_finished.max(1) as f64;
+    point.task_seconds.iter().map(|seconds| (*seconds, bytes)).collect()
+}
+
+fn sum_of_phases(tasks: &[TaskReport]) -> PhaseSeconds {
+    let sum = |phase: fn(&PhaseSeconds) -> f64| tasks.iter().map(|task| phase(&task.seconds)).sum();
+    PhaseSeconds {
+        init: sum(|phases| phases.init),
+        list: sum(|phases| phases.list),
+        read: sum(|phases| phases.read),
+        decode: sum(|phases| phases.decode),
+        infer: sum(|phases| phases.infer),
+        write: sum(|phases| phases.write),
+    }
+}
+
+fn source_of_run(run: &MeasuredRun) -> Source {
+    let report = run.report.as_ref();
+    Source {
+        name: run.name.clone(),
+        kind: if run.is_ours() { "run" } else { "the study's records" },
+        runs: 1,
+        machines: report.map(machine_of_report).into_iter().collect(),
+        programs: run.plan.as_ref().filter(|_| run.is_ours()).map(|plan| plan.created_by.clone()).into_iter().collect(),
+        when: report.map(|report| [report.started.clone(), report.finished.clone()]),
+    }
+}
+
+fn machine_of_report(report: &RunReport) -> String {
+    machine(&report.machine, &report.isa)
+}
+
+fn machine(machine: &pipeline::event::Machine, isa: &str) -> String {
+    let cpu = machine.cpu.as_deref().unwrap_or(&machine.arch);
+    let memory = machine.memory_mb.map_or_else(String::new, |mb| format!(", {:.0} GB", mb as f64 / MB_PER_GB));
+    format!("{cpu}, {} cores{memory}, {}, {isa}", machine.cores, machine.os)
+}
+
+fn source_of_sweep(name: &str, points: &[SweepPoint]) -> Source {
+    let mut machines: Vec<String> = points.iter().map(|point| machine(&point.machine, &point.isa)).collect();
+    let commit = |point: &SweepPoint| match point.commit.as_str() {
+        "" => String::new(),
+        commit => format!(", commit {commit}"),
+    };
+    let mut programs: Vec<String> = points.iter().map(|point| point.program.clone() + &commit(point)).collect();
+    for list in [&mut machines, &mut programs] {
+        list.sort_unstable();
+        list.dedup();
+    }
+    let first = points.iter().map(|point| &point.started).min();
+    let last = points.iter().map(|point| &point.finished).max();
+    Source {
+        name: name.to_owned(),
+        kind: "sweep",
+        runs: points.len(),
+        machines,
+        programs,
+        when: first.zip(last).map(|(first, last)| [first.clone(), last.clone()]),
+    }
+}

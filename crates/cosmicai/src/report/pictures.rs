@@ -1,0 +1,361 @@
+//! The pictures of a report, from its rows; and those of forecasts.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use accounting::audit::straggler_threshold;
+use accounting::forecast::replay::Replay;
+use accounting::forecast::search::{Found, beaten};
+use accounting::statistics::Estimate;
+use anyhow::{Result, ensure};
+use pipeline::event::seconds_between;
+use pipeline::report::TaskReport;
+
+use super::row::{Row, short};
+use super::sheets::is_one_process;
+use crate::commands::new_file;
+use crate::plots::charts::{
+    Across, Bar, Chart, Compared, Gantt, Histogram, LinePoint, Lines, Measured, Quantity, Reference, Scatter,
+    ScatterPoint, Series, Spacing, Stacked, Task,
+};
+
+/// The most timelines of a report.
+const TIMELINES_MAX: usize = 4;
+
+/// What may vary along the bottom of a picture.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Axis {
+    Batch,
+    Partition,
+    Data,
+}
+
+impl Axis {
+    const ALL: [Axis; 3] = [Axis::Batch, Axis::Partition, Axis::Data];
+
+    fn name(self) -> &'static str {
+        match self {
+            Axis::Batch => "batch",
+            Axis::Partition => "partition",
+            Axis::Data => "data",
+        }
+    }
+
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Axis::Batch => ("batch size", "images"),
+            Axis::Partition => ("partition size", "MB"),
+            Axis::Data => ("data size", "GB"),
+        }
+    }
+
+    fn value(self, row: &Row) -> Option<f64> {
+        match self {
+            Axis::Batch => row.setting.batch_size,
+            Axis::Partition => row.setting.partition_mb,
+            Axis::Data => row.study.data_gb,
+        }
+    }
+
+    /// What rows of one line share: the experiment and all settings but this one.
+    fn line(self, row: &Row) -> String {
+        let setting = &row.setting;
+        let mut words = Vec::new();
+        if self != Axis::Partition
+            && let Some(mb) = setting.partition_mb
+        {
+            words.push(format!("{} MB", short(mb)));
+        }
+        // Data is cut into other numbers of files where partitions differ.
+        if self != Axis::Data
+            && let Some(gb) = row.study.data_gb
+        {
+            words.push(format!("about {} GB", short(one_digit(gb))));
+        }
+        if self != Axis::Batch
+            && let Some(size) = setting.batch_size
+        {
+            words.push(format!("batch {size:.0}"));
+        }
+        words.extend(setting.precision.clone().filter(|precision| precision != "f32"));
+        words.push(if is_one_process(row) { "one process".to_owned() } else { setting.executor.clone() });
+        if let Some(threads) = setting.threads {
+            words.push(format!("{threads:.0} threads"));
+        }
+        words.join(", ")
+    }
+}
+
+/// Every picture that the rows allow.
+///
+/// # Errors
+/// Where a picture cannot be drawn.
+pub(crate) fn pictures(rows: &[Row], timelines: &[(String, Vec<TaskReport>)]) -> Result<Vec<Chart>> {
+    let mut charts = Vec::new();
+    // Whole runs where all are known; where one is not, workers alone, so that no picture has both.
+    let is_total = rows.iter().all(|row| row.total_s.is_some());
+    let time: Quantities = match is_total {
+        true => ("time", "time of the whole run", "s", |row| row.total_s),
+        false => ("time", "mean runtime of a worker", "s", runtime),
+    };
+    let throughput: Quantities = match is_total {
+        true => ("throughput", "throughput, end to end", "images/s", |row| row.images_per_s),
+        false => ("throughput", "throughput, all workers added up", "images/s", workers_rate),
+    };
+    let memory: Quantities = ("memory", "peak memory of a worker", "MB", |row| row.memory_peak_mb);
+    for axis in Axis::ALL {
+        for (name, what, unit, value) in [time, throughput, memory] {
+            charts.extend(lines(rows, axis, name, what, unit, value).map(|lines| lines.draw()).transpose()?);
+        }
+    }
+    charts.extend(cost_and_time(rows).map(|scatter| scatter.draw()).transpose()?);
+    for (index, (run, tasks)) in timelines.iter().take(TIMELINES_MAX).enumerate() {
+        charts.push(timeline(index, run, tasks).draw()?);
+    }
+    charts.extend(histogram(rows).map(|histogram| histogram.draw()).transpose()?);
+    let bars: Vec<Bar> = rows.iter().filter_map(|row| Some(Bar { label: row.label(), phases: row.phases? })).collect();
+    if !bars.is_empty() {
+        let stacked = Stacked {
+            name: "phases".to_owned(),
+            title: "Where the workers' time went".to_owned(),
+            x: quantity("time of all workers", "s", Spacing::Linear),
+            bars,
+        };
+        charts.push(stacked.draw()?);
+    }
+    Ok(charts)
+}
+
+type Value = fn(&Row) -> Option<Estimate>;
+/// Its name in files, in words, its unit, and where it is found.
+type Quantities = (&'static str, &'static str, &'static str, Value);
+
+/// The mean of the workers' loops.
+fn runtime(row: &Row) -> Option<Estimate> {
+    row.study.runtime_s_mean.map(single)
+}
+
+/// The rates of the workers added up.
+fn workers_rate(row: &Row) -> Option<Estimate> {
+    let sample_bytes = accounting::forecast::work::SAMPLE_BYTES;
+    row.sum_of_workers_gb_per_s.map(|rate| single(rate.median * f64::from(1 << 30) / sample_bytes))
+}
+
+/// Rounded to one digit: data cut into partitions of several sizes is not of the same size to the last file.
+fn one_digit(value: f64) -> f64 {
+    let power = 10_f64.powf(value.abs().max(f64::MIN_POSITIVE).log10().floor());
+    (value / power).round() * power
+}
+
+fn single(value: f64) -> Estimate {
+    Estimate { median: value, low: value, high: value, count: 1 }
+}
+
+fn quantity(name: &str, unit: &str, spacing: Spacing) -> Quantity {
+    Quantity { name: name.to_owned(), unit: unit.to_owned(), spacing }
+}
+
+fn measured(estimate: &Estimate) -> Measured {
+    let interval = (estimate.count > 1 && estimate.high > estimate.low).then_some((estimate.low, estimate.high));
+    Measured { value: estimate.median, interval }
+}
+
+/// A quantity over an axis; None where no line has two points.
+fn lines(rows: &[Row], axis: Axis, name: &str, what: &str, unit: &str, value: Value) -> Option<Lines> {
+    let mut series: BTreeMap<String, Vec<(f64, Measured)>> = BTreeMap::new();
+    for row in rows {
+        if let Some((x, y)) = axis.value(row).zip(value(row)) {
+            let points = series.entry(axis.line(row)).or_default();
+            // The same setting in two experiments is one point.
+            if !points.iter().any(|(known, _)| *known == x) {
+                points.push((x, measured(&y)));
+            }
+        }
+    }
+    series.retain(|_, points| points.len() > 1);
+    if series.is_empty() {
+        return None;
+    }
+    let (x_name, x_unit) = axis.words();
+    let mut values: Vec<f64> = series.values().flatten().map(|(x, _)| *x).collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values.dedup();
+    let across = match axis {
+        Axis::Data => Across::Values(quantity(x_name, x_unit, Spacing::Linear)),
+        Axis::Batch => Across::Values(quantity(x_name, x_unit, Spacing::Log2)),
+        Axis::Partition => Across::Categories {
+            name: x_name.to_owned(),
+            unit: x_unit.to_owned(),
+            names: values.iter().map(|value| short(*value)).collect(),
+        },
+    };
+    let place = |x: f64| match axis {
+        Axis::Batch | Axis::Data => x,
+        Axis::Partition => values.iter().position(|value| *value == x).unwrap_or_default() as f64,
+    };
+    let series: Vec<Series> = series
+        .into_iter()
+        .map(|(name, mut points)| {
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            Series { name, points: points.into_iter().map(|(x, y)| LinePoint { x: place(x), y }).collect() }
+        })
+        .collect();
+    let references = match (axis, name) {
+        (Axis::Data, "time") => in_proportion(&series).into_iter().collect(),
+        _ => Vec::new(),
+    };
+    Some(Lines {
+        name: format!("{name}-by-{}", axis.name()),
+        title: format!("{} by {x_name}", capital(what)),
+        x: across,
+        y: quantity(what, unit, Spacing::Linear),
+        series,
+        references,
+    })
+}
+
+/// Where the first line would go if time grew as data does, from its first point on.
+fn in_proportion(series: &[Series]) -> Option<Reference> {
+    let line = series.first()?;
+    let (first, last) = (line.points.first()?, line.points.last()?);
+    let end = first.y.value * last.x / first.x;
+    let points = vec![(first.x, first.y.value), (last.x, end)];
+    end.is_finite().then(|| Reference { name: "in proportion to data".to_owned(), points })
+}
+
+/// Cost against time of the rows that cost anything, with those that no other beats in both.
+fn cost_and_time(rows: &[Row]) -> Option<Scatter> {
+    let is_total = rows.iter().all(|row| row.total_s.is_some());
+    let points: Vec<(&Row, Estimate, Estimate)> = rows
+        .iter()
+        .filter_map(|row| {
+            let bill = row.bill_usd.filter(|bill| bill.median > 0.0)?;
+            Some((row, if is_total { row.total_s } else { runtime(row) }?, bill))
+        })
+        .collect();
+    if points.len() < 2 {
+        return None;
+    }
+    let time = if is_total { "time of the whole run" } else { "mean runtime of a worker" };
+    let is_beaten = beaten(points.iter().map(|(_, time, bill)| (time.median, bill.median)));
+    let points = points
+        .iter()
+        .zip(is_beaten)
+        .map(|((row, time, bill), is_beaten)| ScatterPoint {
+            label: row.label(),
+            x: measured(time),
+            y: measured(bill),
+            highlighted: !is_beaten,
+        })
+        .collect();
+    Some(Scatter {
+        name: "cost-and-time".to_owned(),
+        title: format!("What it costs against {time}"),
+        x: quantity(time, "s", Spacing::Log10),
+        y: quantity("bill", "USD", Spacing::Log10),
+        points,
+        compared: Compared::Front { highlighted: "nothing beats in both".to_owned(), others: "the others".to_owned() },
+    })
+}
+
+fn timeline(index: usize, run: &str, tasks: &[TaskReport]) -> Gantt {
+    let first = tasks.iter().map(|task| task.started.as_str()).min().unwrap_or_default().to_owned();
+    let after = |time: &str| seconds_between(&first, time).unwrap_or_default();
+    let took = |task: &TaskReport| after(&task.finished) - after(&task.started);
+    let threshold = straggler_threshold(&tasks.iter().map(took).collect::<Vec<_>>());
+    let tasks = tasks
+        .iter()
+        .map(|task| Task {
+            label: task.rank.to_string(),
+            // What waited before the first task began is not the tasks' doing.
+            queued: after(&task.queued).max(0.0).min(after(&task.started)),
+            start: after(&task.started),
+            end: after(&task.finished),
+            phases: Some(task.seconds),
+            is_straggler: threshold.is_some_and(|threshold| took(task) > threshold),
+        })
+        .collect();
+    Gantt { name: format!("timeline-{}", index + 1), title: format!("Tasks over time, {run}"), tasks, threshold }
+}
+
+/// Times of the tasks of the row that has most of them.
+fn histogram(rows: &[Row]) -> Option<Histogram> {
+    let row = rows.iter().filter(|row| row.task_s.len() > 2).max_by_key(|row| row.task_s.len())?;
+    Some(Histogram {
+        name: "task-times".to_owned(),
+        title: format!("Times of tasks, {}", row.label()),
+        x: quantity("time of a worker's loop", "s", Spacing::Linear),
+        counted: "task".to_owned(),
+        values: row.task_s.clone(),
+        threshold: row.straggler_s,
+    })
+}
+
+/// The settings of a forecast, cost against time.
+pub(crate) fn forecast(found: &Found, path: &Path) -> Result<()> {
+    let of = |interval: &accounting::forecast::prediction::Interval| Measured {
+        value: interval.median,
+        interval: Some((interval.low, interval.high)),
+    };
+    let point = |highlighted: bool| {
+        move |one: &accounting::forecast::prediction::Prediction| ScatterPoint {
+            label: format!("{} MB × {}", short(one.setting.partition_mb), one.setting.concurrency),
+            x: of(&one.seconds),
+            y: of(&one.usd),
+            highlighted,
+        }
+    };
+    let points = found.front.iter().map(point(true)).chain(found.others.iter().map(point(false))).collect();
+    let chart = Scatter {
+        name: "forecast".to_owned(),
+        title: "What a run will cost against how long it will take".to_owned(),
+        x: quantity("time of the whole run", "s", Spacing::Log10),
+        y: quantity("bill", "USD", Spacing::Log10),
+        points,
+        compared: Compared::Front { highlighted: "nothing beats in both".to_owned(), others: "the others".to_owned() },
+    };
+    write(&chart.draw()?, path)
+}
+
+/// Predicted against measured total times.
+pub(crate) fn replay(replay: &Replay, path: &Path) -> Result<()> {
+    let points = replay
+        .foretold
+        .iter()
+        .map(|one| {
+            let runs = &one.configuration.total_s;
+            let [low, high] = [f64::min, f64::max].map(|of| runs.iter().copied().fold(one.measured_s, of));
+            ScatterPoint {
+                label: format!("{} MB, {} GB", one.configuration.partition_mb, one.configuration.data_gb),
+                x: Measured { value: one.measured_s, interval: Some((low, high)) },
+                y: Measured { value: one.predicted_s, interval: Some((one.interval_s[0], one.interval_s[1])) },
+                highlighted: one.fitted_on,
+            }
+        })
+        .collect();
+    let chart = Scatter {
+        name: "foretold".to_owned(),
+        title: format!(
+            "The study's executions, foretold (diamonds: fitted on): median error {:.1} %, largest {:.0} %",
+            100.0 * replay.median_error,
+            100.0 * replay.largest_error
+        ),
+        x: quantity("measured total time", "s", Spacing::Linear),
+        y: quantity("foretold total time", "s", Spacing::Linear),
+        points,
+        compared: Compared::Equality,
+    };
+    write(&chart.draw()?, path)
+}
+
+fn write(chart: &Chart, path: &Path) -> Result<()> {
+    let is_svg = path.extension().is_some_and(|ending| ending == "svg");
+    let is_png = path.extension().is_some_and(|ending| ending == "png");
+    ensure!(is_svg || is_png, "--plot `{}`: a name ending in .svg or .png is expected", path.display());
+    if is_png { new_file::write(path, &chart.png()?) } else { new_file::write(path, chart.svg().as_bytes()) }
+}
+
+fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

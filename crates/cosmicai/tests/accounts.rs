@@ -1,0 +1,325 @@
+//! `cost`, `forecast`, `report` and `run --budget` as a person and a program use them, on small runs of ours and on the
+//! study's records where they are here.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use support::{Sandbox, cosmicai, error_of};
+
+/// The study's records, where they are.
+fn study() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/study");
+    let is_there = folder.join("records").is_dir();
+    if !is_there {
+        eprintln!("skipped: the study's records are not here");
+    }
+    is_there.then_some(folder)
+}
+
+fn json_of(command: &mut assert_cmd::Command) -> Value {
+    let output = command.args(["--format", "json"]).assert().success().get_output().stdout.clone();
+    serde_json::from_slice(&output).unwrap()
+}
+
+/// Records as the study has them: `count` workers of 25 MB.
+fn records(count: usize, seconds: f64) -> Value {
+    let samples = 1_278.0;
+    let record = |rank: usize| {
+        json!({
+            "total_cpu_time (seconds)": seconds,
+            "total_cpu_memory (MB)": 17_865.562948,
+            "total_process_memory (MB)": 1_720.11,
+            "library_overhead_memory (MB)": 1_720.11 - 5.009765625 - 60.66470718383789,
+            "total_image_memory (MB)": 5.009765625,
+            "total_model_memory (MB)": 60.66470718383789,
+            "execution_time (seconds/batch)": seconds / (samples / 256.0),
+            "num_batches": 5,
+            "batch_size": 256,
+            "device": "cpu",
+            "throughput_bps": samples * 20_520.0 * 8.0 / seconds,
+            "sample_persec": samples / seconds,
+            "result_path": "result-partition-25MB/step4_1GB/",
+            "data_path": format!("25MB/{}.pt", rank + 1)
+        })
+    };
+    (0..count).map(record).collect()
+}
+
+/// The study's row of 25 MB, from records with its means: 6.35 s and 1,720.11 MB of 42 workers.
+#[test]
+fn the_study_s_row_comes_out_beside_the_bill() {
+    let sandbox = Sandbox::new();
+    sandbox.write("records.json", records(42, 6.35).to_string().as_bytes());
+    let file = sandbox.path("records.json");
+    let costs = json_of(cosmicai().arg("cost").arg(&file).args(["--total-seconds", "25.8"]));
+    let study = &costs["study"];
+    let rounded = |key: &str, decimals: usize| format!("{:.decimals$}", study[key].as_f64().unwrap());
+    assert_eq!(study["files"], 42);
+    assert_eq!(rounded("data_gb", 2), "1.03");
+    assert_eq!(rounded("runtime_s_mean", 2), "6.35");
+    assert_eq!(rounded("memory_mb_mean", 2), "1720.11");
+    assert_eq!(rounded("cost_usd", 4), "0.0075");
+    assert_eq!(rounded("throughput_gb_per_s", 4), "0.1615");
+    assert_eq!(rounded("performance_efficiency", 2), "21.62");
+    // 42 functions of 10,240 MB, each billed for its loop, 7.26 s to begin and 86 MB to fetch.
+    let lines = costs["bill"]["lines"].as_array().unwrap();
+    let total: f64 = lines.iter().map(|line| line["amount_usd"].as_f64().unwrap()).sum();
+    assert!((total - costs["bill"]["total_usd"].as_f64().unwrap()).abs() < 1e-12);
+    assert!((0.09..0.12).contains(&total), "{total}");
+    for line in lines {
+        let amount = line["quantity"].as_f64().unwrap() * line["usd_per_unit"].as_f64().unwrap();
+        assert!((amount - line["amount_usd"].as_f64().unwrap()).abs() < 1e-9, "{line}");
+        assert!(line["source"].as_str().unwrap().starts_with("https://") && line["read"].as_str().unwrap().len() >= 7);
+    }
+    let ways: Vec<&str> =
+        costs["throughput"].as_array().unwrap().iter().map(|way| way["way"].as_str().unwrap()).collect();
+    assert_eq!(ways, ["sum_of_workers", "map", "end_to_end"]);
+    let end_to_end = costs["throughput"][2]["gb_per_s"].as_f64().unwrap();
+    assert!((end_to_end - 42.0 * 1_278.0 * 20_520.0 / 1_073_741_824.0 / 25.8).abs() < 1e-9);
+    assert!(costs["throughput"][1]["gb_per_s"].is_null(), "nobody said how long the Map took");
+}
+
+#[test]
+fn prices_and_assumptions_are_replaced() {
+    let sandbox = Sandbox::new();
+    sandbox.write("records.json", records(10, 6.0).to_string().as_bytes());
+    let file = sandbox.path("records.json");
+    let table = cosmicai().args(["cost", "--print-prices"]).assert().success().get_output().stdout.clone();
+    let table = String::from_utf8(table).unwrap();
+    let doubled = table.replace("usd = 0.0000166667", "usd = 0.0000333334");
+    assert_ne!(doubled, table);
+    sandbox.write("prices.toml", doubled.as_bytes());
+    let amount = |arguments: &[&str]| {
+        let costs = json_of(cosmicai().arg("cost").arg(&file).args(arguments));
+        costs["bill"]["lines"][0]["amount_usd"].as_f64().unwrap()
+    };
+    let plain = amount(&[]);
+    let prices = sandbox.path("prices.toml").display().to_string();
+    assert!((amount(&["--prices", &prices]) / plain - 2.0).abs() < 1e-9);
+    assert!((amount(&["--assume", "memory_mb=5120"]) / plain - 0.5).abs() < 0.01);
+    assert_eq!(amount(&["--free-tier"]), 0.0);
+
+    let wrong = |arguments: &[&str]| error_of(cosmicai().arg("cost").arg(&file).args(arguments));
+    assert!(wrong(&["--assume", "memory=1"]).contains("there are memory_mb"));
+    sandbox.write("wrong.toml", b"format_version = 7");
+    let path = sandbox.path("wrong.toml").display().to_string();
+    assert!(wrong(&["--prices", &path]).contains("wrong.toml"));
+    let missing = sandbox.path("nothing.json");
+    assert!(error_of(cosmicai().arg("cost").arg(&missing)).contains("nothing.json"));
+    sandbox.write("bad.json", b"[{\"data_path\": 3, \"throughput_bps\": \"x\"}]");
+    assert!(error_of(cosmicai().arg("cost").arg(sandbox.path("bad.json"))).contains("record 0 of 1"));
+}
+
+#[test]
+fn a_run_of_ours_is_reckoned_and_reported() {
+    let sandbox = Sandbox::with_partitions("10MB", 3, 12);
+    sandbox.run(&sandbox.payload(json!({}))).assert().success();
+    let results = sandbox.path("sky/results");
+    let costs = json_of(cosmicai().arg("cost").arg(&results));
+    assert_eq!((&costs["executor"], &costs["study"]["files"]), (&json!("local"), &json!(3)));
+    assert_eq!(costs["bill"]["total_usd"], 0.0);
+    assert!(costs["throughput"][2]["images_per_s"].as_f64().unwrap() > 0.0);
+
+    let out = sandbox.path("report");
+    let printed = json_of(cosmicai().arg("report").arg(&results).arg("--out").arg(&out).args(["--title", "<b>A & B"]));
+    assert_eq!(printed["findings"], 0);
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("<h1>&lt;b&gt;A &amp; B</h1>"));
+    // Nothing is fetched from anywhere, and nothing runs.
+    for forbidden in ["<script", "src=", "<link", "@import", "url("] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+    assert!(page.contains("Tasks over time") && page.contains("Where the workers&#39; time went"));
+    for name in ["report.md", "report.json", "workers.csv", "pictures/timeline-1.svg", "pictures/timeline-1.png"] {
+        assert!(out.join(name).metadata().unwrap().len() > 100, "{name}");
+    }
+    let facts: Value = serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap();
+    assert_eq!((&facts["format_version"], &facts["rows"][0]["files"]), (&json!(1), &json!(3)));
+
+    // The same again against it: the same row, of which nobody can say whether it differs.
+    let again = sandbox.path("again");
+    let baseline = out.join("report.json");
+    json_of(cosmicai().arg("report").arg(&results).arg("--out").arg(&again).arg("--baseline").arg(&baseline));
+    let facts: Value = serde_json::from_slice(&std::fs::read(again.join("report.json")).unwrap()).unwrap();
+    assert_eq!(facts["changes"]["changed"][0]["verdict"], "not repeated");
+    assert_eq!(facts["changes"]["new"], json!([]));
+    assert_eq!(facts["changes"]["gone"], json!([]));
+}
+
+/// The rows of the study's table that its raw records are here for, as printed there, and the bill beside.
+#[test]
+fn the_study_s_rows_are_reported() {
+    let Some(study) = study() else { return };
+    let out = tempfile::tempdir().unwrap();
+    let file = |name: &str| study.join("records").join(format!("{name}.json"));
+    let names = ["100MB-1File-32", "10MB-1GB-256", "100MB-1GB-256"];
+    json_of(cosmicai().arg("report").args(names.map(file)).arg("--out").arg(out.path()));
+    let csv = std::fs::read_to_string(out.path().join("workers.csv")).unwrap();
+    for row in [
+        "10,105,3.33,\"1,186.80\",1.03,0.0068,0.3080,256,–,45.61,",
+        "100,1,225.48,\"2,738.23\",0.10,0.0101,0.0004,32,–,0.04,",
+        "100,11,24.07,\"4,313.57\",1.07,0.0186,0.0446,256,–,2.40,",
+    ] {
+        assert!(csv.contains(row), "{row} is not in\n{csv}");
+    }
+    let header = csv.lines().next().unwrap();
+    assert!(header.contains("Bill ($)") && header.contains("End to end (GB/s)"), "{header}");
+}
+
+#[test]
+fn a_forecast_keeps_to_its_deadline_and_tells_what_it_assumes() {
+    let sandbox = Sandbox::new();
+    sandbox.write("records.json", records(42, 6.35).to_string().as_bytes());
+    let file = sandbox.path("records.json");
+    let forecast = |arguments: &[&str]| {
+        json_of(cosmicai().args(["forecast", "--from"]).arg(&file).args(["--data-size", "12.6GB"]).args(arguments))
+    };
+    let found = forecast(&[]);
+    let front = found["front"].as_array().unwrap();
+    assert!(front.len() > 1);
+    let median = |one: &Value, what: &str| one[what]["median"].as_f64().unwrap();
+    assert!(front.windows(2).all(|pair| median(&pair[0], "seconds") <= median(&pair[1], "seconds")));
+    assert!(found["assumptions"].as_array().unwrap().len() > 20);
+    assert_eq!(forecast(&[]), found, "the same seed foretells the same");
+    assert_ne!(forecast(&["--seed", "1"])["front"], found["front"]);
+
+    let kept = forecast(&["--deadline", "2m"]);
+    assert!(kept["best"]["seconds"]["high"].as_f64().unwrap() <= 120.0);
+    assert!(median(&kept["best"], "usd") <= median(&front[0], "usd"));
+    let cheap = forecast(&["--budget", "0.7"]);
+    assert!(cheap["best"]["usd"]["high"].as_f64().unwrap() <= 0.7);
+    let mut hopeless = cosmicai();
+    hopeless.args(["forecast", "--from"]).arg(&file).args(["--data-size", "12.6GB", "--deadline", "1s"]);
+    assert!(error_of(&mut hopeless).contains("nothing keeps"));
+
+    // A petabyte is more than one execution holds.
+    let found = json_of(cosmicai().args(["forecast", "--from"]).arg(&file).args([
+        "--data-size",
+        "1PB",
+        "--partition-mb",
+        "100",
+    ]));
+    let best = &found["best"];
+    let of_work = |key: &str| best["work"][key].as_u64().unwrap();
+    assert!(of_work("executions") > 10 && of_work("tasks") <= of_work("executions") * 10_000, "{best}");
+    assert!(of_work("files") <= of_work("executions") * 1_000_000, "{best}");
+    assert!(best["slowest_task_seconds"]["median"].as_f64().unwrap() < 900.0);
+    // 2.7 million function hours of 10 GB at a sixtieth of a dollar a thousand GB·s: hundreds of thousands of USD.
+    assert!(median(best, "usd") > 1e4);
+}
+
+#[test]
+fn the_study_s_executions_are_foretold_and_drawn() {
+    let Some(study) = study() else { return };
+    let out = tempfile::tempdir().unwrap();
+    let plot = out.path().join("foretold.svg");
+    let mut command = cosmicai();
+    command
+        .args(["forecast", "--validate"])
+        .args(["worker_times.csv", "total_execution_time.csv"].map(|name| study.join(name)));
+    let replay = json_of(command.arg("--plot").arg(&plot));
+    assert_eq!(replay["foretold"].as_array().unwrap().len(), 28);
+    assert!(replay["fitted_on"].as_u64().unwrap() <= 7);
+    assert!(replay["median_error"].as_f64().unwrap() <= 0.20 && replay["largest_error"].as_f64().unwrap() <= 0.60);
+    assert!(std::fs::read_to_string(plot).unwrap().contains("foretold total time"));
+}
+
+#[test]
+fn a_payload_is_foretold_as_it_will_be_planned() {
+    let sandbox = Sandbox::with_partitions("10MB", 8, 12);
+    sandbox.run(&sandbox.payload(json!({"result_path": "measured/"}))).assert().success();
+    let measured = sandbox.path("sky/measured").display().to_string();
+    let forecast = |payload: &Path, more: &[&str]| {
+        let mut command = cosmicai();
+        command.arg("forecast").arg(payload).arg("--store").arg(sandbox.folder.path()).args(["--from", &measured]);
+        json_of(command.args(more))
+    };
+    let tasks = |found: &Value| found["as_asked"]["work"]["tasks"].as_u64().unwrap();
+    let local = ["--executor", "local"];
+    let each = forecast(&sandbox.payload(json!({})), &local);
+    assert_eq!((tasks(&each), &each["executor"]), (8, &json!("local")));
+    assert_eq!(tasks(&forecast(&sandbox.payload(json!({"world_size": 3})), &local)), 3);
+    // No setting of this machine is faster than all of its cores.
+    let rate = each["rates"][0]["images_per_s"].as_f64().unwrap() / each["rates"][0]["threads"].as_f64().unwrap();
+    let cores = std::thread::available_parallelism().unwrap().get() as f64;
+    for one in each["front"].as_array().unwrap() {
+        let at_once = one["worker_images_per_s"].as_f64().unwrap() * one["setting"]["concurrency"].as_f64().unwrap();
+        assert!(at_once <= rate * cores * 1.001, "{one}");
+    }
+    assert!(tasks(&forecast(&sandbox.payload(json!({})), &["--executor", "slurm"])) == 8);
+    assert!(tasks(&forecast(&sandbox.payload(json!({})), &[])) == 8);
+
+    let wrong = |more: &[&str]| {
+        let mut command = cosmicai();
+        error_of(command.args(["forecast", "--data-size", "1GB", "--from", &measured]).args(more))
+    };
+    assert!(wrong(&["--memory-mb", "20000"]).contains("Lambda has 128 to 10240"));
+    assert!(wrong(&["--assume", "concurrency=0"]).contains("from 1 to"));
+}
+
+/// Prices at which an hour of this machine costs a fortune, so that seconds count.
+fn dear_prices(sandbox: &Sandbox, usd_per_hour: f64) -> String {
+    let table = cosmicai().args(["cost", "--print-prices"]).assert().success().get_output().stdout.clone();
+    let table = String::from_utf8(table).unwrap();
+    let (before, after) = table.split_once("[local_hour]").unwrap();
+    let after = after.replacen("usd = 0.0", &format!("usd = {usd_per_hour}"), 1);
+    sandbox.write("prices.toml", format!("{before}[local_hour]{after}").as_bytes());
+    sandbox.path("prices.toml").display().to_string()
+}
+
+#[test]
+fn a_run_past_its_budget_is_not_begun() {
+    let sandbox = Sandbox::with_partitions("10MB", 3, 12);
+    sandbox.run(&sandbox.payload(json!({"result_path": "measured/"}))).assert().success();
+    let measured = sandbox.path("sky/measured").display().to_string();
+    let prices = dear_prices(&sandbox, 3_600.0);
+    let payload = sandbox.payload(json!({}));
+    let mut command = sandbox.run(&payload);
+    command.args(["--budget", "0.0001", "--prices", &prices, "--forecast-from", &measured]);
+    let error = error_of(&mut command);
+    assert!(error.contains("above --budget 0.000100") && error.contains("nothing was begun"), "{error}");
+    assert!(!sandbox.path("sky/results").exists());
+    let mut command = sandbox.run(&payload);
+    command.args(["--budget", "1", "--forecast-from", &measured]);
+    assert!(error_of(&mut command).contains("costs nothing in the table of prices"));
+
+    // Within it, the report has both.
+    let mut command = sandbox.run(&payload);
+    command.args(["--budget", "1000", "--prices", &prices, "--forecast-from", &measured]);
+    let printed = json_of(&mut command);
+    let foretold = &printed["report"]["foretold"];
+    let seconds = printed["report"]["seconds"].as_f64().unwrap();
+    assert!((foretold["usd_actual"].as_f64().unwrap() - seconds).abs() < 1e-9, "a USD a second: {foretold}");
+    assert_eq!(foretold["budget_usd"], 1_000.0);
+    assert_eq!(sandbox.json("sky/results/report.json")["foretold"], *foretold);
+}
+
+/// A machine that was said to be a thousand times as fast as it is: the forecast is within the budget, the run is not.
+#[test]
+fn a_run_that_passes_its_budget_is_ended_and_can_go_on() {
+    let sandbox = Sandbox::with_partitions("10MB", 40, 400);
+    let mut fast = records(12, 6.35e-6);
+    for record in fast.as_array_mut().unwrap() {
+        record["throughput_bps"] = json!(1e15);
+    }
+    sandbox.write("fast.json", fast.to_string().as_bytes());
+    let fast = sandbox.path("fast.json").display().to_string();
+    let prices = dear_prices(&sandbox, 3_600.0);
+    let payload = sandbox.payload(json!({"file_limit": 40}));
+    let mut command = sandbox.run(&payload);
+    // The plan and the model are foretold to take 0.4 s and what 40 records take to sum up.
+    command.args(["--budget", "0.9", "--prices", &prices, "--forecast-from", &fast, "--threads", "1"]);
+    let output = command.assert().code(1).get_output().clone();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("has passed --budget") && said.contains("--budget 0.9") && said.contains("--resume"),
+        "{said}"
+    );
+    let report = sandbox.json("sky/results/report.json");
+    assert!(!report["left"].as_array().unwrap().is_empty());
+    assert!(report["foretold"]["usd_actual"].as_f64().unwrap() > 0.9);
+    sandbox.run(&payload).arg("--resume").assert().success();
+    assert_eq!(sandbox.json("sky/results/combined_data.json").as_array().unwrap().len(), 40);
+}
