@@ -95,18 +95,29 @@ pub(crate) fn bytes(count: u64) -> String {
 /// USD, with as many digits as a small amount needs.
 pub(crate) fn usd(amount: f64) -> String {
     const CENTS: f64 = 0.01;
+    const SMALLEST: f64 = 1e-5;
     if amount == 0.0 || amount.abs() >= 100.0 {
         format!("{amount:.2}")
     } else if amount.abs() >= CENTS {
         format!("{amount:.4}")
-    } else {
+    } else if amount.abs() >= SMALLEST {
         format!("{amount:.6}")
+    } else {
+        format!("{amount:.1e}")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_keep_two_digits_at_least() {
+        assert_eq!(
+            [0.0, 1_234.5, 0.1063, 0.000123, 4.2e-6].map(usd),
+            ["0.00", "1234.50", "0.1063", "0.000123", "4.2e-6"]
+        );
+    }
 
     #[test]
     fn counts_and_sizes_read_as_people_write_them() {

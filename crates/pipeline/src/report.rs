@@ -145,13 +145,15 @@ pub struct RunReport {
     pub foretold: Option<Foretold>,
 }
 
-/// Time and cost as they were foretold, and the cost as it became; the time is the report's own.
+/// Time and cost as they were foretold, and as they became.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Foretold {
     /// Wall seconds, the median of the simulated executions.
     pub seconds: f64,
     /// 90 % of them lie between these.
     pub seconds_90: [f64; 2],
+    /// What it became: on this machine from the planning to the end, elsewhere the report's own `seconds`.
+    pub seconds_actual: f64,
     /// USD, likewise.
     pub usd: f64,
     /// 90 % lie between these.

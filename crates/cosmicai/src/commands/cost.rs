@@ -158,16 +158,21 @@ pub(crate) async fn cost(options: Options, settings: &Settings, printer: &Printe
 }
 
 fn human(costs: &Costs) -> String {
+    /// Data of which two decimals would say little.
+    const SMALL_GB: f64 = 0.05;
     let study = &costs.study;
     let number = |value: Option<f64>, decimals: usize| {
         value.map_or_else(|| "–".to_owned(), |value| format!("{value:.decimals$}"))
     };
     let rows = [
         ["files".to_owned(), study.files.to_string()],
-        ["data, nominal (GB of 2³⁰ bytes)".to_owned(), number(study.data_gb, 2)],
+        [
+            "data, nominal (GB of 2³⁰ bytes)".to_owned(),
+            number(study.data_gb, if study.data_gb.is_some_and(|gb| gb < SMALL_GB) { 4 } else { 2 }),
+        ],
         ["mean runtime of a worker (s)".to_owned(), number(study.runtime_s_mean, 2)],
         ["mean memory of a worker (MB of 2²⁰ bytes)".to_owned(), number(study.memory_mb_mean, 2)],
-        ["cost (USD)".to_owned(), number(study.cost_usd, 4)],
+        ["cost (USD)".to_owned(), study.cost_usd.map_or_else(|| "–".to_owned(), usd)],
         ["throughput, data ÷ mean runtime (GB/s)".to_owned(), number(study.throughput_gb_per_s, 4)],
         ["performance efficiency ((GB/s)/USD)".to_owned(), number(study.performance_efficiency, 2)],
     ];

@@ -386,14 +386,14 @@ fn human(printed: &Printed<'_>) -> String {
     }
     // Of a run that was ended before, nothing can be said.
     if let Some(foretold) = report.foretold.as_ref().filter(|_| report.is_complete()) {
-        text += &against_forecast(foretold, report.seconds);
+        text += &against_forecast(foretold);
     }
     text + &format!("results in {}\n", report.results_url)
 }
 
 /// What was foretold beside what it became.
-fn against_forecast(foretold: &Foretold, seconds: f64) -> String {
-    let Foretold { seconds_90, usd: cost, usd_90, usd_actual, .. } = foretold;
+fn against_forecast(foretold: &Foretold) -> String {
+    let Foretold { seconds_90, seconds_actual: seconds, usd: cost, usd_90, usd_actual, .. } = foretold;
     let off = |actual: f64, foretold: f64| match foretold > 0.0 {
         true => format!("{:+.0} %", 100.0 * (actual / foretold - 1.0)),
         false => "–".to_owned(),
@@ -403,7 +403,7 @@ fn against_forecast(foretold: &Foretold, seconds: f64) -> String {
             "time (s)".to_owned(),
             format!("{:.2} ({:.2}–{:.2})", foretold.seconds, seconds_90[0], seconds_90[1]),
             format!("{seconds:.2}"),
-            off(seconds, foretold.seconds),
+            off(*seconds, foretold.seconds),
         ],
         [
             "cost (USD)".to_owned(),

@@ -204,7 +204,7 @@ pub(crate) fn foretold(rows: &[Row]) -> Option<Sheet> {
         Some(SheetRow::Cells(vec![
             row.label(),
             format!("{:.1} ({low:.1}–{high:.1})", foretold.seconds),
-            with_range(row.total_s.as_ref(), 1),
+            format!("{:.1}", foretold.seconds_actual),
             format!("{} ({}–{})", usd(foretold.usd), usd(foretold.usd_90[0]), usd(foretold.usd_90[1])),
             foretold.usd_actual.map_or_else(|| "not known".to_owned(), usd),
             foretold.source.clone(),

@@ -79,6 +79,8 @@ pub(super) struct Budget {
     prices: Prices,
     conditions: Circumstances,
     free_tier: bool,
+    /// Since the run may begin.
+    begun: Stopwatch,
 }
 
 impl Budget {
@@ -160,7 +162,8 @@ impl Budget {
         }
         printer.tell(&told);
         let source = rate.source.clone();
-        Ok(Some(Budget { prediction, source, usd: asked_for.budget, prices, conditions, free_tier }))
+        let begun = Stopwatch::start();
+        Ok(Some(Budget { prediction, source, usd: asked_for.budget, prices, conditions, free_tier, begun }))
     }
 
     fn terms(&self) -> Terms<'_> {
@@ -182,6 +185,10 @@ impl Budget {
         report.foretold = Some(Foretold {
             seconds: seconds.median,
             seconds_90: [seconds.low, seconds.high],
+            seconds_actual: match self.prediction.setting.place {
+                Place::Local => self.begun.seconds(),
+                Place::Slurm | Place::StepFunctions => report.seconds,
+            },
             usd: usd.median,
             usd_90: [usd.low, usd.high],
             source: self.source.clone(),

@@ -51,7 +51,9 @@ impl Lines {
         let mut lines = Lines { file, path: path.to_owned(), measured: Vec::new(), cut: 0 };
         if overwrite {
             let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            let is_ours = bytes.is_empty() || SweepPoint::parse(first).is_ok();
+            // A sweep that was killed within its first line leaves the beginning of one.
+            let is_torn = !bytes.contains(&b'\n') && bytes.starts_with(b"{\"format_version\":");
+            let is_ours = bytes.is_empty() || is_torn || SweepPoint::parse(first).is_ok();
             ensure!(is_ours, "--overwrite: the first line of `{shown}` is no line of a sweep; the file was left alone");
             lines.truncate(0)?;
             return Ok(lines);
