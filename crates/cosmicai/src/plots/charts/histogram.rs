@@ -13,7 +13,7 @@ use super::Chart;
 use super::legend::{RIGHT, above, title};
 use super::notes::below;
 use super::quantity::{Quantity, Spacing};
-use super::words::{counted, label, spoken, width};
+use super::words::{apart, counted, label, spoken, width};
 use crate::printer::grouped;
 
 /// Height of the box.
@@ -99,7 +99,7 @@ impl Histogram {
             &title,
             x_label,
             y_label,
-            [Spacing::Linear.ticks(range, 8), axes.y.range.ticks(5, 1.0)],
+            [apart(Spacing::Linear.ticks(range, 8), &axes.x, &font), axes.y.range.ticks(5, 1.0)],
         ));
 
         let notes = self.notes(&values, threshold, [under, over_it], range);

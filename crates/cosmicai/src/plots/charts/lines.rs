@@ -12,7 +12,7 @@ use super::markers::{Marker, of_series};
 use super::notes::below;
 use super::quantity::{Measured, Quantity, Spacing};
 use super::reference::{self, Reference};
-use super::words::{counted, fitted, label, spoken, width};
+use super::words::{apart, counted, fitted, label, spoken, width};
 
 /// Height of the box.
 const HIGH: f64 = 380.0;
@@ -220,7 +220,7 @@ impl Lines {
     /// Where names would touch, only every second, third, … is written.
     fn x_ticks(&self, scale: &Scale, font: &Font) -> Ticks {
         let names = match &self.x {
-            Across::Values(x) => return x.spacing.ticks(scale.range, 7),
+            Across::Values(x) => return apart(x.spacing.ticks(scale.range, 7), scale, font),
             Across::Categories { names, .. } => names,
         };
         let fitting: Vec<String> = names.iter().map(|name| fitted(name, font, SMALL, CATEGORY_MAX)).collect();

@@ -6,7 +6,7 @@ use super::super::figure::{Anchor, Mark, Stroke, upright};
 use super::super::font::Font;
 use super::super::frame::{SMALL, text};
 use super::quantity::Spacing;
-use super::words::{fitted, label, width};
+use super::words::{apart, fitted, label, width};
 
 /// Pixels left of everything.
 pub(super) const LEFT: f64 = 24.0;
@@ -54,7 +54,7 @@ pub(super) fn words(
     let stubs = ticks.major.iter().map(|tick| vec![(x.at(tick.0), bottom), (x.at(tick.0), bottom + 5.0)]);
     let lines = stubs.chain([base]).collect();
     let mut marks = vec![Mark::Lines { lines, stroke: Stroke { colour: INK, width: 1.0, dash: None } }];
-    for (value, words) in ticks.major {
+    for (value, words) in apart(ticks, x, font).major {
         marks.push(text((x.at(value), bottom + 19.0), Anchor::Middle, SMALL, vec![upright(words)]));
     }
     let label = label(name, unit, font, AXIS, x.to - x.from);

@@ -13,7 +13,7 @@ use super::markers::{Marker, Shape};
 use super::notes::below;
 use super::quantity::{Measured, Quantity, Spacing};
 use super::reference::{self, Reference};
-use super::words::{amount, counted, fitted, label, listed, spoken, width};
+use super::words::{amount, apart, counted, fitted, label, listed, spoken, width};
 
 /// Height of the box, and of one whose axes are the same.
 const HIGH: [f64; 2] = [420.0, 520.0];
@@ -122,6 +122,8 @@ impl Scatter {
             label(&self.x.name, &self.x.unit, &font, AXIS, RIGHT - left),
             label(&self.y.name, &self.y.unit, &font, AXIS, high),
         );
+        let [x_ticks, y_ticks] = ticks;
+        let ticks = [apart(x_ticks, &axes.x, &font), y_ticks];
         marks.extend(axes.frame(&title, x_label, y_label, ticks));
         marks.extend(labels);
         marks.extend(legend);

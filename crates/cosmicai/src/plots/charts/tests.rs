@@ -1,5 +1,6 @@
 use pipeline::report::PhaseSeconds;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::super::colours::{VERMILION, WHITE};
 use super::super::figure::{Anchor, Mark, Text};
@@ -469,6 +470,26 @@ fn nothing_to_draw_is_an_error_that_says_so() {
     assert!(error(breakdown(0).draw()).contains("of 0 bars none"));
 }
 
+/// Words of ticks once lay over each other where numbers are long and an axis is a doubling wide.
+#[test]
+fn words_of_ticks_do_not_touch_whatever_their_length() {
+    for x in [6.324117303218722e-152, 3.7e299, 1.234567] {
+        for spacing in [Spacing::Log2, Spacing::Log10, Spacing::Linear] {
+            let quantity = |spacing| Quantity { name: String::new(), unit: String::new(), spacing };
+            let point = LinePoint { x, y: Measured { value: 371.2, interval: None } };
+            let lines = Lines {
+                name: "long".to_owned(),
+                title: "Long numbers".to_owned(),
+                x: Across::Values(quantity(spacing)),
+                y: quantity(Spacing::Linear),
+                series: vec![Series { name: String::new(), points: vec![point] }],
+                references: Vec::new(),
+            };
+            checked(&lines.draw().unwrap());
+        }
+    }
+}
+
 /// Numbers as nobody measures them.
 fn odd() -> impl Strategy<Value = f64> {
     prop_oneof![
@@ -498,7 +519,9 @@ fn words_of_strangers() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    // The same cases everywhere: a fault of layout at numbers that nobody measures is to be found by who looks for it, with
+    // another seed and more cases, and not to stop somebody else's change.
+    #![proptest_config(ProptestConfig { cases: 24, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
     #[test]
     fn any_lines_are_drawn(

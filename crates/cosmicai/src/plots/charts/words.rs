@@ -1,8 +1,10 @@
 //! Words of strangers and numbers, made fit for a picture. Out: one line, no longer than its place, of letters that XML
 //! may have.
 
+use super::super::axis::{Scale, Ticks};
 use super::super::figure::{Run, upright};
 use super::super::font::Font;
+use super::super::frame::SMALL;
 use super::super::sample::number;
 use crate::printer::grouped;
 
@@ -10,6 +12,8 @@ use crate::printer::grouped;
 const SPOKEN_MAX: usize = 80;
 /// And of a unit.
 const UNIT_MAX: usize = 12;
+/// Pixels between the words of two ticks.
+const TICK_GAP: f64 = 6.0;
 const ELLIPSIS: char = '…';
 
 /// One line without what XML forbids.
@@ -57,6 +61,21 @@ pub(super) fn fitted(words: &str, font: &Font, size: f64, width: f64) -> String 
 /// The width of plain words.
 pub(super) fn width(words: &str, font: &Font, size: f64) -> f64 {
     font.width(&[upright(words)], size)
+}
+
+/// Ticks along the bottom whose words do not touch: where they would, a tick keeps its mark and has no words.
+pub(super) fn apart(ticks: Ticks, scale: &Scale, font: &Font) -> Ticks {
+    let mut end = f64::NEG_INFINITY;
+    let has_room = |(place, words): &(f64, String)| {
+        let half = width(words, font, SMALL) / 2.0;
+        let (from, to) = (scale.at(*place) - half, scale.at(*place) + half);
+        let is_apart = from >= end + TICK_GAP;
+        if is_apart {
+            end = to;
+        }
+        is_apart
+    };
+    Ticks { major: ticks.major.into_iter().filter(has_room).collect(), minor: ticks.minor }
 }
 
 /// `name (unit)`, as a label that fits a length.
