@@ -19,7 +19,6 @@ use tokio::process::Command;
 use super::axes::{Axis, One};
 use super::points::{Point, Repeat, Sweep};
 use crate::commands::interruption::Signals;
-use crate::commands::new_file;
 use crate::commands::run::Where;
 
 /// The largest report of a run, and file of the study's records, that is read, in bytes.
@@ -58,7 +57,12 @@ impl Starter<'_> {
     pub(super) async fn run(&self, point: &Point, repeat: &str, signals: &mut Signals) -> Result<Ran> {
         let payload = self.payload(point, repeat);
         let path = self.payloads.join(&point.experiment).join(point.label()).join(format!("{repeat}.json"));
-        new_file::write(&path, (serde_json::to_string_pretty(&payload)? + "\n").as_bytes())?;
+        // Written plainly: it is made anew for every run, and a signal to end must reach the sweep, which says how to go on.
+        let place = || format!("write `{}`", path.display());
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(place)?;
+        }
+        std::fs::write(&path, serde_json::to_string_pretty(&payload)? + "\n").with_context(place)?;
         let mut command = Command::new(self.program);
         command
             .args(self.arguments(point))
