@@ -7,12 +7,10 @@ use accounting::measured::{MeasuredRun, Told};
 use accounting::record::{self, MAX_RECORDS_BYTES, Record};
 use anyhow::{Context, Result, bail};
 use pipeline::plan::Plan;
-use pipeline::report::RunReport;
+use pipeline::report::{MAX_RUN_REPORT_BYTES, RunReport};
 use pipeline::results::Results;
 use pipeline::storage::{Bucket, Stores};
 
-/// The largest report of a run that is read: ten thousand tasks at some kilobytes each.
-const MAX_RUN_REPORT_BYTES: u64 = 1 << 30;
 /// How the name of records ends.
 const RECORDS_ENDING: &str = ".json";
 /// The name of all records of a run together.
@@ -29,6 +27,12 @@ pub(crate) async fn read(stores: &Stores, url: &str, told: Told) -> Result<Measu
             _ => (None, None),
         };
         return Ok(MeasuredRun { name: url.to_owned(), records, report, plan, told });
+    }
+    if bucket.find(&key).await?.is_some() {
+        bail!(
+            "`{url}`: a file of records ({COMBINED}, <rank>.json) or the folder of a run's results is expected; lines of a sweep \
+             are for `cosmicai report`"
+        );
     }
     let results = Results::new(bucket, &key);
     let (report, plan) = beside(&results).await?;

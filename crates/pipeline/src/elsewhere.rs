@@ -47,6 +47,7 @@ pub async fn run_report(
         workers: workers.min(plan.tasks.len()),
         threads: tasks.first().map_or(0, |task| task.threads),
         seconds: seconds_between(&started, &finished).unwrap_or_default(),
+        seconds_before: 0.0,
         started,
         finished,
         tasks_planned: plan.tasks.len(),
@@ -56,6 +57,7 @@ pub async fn run_report(
         failed: words.into_iter().flatten().collect(),
         left,
         billed: None,
+        billed_before: None,
         scheduled: None,
         foretold: None,
     })

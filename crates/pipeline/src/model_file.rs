@@ -88,16 +88,18 @@ impl ModelFile {
     /// Reads the model that a payload asks for, or the one that `instead` names: a URL, or a key in the payload's
     /// bucket.
     pub async fn of_payload(stores: &Stores, payload: &Payload, instead: Option<&str>) -> Result<Self, ModelFileError> {
-        let (bucket, key) = match (instead.or(payload.model.as_deref()), &payload.s3_object_name) {
-            (Some(url), _) if Stores::is_url(url) => stores.open_url(url)?,
-            (Some(key), _) => (stores.bucket(&payload.bucket)?, key.trim_matches('/').to_owned()),
-            (None, folder) => {
-                let bucket = stores.bucket(&payload.bucket)?;
-                let key = only_model(&bucket, folder.as_deref().unwrap_or_default()).await?;
-                (bucket, key)
-            }
-        };
+        let (bucket, key) = place_of_payload(stores, payload, instead).await?;
         Self::read(&bucket, &key).await
+    }
+
+    /// Bytes of that model, which is not read; None where it is not there.
+    pub async fn bytes_of_payload(
+        stores: &Stores,
+        payload: &Payload,
+        instead: Option<&str>,
+    ) -> Result<Option<u64>, ModelFileError> {
+        let (bucket, key) = place_of_payload(stores, payload, instead).await?;
+        Ok(bucket.find(&key).await?.map(|object| object.bytes))
     }
 
     /// Reads the model that a URL or a path names.
@@ -172,6 +174,23 @@ impl ModelFile {
 
     fn unreadable(&self, said: std::io::Error) -> ModelFileError {
         ModelFileError::Unreadable { url: self.url.clone(), said }
+    }
+}
+
+/// Where the model lies that a payload asks for, or the one that `instead` names.
+async fn place_of_payload(
+    stores: &Stores,
+    payload: &Payload,
+    instead: Option<&str>,
+) -> Result<(Bucket, String), ModelFileError> {
+    match (instead.or(payload.model.as_deref()), &payload.s3_object_name) {
+        (Some(url), _) if Stores::is_url(url) => Ok(stores.open_url(url)?),
+        (Some(key), _) => Ok((stores.bucket(&payload.bucket)?, key.trim_matches('/').to_owned())),
+        (None, folder) => {
+            let bucket = stores.bucket(&payload.bucket)?;
+            let key = only_model(&bucket, folder.as_deref().unwrap_or_default()).await?;
+            Ok((bucket, key))
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! Plain records with a format version; every time is wall time in seconds unless its name says otherwise. The study's
 //! own record of a task is in [`record`](crate::record).
 
+use std::cmp::Ordering;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,8 @@ use crate::plan::{FileIdentity, ModelIdentity};
 pub const REPORT_FORMAT: u32 = 1;
 /// The largest report of a task that is read, in bytes.
 pub const MAX_TASK_REPORT_BYTES: u64 = 64 << 20;
+/// The largest report of a run that is read, in bytes: ten thousand tasks at some kilobytes each.
+pub const MAX_RUN_REPORT_BYTES: u64 = 1 << 30;
 
 /// What one task did, written after its results: its presence says that they are complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,6 +126,9 @@ pub struct RunReport {
     pub finished: String,
     /// Wall seconds of this execution.
     pub seconds: f64,
+    /// Wall seconds of the earlier executions of this run that left a report; 0 of a run that was never resumed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub seconds_before: f64,
     /// Tasks of the plan.
     pub tasks_planned: usize,
     /// Images predicted by the finished tasks.
@@ -137,6 +144,9 @@ pub struct RunReport {
     /// What a cloud says it will charge for; absent where nobody charges, or where it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billed: Option<Billed>,
+    /// The same of the earlier executions; absent where one of them did not say, or there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed_before: Option<Billed>,
     /// What a cluster's scheduler says of the jobs that did the tasks; absent where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<Scheduled>,
@@ -246,6 +256,53 @@ impl RunReport {
     pub fn is_complete(&self) -> bool {
         self.tasks.len() == self.tasks_planned
     }
+
+    /// Wall seconds of all executions.
+    pub fn total_seconds(&self) -> f64 {
+        self.seconds + self.seconds_before
+    }
+
+    /// What a cloud says of all executions; None where it did not speak of one of them.
+    pub fn total_billed(&self) -> Option<Billed> {
+        let billed = self.billed.as_ref()?;
+        match &self.billed_before {
+            Some(before) => Some(billed.and(before)),
+            None => (self.seconds_before == 0.0).then(|| billed.clone()),
+        }
+    }
+
+    /// Takes over from the report that lies where this one goes what earlier executions took.
+    pub(crate) fn follow(&mut self, earlier: &RunReport) {
+        (self.seconds_before, self.billed_before) = match earlier.started.cmp(&self.started) {
+            _ if earlier.run_id != self.run_id => return,
+            Ordering::Less => (earlier.total_seconds(), earlier.total_billed()),
+            // The same execution, looked at again.
+            Ordering::Equal => (earlier.seconds_before, earlier.billed_before.clone()),
+            // This one has the time from before the earlier one in it.
+            Ordering::Greater => return,
+        };
+    }
+}
+
+impl Billed {
+    fn and(&self, other: &Billed) -> Billed {
+        Billed {
+            invocations: self.invocations + other.invocations,
+            cold: self.cold + other.cold,
+            duration_ms: self.duration_ms + other.duration_ms,
+            billed_ms: self.billed_ms + other.billed_ms,
+            init_ms: self.init_ms + other.init_ms,
+            gb_s: self.gb_s + other.gb_s,
+            memory_mb: self.memory_mb.max(other.memory_mb),
+            memory_used_mb_max: self.memory_used_mb_max.max(other.memory_used_mb_max),
+        }
+    }
+}
+
+/// For serde, which asks about a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl FlagCounts {
@@ -320,5 +377,39 @@ mod tests {
         assert!(check_format(br#"{"format_version": 2}"#, 1).unwrap_err().starts_with("format_version 2 found, 1"));
         assert!(check_format(br#"{"format": 1}"#, 1).unwrap_err().contains("format_version"));
         assert!(TaskReport::parse(br#"{"format_version": 1}"#).unwrap_err().contains("run_id"));
+    }
+
+    fn report(started: &str, seconds: f64, billed: Option<f64>) -> RunReport {
+        let billed = billed.map(|gb_s| Billed { gb_s, invocations: 2, ..Billed::default() });
+        let json = serde_json::json!({
+            "format_version": REPORT_FORMAT, "run_id": "r", "results_url": "", "executor": "local",
+            "model": { "url": "", "sha256": "", "bytes": 0 }, "machine": Machine::detect(), "isa": "", "precision": "f32",
+            "workers": 1, "threads": 1, "started": started, "finished": "", "seconds": seconds, "tasks_planned": 0,
+            "samples": 0, "bytes": 0, "tasks": [], "failed": [], "left": [], "billed": billed,
+        });
+        RunReport::parse(json.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn executions_of_one_run_add_up() {
+        let first = report("2026-01-01T00:00:00Z", 3.0, Some(1.0));
+        let mut second = report("2026-01-01T01:00:00Z", 5.0, Some(2.0));
+        second.follow(&first);
+        assert_eq!((second.total_seconds(), second.total_billed().unwrap().gb_s), (8.0, 3.0));
+        assert_eq!(second.total_billed().unwrap().invocations, 4);
+        // Looked at again, with nothing added; and gone on with.
+        let mut again = report("2026-01-01T01:00:00Z", 5.5, None);
+        again.follow(&second);
+        assert_eq!((again.total_seconds(), again.total_billed()), (8.5, None));
+        let mut third = report("2026-01-01T02:00:00Z", 1.0, Some(1.0));
+        third.follow(&again);
+        assert_eq!((third.total_seconds(), third.total_billed()), (9.5, None));
+        // A report that begins with the plan has all executions in it; another run's is not counted.
+        let mut whole = report("2025-12-31T23:00:00Z", 20.0, None);
+        whole.follow(&third);
+        assert_eq!(whole.total_seconds(), 20.0);
+        let mut other = RunReport { run_id: "other".to_owned(), ..report("2026-01-01T03:00:00Z", 2.0, None) };
+        other.follow(&third);
+        assert_eq!(other.total_seconds(), 2.0);
     }
 }

@@ -13,7 +13,7 @@ use crate::metrics::{Metrics, metrics};
 use crate::output::{MAX_PREDICTIONS_BYTES, OutputError, Table, merge};
 use crate::payload::PredictionsFormat;
 use crate::plan::Plan;
-use crate::report::{FlagCounts, RunReport, TaskReport, check_format};
+use crate::report::{FlagCounts, MAX_RUN_REPORT_BYTES, RunReport, TaskReport, check_format};
 use crate::results::Results;
 use crate::storage::StorageError;
 use crate::task::json;
@@ -148,9 +148,15 @@ fn ranks_with_results(plan: &Plan) -> impl Iterator<Item = usize> {
     plan.tasks.iter().filter(|task| !task.files.is_empty()).map(|task| task.rank)
 }
 
-/// Writes `report.json`.
+/// Writes `report.json`, with what earlier executions of the run took by the one that it replaces.
 pub async fn write_report(results: &Results, report: &RunReport) -> Result<(), StorageError> {
-    results.bucket().write(&results.report(), json(report)).await
+    let earlier = results.bucket().read_if_there(&results.report(), MAX_RUN_REPORT_BYTES, "a run's report").await;
+    let mut report = report.clone();
+    // One that cannot be read is replaced as well: what was done now must not be lost for it.
+    if let Some(earlier) = earlier.ok().flatten().and_then(|json| RunReport::parse(&json).ok()) {
+        report.follow(&earlier);
+    }
+    results.bucket().write(&results.report(), json(&report)).await
 }
 
 /// The study's records of these ranks as one array, each as it is written.

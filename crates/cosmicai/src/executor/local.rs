@@ -123,6 +123,7 @@ impl Local {
             started,
             finished: now(),
             seconds: watch.seconds(),
+            seconds_before: 0.0,
             tasks_planned: plan.tasks.len(),
             samples: tasks.iter().map(|task| task.samples).sum(),
             bytes: tasks.iter().map(|task| task.bytes).sum(),
@@ -130,6 +131,7 @@ impl Local {
             failed,
             left,
             billed: None,
+            billed_before: None,
             scheduled: None,
             foretold: None,
         }

@@ -20,7 +20,7 @@ use pipeline::elsewhere::{end_with_tasks, run_report};
 use pipeline::event::{Event, EventSink};
 use pipeline::finished::finished;
 use pipeline::plan::Plan;
-use pipeline::report::{Job, RunReport, Scheduled};
+use pipeline::report::{Job, MAX_RUN_REPORT_BYTES, RunReport, Scheduled};
 use pipeline::results::Results;
 
 pub use cluster::{Cluster, ClusterError};
@@ -40,8 +40,6 @@ const EXECUTOR: &str = "slurm";
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(10);
 /// So many looks in a row may fail: a controller that is started again comes back.
 const FAILED_LOOKS_MAX: usize = 30;
-/// The largest report of a run that is read.
-const MAX_RUN_REPORT_BYTES: u64 = 1 << 30;
 /// How often it is looked whether the job that sums up has ended, a second apart.
 const SUMMARY_LOOKS_MAX: usize = 60;
 /// How often tasks that were out of memory are given more.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pipeline::event::{Event, EventSink};
 use pipeline::plan::{MAX_PLAN_BYTES, Plan};
-use pipeline::report::RunReport;
+use pipeline::report::{MAX_RUN_REPORT_BYTES, RunReport};
 use pipeline::request::{Standing, Start};
 use pipeline::results::Results;
 use serde::Deserialize;
@@ -28,8 +28,6 @@ use super::{Executor, ExecutorError};
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(5);
 /// So many looks in a row may fail, of some seconds each: an execution outlives a line that is down for a while.
 const FAILED_LOOKS_MAX: usize = 10;
-/// The largest report of a run that is read: ten thousand tasks at some kilobytes each.
-const MAX_RUN_REPORT_BYTES: u64 = 1 << 30;
 /// The error with which an execution ends whose tasks are not all finished; what is there is summed up.
 const MISSING_RANKS: &str = "MissingRanks";
 
