@@ -91,7 +91,7 @@ pub fn audit(run: &MeasuredRun, options: &AuditOptions) -> Vec<Finding> {
         memory::check(run, &diagnoses),
         allocation::check(run, &diagnoses),
         outliers::check(run, &diagnoses),
-        numbering::check(run, &diagnoses),
+        numbering::check(run, &diagnoses, options),
         told::check(run, &diagnoses),
         stated::check(run),
     ]

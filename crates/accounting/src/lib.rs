@@ -18,6 +18,8 @@ pub mod statistics;
 pub mod study;
 pub mod throughput;
 
+/// Bytes of an image of the study's and its magnitudes: 5×32×32 float32 and 5 float64.
+pub const SAMPLE_BYTES: f64 = 20_520.0;
 /// Bytes of a binary MB.
 pub(crate) const MB: f64 = 1_048_576.0;
 /// Binary MB of a binary GB.

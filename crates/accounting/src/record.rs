@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::MB;
+use crate::{MB, SAMPLE_BYTES};
 
 /// The largest file of records that is read, in bytes.
 pub const MAX_RECORDS_BYTES: u64 = 1 << 30;
@@ -99,6 +99,13 @@ impl Record {
     /// Its images, by its rate and time.
     pub fn samples(&self) -> Option<f64> {
         Some(self.sample_persec? * self.seconds?)
+    }
+
+    /// Bytes that it fetched to compute on: as its throughput says, else its rate, else the size that its folder is named for.
+    pub fn bytes_fetched(&self) -> Option<f64> {
+        let by_samples = || Some(self.samples()? * SAMPLE_BYTES);
+        let by_name = || Some(self.partition_mb_named()? * MB * self.files().len().max(1) as f64);
+        self.bytes().or_else(by_samples).or_else(by_name)
     }
 
     /// The size in binary MB in the name of the folder that its file lies in.

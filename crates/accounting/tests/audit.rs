@@ -27,7 +27,7 @@ fn read(json: &Value) -> Vec<Record> {
 }
 
 fn findings_of(planted: &Planted) -> Vec<Finding> {
-    let told = Told { total_seconds: planted.total_seconds, partition_mb: planted.partition_mb, map_seconds: None };
+    let told = Told { total_seconds: planted.total_seconds, partition_mb: planted.partition_mb, ..Told::default() };
     let options =
         AuditOptions { expect_files: planted.expect_files, payload: planted.payload.clone(), predictions: None };
     audit(&run_of(planted.name, read(&planted.records), told), &options)
@@ -168,6 +168,46 @@ fn what_only_several_files_show_is_found() {
     assert_eq!(codes(&audit_together(&files(&lost))), ["lost_digit"]);
 }
 
+#[test]
+fn stated_throughputs_of_two_files_that_have_each_other_s_are_found() {
+    let of = |gb: u64| {
+        let mut records = study_like(1, gb * 52_000, 256, &mut Random::new(gb));
+        let seconds = records[0]["total_cpu_time (seconds)"].as_f64().unwrap();
+        corpus::retime(&mut records[0], seconds * (1.0 + 0.1 * gb as f64));
+        records[0]["data_path"] = json!(format!("local/{gb}GB.pt"));
+        records
+    };
+    let found = |stated: [usize; 3]| {
+        let all = [1, 2, 4].map(of);
+        let rates = [0, 1, 2].map(|index: usize| all[index][0]["throughput_bps"].as_f64().unwrap() / 1e9);
+        let runs: Vec<MeasuredRun> = (0..3)
+            .map(|index| {
+                let mut records = all[index].clone();
+                records[0]["Throughput (Gbit/s)"] = json!(rates[stated[index]]);
+                records[0]["Throughput (GB/s)"] = json!(rates[stated[index]] / 8.0);
+                run_of(["1", "2", "4"][index], read(&records), Told::default())
+            })
+            .collect();
+        audit_together(&runs)
+    };
+    assert!(found([0, 1, 2]).is_empty());
+    let swapped = found([0, 2, 1]);
+    assert_eq!(codes(&swapped), ["swapped_values"]);
+    assert_eq!(swapped[0].evidence["files"], json!(["2", "4"]));
+}
+
+#[test]
+fn files_of_one_name_in_no_folder_are_one_task_only_if_they_have_as_many_images() {
+    let of = |samples: u64, seconds: f64| {
+        let mut records = study_like(1, samples, 256, &mut Random::new(1));
+        corpus::retime(&mut records[0], seconds);
+        records[0]["data_path"] = json!("1.pt");
+        run_of("any", read(&records), Told::default())
+    };
+    assert!(audit_together(&[of(511, 3.0), of(1_278, 6.0)]).is_empty());
+    assert_eq!(codes(&audit_together(&[of(511, 3.0), of(511, 6.0)])), ["conflicting_runs"]);
+}
+
 /// By hand: all four obey every identity, have one batch size, path, device and model, and the first files of their folder
 /// in the order of their names. 10 MB: the median is 3.119 s, the MAD 0.130 s, so that 2.5 × the median, 7.797 s, is the
 /// threshold; 11.096 s (109.pt) is above, 6.68 s, the next, is not. 25 MB: median 6.152 s, largest 10.70 s. 100
@@ -261,7 +301,7 @@ proptest! {
         total_seconds in prop::option::of(any::<f64>()),
         partition_mb in prop::option::of(any::<f64>()),
     ) {
-        let told = Told { total_seconds, partition_mb, map_seconds: None };
+        let told = Told { total_seconds, partition_mb, ..Told::default() };
         let run = run_of("any", records.clone(), told);
         let options = AuditOptions { expect_files, ..AuditOptions::default() };
         let findings = audit(&run, &options);

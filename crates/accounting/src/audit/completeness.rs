@@ -30,6 +30,9 @@ pub(super) fn check(run: &MeasuredRun, options: &AuditOptions) -> Vec<Finding> {
         findings.extend(missing(run, &found, present, expected, planned.as_ref()));
     }
     findings.extend(unexpected(&found, present, expected, planned.as_ref()));
+    if expected.is_none() {
+        findings.extend(below_limit(present, options));
+    }
     findings.extend(predictions(run, options));
     findings
 }
@@ -45,6 +48,25 @@ fn planned(run: &MeasuredRun, options: &AuditOptions) -> Option<BTreeSet<String>
         record.files().into_iter().map(str::to_owned).collect::<Vec<_>>()
     });
     Some(files.collect())
+}
+
+/// Fewer files than the payload allows, where nothing says how many there were.
+fn below_limit(present: usize, options: &AuditOptions) -> Option<Finding> {
+    let limit = match options.payload.as_ref()?.get("file_limit")? {
+        Value::Number(limit) => limit.as_u64()?,
+        Value::String(limit) => limit.trim().parse().ok()?,
+        _ => return None,
+    };
+    (limit > present as u64).then(|| {
+        Finding::note(
+            "below_file_limit",
+            format!(
+                "the payload asks for {limit} files, and {present} are in the records: all of them if no more were there; \
+                 --expect-files says how many there should be"
+            ),
+            json!({ "file_limit": limit, "files": present }),
+        )
+    })
 }
 
 fn truncated(expected: Option<usize>, present: usize) -> Finding {

@@ -75,18 +75,18 @@ struct Suspect<'a> {
 
 impl Parts {
     fn of(record: &Record, diagnosis: &Diagnosis) -> Option<Self> {
-        let image = match diagnosis.cause {
-            // It is told already, and the rest is judged without it.
-            Some(Cause::Wrong([Field::ImageMemory]) | Cause::Unit([Field::ImageMemory], _)) => {
-                diagnosis.timing.expected(Field::ImageMemory)
-            }
-            _ => record.image_memory_mb,
-        };
-        let parts = Self {
+        let written = Self {
             process: record.process_memory_mb?,
             overhead: record.overhead_memory_mb?,
-            image: image?,
+            image: record.image_memory_mb?,
             model: record.model_memory_mb?,
+        };
+        let parts = match diagnosis.cause {
+            // It is told already. The rest may have been reckoned from it as it is; else it is judged without it.
+            Some(Cause::Wrong([Field::ImageMemory]) | Cause::Unit([Field::ImageMemory], _)) if !written.holds() => {
+                Self { image: diagnosis.timing.expected(Field::ImageMemory)?, ..written }
+            }
+            _ => written,
         };
         let all = [parts.process, parts.overhead, parts.image, parts.model];
         all.iter().all(|value| value.is_finite()).then_some(parts)

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use pipeline::payload::Order;
 use serde_json::json;
 
-use super::Finding;
 use super::places::{few, place};
 use super::timing::Diagnosis;
+use super::{AuditOptions, Finding};
 use crate::measured::MeasuredRun;
 use crate::record::Record;
 
@@ -20,7 +20,8 @@ use crate::record::Record;
 const ENOUGH: usize = 4;
 /// The largest number that is looked below.
 const MAX_NUMBER: u64 = 1_000_000;
-/// A selection in which more of the files are missing, in percent, was made in another way.
+/// Where more of the files are missing, in percent of those that are there, it is not said which ones: perhaps they were
+/// picked.
 const MAX_HOLES_PERCENT: usize = 20;
 
 /// The numbers of all files, with the digits that they are written in, and of which record they are.
@@ -31,7 +32,7 @@ struct Numbers<'a> {
     records: BTreeMap<u64, usize>,
 }
 
-pub(super) fn check(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Vec<Finding> {
+pub(super) fn check(run: &MeasuredRun, diagnoses: &[Diagnosis], options: &AuditOptions) -> Vec<Finding> {
     let Some(numbers) = Numbers::of(&run.records) else { return Vec::new() };
     let (by_count, by_name) = (numbers.holes_in_count(), numbers.holes_in_names());
     let is_selection = by_name.is_empty() && !by_count.is_empty();
@@ -40,10 +41,15 @@ pub(super) fn check(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Vec<Finding> 
         return short_file(run, diagnoses, &numbers, by_count[0]).into_iter().collect();
     }
     let holes = if by_name.len() < by_count.len() { by_name } else { by_count };
-    let limit = (numbers.records.len() * MAX_HOLES_PERCENT / 100).max(1);
     // A plan says which files are missing; no guess is needed.
-    if holes.is_empty() || holes.len() > limit || run.plan.is_some() {
+    if holes.is_empty() || run.plan.is_some() {
         return Vec::new();
+    }
+    let limit = (numbers.records.len() * MAX_HOLES_PERCENT / 100).max(1);
+    if holes.len() > limit {
+        // That there are as many as there should be says that they were picked.
+        let is_whole = options.expect_files == Some(numbers.records.len());
+        return if is_whole { Vec::new() } else { vec![no_selection(&numbers, holes.len())] };
     }
     let files = few(holes.iter().map(|number| format!("{}{number}{}", numbers.stem, numbers.ending)));
     vec![Finding::warning(
@@ -55,6 +61,19 @@ pub(super) fn check(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Vec<Finding> 
         ),
         json!({ "files": numbers.records.len(), "count": holes.len(), "missing_files": files }),
     )]
+}
+
+/// Files that are the first of no order: most of a run is lost, or somebody picked them.
+fn no_selection(numbers: &Numbers<'_>, holes: usize) -> Finding {
+    let (files, largest) = (numbers.records.len(), numbers.largest());
+    Finding::warning(
+        "missing_in_sequence",
+        format!(
+            "{files} files with numbers up to {largest} are the first ones of no order, with {holes} holes between them at \
+             least: records are lost, or the files were picked; --expect-files says how many there should be"
+        ),
+        json!({ "files": files, "largest": largest, "count": holes }),
+    )
 }
 
 /// The short last file, where others that count before it were left out.

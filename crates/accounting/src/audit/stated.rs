@@ -21,6 +21,10 @@ const TIMES_STATED: f64 = 2.0;
 const MAX_RECORDS: usize = 1_000;
 const MAX_KEYS: usize = 100;
 
+/// Bytes of a GB of either kind.
+const GB_2: f64 = 1_073_741_824.0;
+const GB_10: f64 = 1e9;
+
 pub(super) fn check(run: &MeasuredRun) -> Vec<Finding> {
     let cost = stated(run, |key| key.to_lowercase().contains("cost")).find_map(|stated| cost(run, stated));
     let throughput = stated(run, is_throughput).find_map(|stated| throughput(run, stated));
@@ -78,8 +82,6 @@ fn cost(run: &MeasuredRun, (index, record, key, stated): Stated<'_>) -> Option<F
 }
 
 fn throughput(run: &MeasuredRun, (index, record, key, stated): Stated<'_>) -> Option<Finding> {
-    const GB_2: f64 = 1_073_741_824.0;
-    const GB_10: f64 = 1e9;
     let evidence = |said: Value| place_with(index, record, said);
     let key = shortened(key);
     if is_near(stated, record.throughput_bps.map(|bps| bps / GB_10)) {
@@ -112,6 +114,20 @@ fn throughput(run: &MeasuredRun, (index, record, key, stated): Stated<'_>) -> Op
             "end_to_end_gb_per_s": end_to_end,
         })),
     ))
+}
+
+/// The key and value of the first stated throughput, where it is none of its own run's.
+pub(super) fn contradicted(run: &MeasuredRun) -> Option<(String, f64)> {
+    let (_, _, key, stated) = stated(run, is_throughput).next()?;
+    (!is_throughput_of(run, stated)).then(|| (shortened(key), stated))
+}
+
+/// Whether a number is the throughput of a run of one record: in GB/s of either kind, or in the Gbit/s that the study
+/// called so.
+pub(super) fn is_throughput_of(run: &MeasuredRun, stated: f64) -> bool {
+    let [record] = &run.records[..] else { return false };
+    let bits = record.throughput_bps;
+    [GB_10, 8.0 * GB_10, 8.0 * GB_2].iter().any(|unit| is_near(stated, bits.map(|bits| bits / unit)))
 }
 
 fn is_near(stated: f64, reckoned: Option<f64>) -> bool {

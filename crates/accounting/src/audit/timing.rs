@@ -6,12 +6,9 @@
 //! factor of a unit, that is said as well.
 
 use super::digits::rounding;
-use crate::MB;
 use crate::record::Record;
 use crate::statistics::median;
-
-/// Bytes of a sample of the study's: 5 × 32 × 32 pixels in float32, 5 magnitudes in float64.
-pub(super) const SAMPLE_BYTES: f64 = 20_520.0;
+use crate::{MB, SAMPLE_BYTES};
 
 /// A value of a record that is tied to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

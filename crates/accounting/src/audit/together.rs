@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::places::{few, place, place_with, shortened};
 use super::timing::{Cause, Field, Timing, diagnose};
-use super::{Finding, allocation, identities};
+use super::{Finding, allocation, identities, stated};
 use crate::measured::MeasuredRun;
 use crate::record::Record;
 
@@ -20,8 +20,8 @@ const MANY: f64 = 0.25;
 /// Contradicting records among which exchanged values are looked for, each with each.
 const MAX_EXCHANGED: usize = 200;
 
-/// A task, by what names it: batch size, result path, files.
-type Task = (String, String, String);
+/// A task, by what names it: batch size, result path, files; and images, where its files are named without a folder.
+type Task = (String, String, String, String);
 
 /// Everything that is wrong with several runs together; what is wrong with each alone is not in it.
 pub fn audit_together(runs: &[MeasuredRun]) -> Vec<Finding> {
@@ -30,6 +30,7 @@ pub fn audit_together(runs: &[MeasuredRun]) -> Vec<Finding> {
     }
     let mut findings = pairs(runs);
     findings.extend(exchanged(runs));
+    findings.extend(exchanged_stated(runs));
     findings.extend(lost_digit(runs));
     super::merge(&mut findings);
     findings
@@ -87,7 +88,10 @@ fn pairs(runs: &[MeasuredRun]) -> Vec<Finding> {
 fn task(record: &Record) -> Task {
     let batch_size = record.batch_size.map_or_else(String::new, |size| size.to_string());
     let result_path = record.result_path.as_deref().unwrap_or_default().trim_matches('/').to_owned();
-    (batch_size, result_path, record.data_path.to_string())
+    // `1.pt` alone is a file of every set.
+    let has_folder = record.files().iter().any(|key| key.contains('/'));
+    let images = record.samples().filter(|_| !has_folder).map_or_else(String::new, |images| format!("{images:.0}"));
+    (batch_size, result_path, record.data_path.to_string(), images)
 }
 
 /// Records of two files that have each other's throughput or time.
@@ -122,6 +126,27 @@ fn exchanged(runs: &[MeasuredRun]) -> Option<Finding> {
         ),
         json!({ "files": names, "keys": [fields[0].key()], "records": [place(a.1, a.2), place(b.1, b.2)] }),
     ))
+}
+
+/// Two runs of which each states the other's throughput.
+fn exchanged_stated(runs: &[MeasuredRun]) -> Option<Finding> {
+    let stated: Vec<(&MeasuredRun, String, f64)> =
+        runs.iter().filter_map(|run| stated::contradicted(run).map(|(key, value)| (run, key, value))).collect();
+    stated.iter().enumerate().take(MAX_EXCHANGED).find_map(|(number, (a, key, of_a))| {
+        let is_other = |(b, _, of_b): &&(&MeasuredRun, String, f64)| {
+            stated::is_throughput_of(b, *of_a) && stated::is_throughput_of(a, *of_b)
+        };
+        let (b, _, of_b) = stated[number + 1..].iter().find(is_other)?;
+        Some(Finding::error(
+            "swapped_values",
+            format!(
+                "`{}` and `{}` state each other's `{key}`: neither is the throughput of its own records",
+                shortened(&a.name),
+                shortened(&b.name)
+            ),
+            json!({ "files": [a.name, b.name], "keys": [key], "stated": [of_a, of_b] }),
+        ))
+    })
 }
 
 /// A digit that is lost in a file too short to tell by itself.

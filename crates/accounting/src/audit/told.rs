@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::Finding;
 use super::places::{few, place_with};
-use super::timing::{Diagnosis, SAMPLE_BYTES};
-use crate::MB;
+use super::timing::Diagnosis;
 use crate::measured::MeasuredRun;
 use crate::record::Record;
 use crate::statistics::median;
+use crate::{MB, SAMPLE_BYTES};
 
 /// How far, relatively, the data of a partition may lie from its nominal size.
 const NOMINAL: f64 = 0.05;
@@ -51,8 +51,11 @@ fn partition_size(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Option<Finding>
     let sizes = run.records.iter().zip(diagnoses).filter_map(|(record, diagnosis)| {
         Some(diagnosis.samples()? * SAMPLE_BYTES / MB / record.files().len().max(1) as f64)
     });
-    let found = median(sizes)?;
-    if (found / told - 1.0).abs() <= NOMINAL {
+    let sizes: Vec<f64> = sizes.collect();
+    let found = median(sizes.iter().copied())?;
+    // The last file of a set is shorter than it is called, and may be all that a file of records has.
+    let is_last_file = sizes.len() == 1 && found < told;
+    if is_last_file || (found / told - 1.0).abs() <= NOMINAL {
         return None;
     }
     Some(Finding::warning(

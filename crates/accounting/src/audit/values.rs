@@ -12,9 +12,19 @@ struct Key {
     name: &'static str,
     is_there: fn(&Record) -> bool,
     number: fn(&Record) -> Option<f64>,
-    /// Whether no number can be made of a run without it.
-    is_needed: bool,
+    need: Need,
     range: Range,
+}
+
+/// What is lost without a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// No number can be made of a run.
+    Always,
+    /// Sums that are over a part of the records only; where no record has it, they are not made.
+    InAllOrNone,
+    /// Nothing but itself.
+    Never,
 }
 
 /// Where the value of a key may lie.
@@ -29,39 +39,39 @@ enum Range {
 }
 
 macro_rules! number {
-    ($name:literal, $field:ident, needed: $is_needed:literal) => {
-        number!($name, $field, needed: $is_needed, range: Positive)
+    ($name:literal, $field:ident, needed: $need:ident) => {
+        number!($name, $field, needed: $need, range: Positive)
     };
-    ($name:literal, $field:ident, needed: $is_needed:literal, range: $range:ident) => {
+    ($name:literal, $field:ident, needed: $need:ident, range: $range:ident) => {
         Key {
             name: $name,
             is_there: |record| record.$field.is_some(),
             number: |record| record.$field,
-            is_needed: $is_needed,
+            need: Need::$need,
             range: Range::$range,
         }
     };
 }
 
 const KEYS: &[Key] = &[
-    number!("total_cpu_time (seconds)", seconds, needed: true),
-    number!("throughput_bps", throughput_bps, needed: true),
-    number!("sample_persec", sample_persec, needed: false),
-    number!("execution_time (seconds/batch)", seconds_per_batch, needed: false),
-    number!("num_batches", num_batches, needed: false),
-    number!("batch_size", batch_size, needed: true),
-    number!("total_cpu_memory (MB)", allocated_mb, needed: false, range: NotNegative),
-    number!("total_process_memory (MB)", process_memory_mb, needed: false),
-    number!("library_overhead_memory (MB)", overhead_memory_mb, needed: false, range: Any),
-    number!("total_image_memory (MB)", image_memory_mb, needed: false),
-    number!("total_model_memory (MB)", model_memory_mb, needed: false),
-    text("device", |record| record.device.is_some(), false),
-    text("result_path", |record| record.result_path.is_some(), false),
-    text("data_path", |record| !record.files().is_empty(), true),
+    number!("total_cpu_time (seconds)", seconds, needed: Always),
+    number!("throughput_bps", throughput_bps, needed: Always),
+    number!("sample_persec", sample_persec, needed: Never),
+    number!("execution_time (seconds/batch)", seconds_per_batch, needed: Never),
+    number!("num_batches", num_batches, needed: Never),
+    number!("batch_size", batch_size, needed: InAllOrNone),
+    number!("total_cpu_memory (MB)", allocated_mb, needed: Never, range: NotNegative),
+    number!("total_process_memory (MB)", process_memory_mb, needed: InAllOrNone),
+    number!("library_overhead_memory (MB)", overhead_memory_mb, needed: Never, range: Any),
+    number!("total_image_memory (MB)", image_memory_mb, needed: Never),
+    number!("total_model_memory (MB)", model_memory_mb, needed: Never),
+    text("device", |record| record.device.is_some(), Need::Never),
+    text("result_path", |record| record.result_path.is_some(), Need::Never),
+    text("data_path", |record| !record.files().is_empty(), Need::InAllOrNone),
 ];
 
-const fn text(name: &'static str, is_there: fn(&Record) -> bool, is_needed: bool) -> Key {
-    Key { name, is_there, number: |_| None, is_needed, range: Range::Any }
+const fn text(name: &'static str, is_there: fn(&Record) -> bool, need: Need) -> Key {
+    Key { name, is_there, number: |_| None, need, range: Range::Any }
 }
 
 pub(super) fn check(run: &MeasuredRun) -> Vec<Finding> {
@@ -80,10 +90,10 @@ fn missing(run: &MeasuredRun, key: &Key) -> Option<Finding> {
     if missing.is_empty() {
         return None;
     }
-    let severity = match (key.is_needed, missing.len() == run.records.len()) {
-        (true, _) => Severity::Error,
-        (false, false) => Severity::Warning,
-        (false, true) => Severity::Note,
+    let severity = match (key.need, missing.len() == run.records.len()) {
+        (Need::Always, _) | (Need::InAllOrNone, false) => Severity::Error,
+        (Need::Never, false) => Severity::Warning,
+        (Need::InAllOrNone | Need::Never, true) => Severity::Note,
     };
     let message = format!("`{}` is missing from {} of {}", key.name, count(missing.len(), "record"), run.records.len());
     let evidence = json!({ "key": key.name, "count": missing.len(), "records": few(missing) });

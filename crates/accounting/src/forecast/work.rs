@@ -1,9 +1,7 @@
 //! How much there is to do: data of a size, cut into partitions and tasks, or tasks that are known already.
 
-use crate::MB;
+use crate::{MB, SAMPLE_BYTES};
 
-/// Bytes of one sample as stored: 5×32×32 float32 pixels and 5 float64 magnitudes.
-pub const SAMPLE_BYTES: f64 = 20_520.0;
 /// The most that is foretold, in bytes: 16 binary PB.
 pub const MAX_DATA_BYTES: f64 = 16.0 * 1_125_899_906_842_624.0;
 
@@ -60,6 +58,15 @@ impl Data {
             Self::Size(bytes) => *bytes,
             Self::Tasks(tasks) => tasks.iter().sum(),
         }
+    }
+
+    /// Bytes of an image, where there are more than one.
+    pub fn bytes_of_sample(&self) -> f64 {
+        let samples = match self {
+            Self::Size(bytes) => samples_in(*bytes),
+            Self::Tasks(tasks) => tasks.iter().map(|bytes| samples_in(*bytes)).sum(),
+        };
+        self.bytes() / samples.max(1.0)
     }
 
     /// The tasks of this data in partitions of a size: one partition each, as few together as the bounds demand.

@@ -170,6 +170,7 @@ pub(crate) fn clean() -> Vec<Planted> {
         sound("clean-milliseconds", (1..=11).map(milliseconds).collect()),
         sound("clean-several-files-a-worker", (0..4).map(several).collect()),
         sound("clean-short-last-file", Value::Array(short_last)),
+        sound("clean-last-file-alone", json!([record(1.4, 280, 256, 4_300.0, json!("100MB/130.pt"))])),
         sound("clean-six-digits", rounded),
         sound("clean-two-decimals", two_decimals),
         asked,
@@ -245,6 +246,21 @@ fn by_row() -> Vec<Planted> {
             records[7]["result_path"] = json!("result-partition/step4_1GB/old/");
         }),
         incomplete("4-eight-of-130", 130),
+        with("4-eight-left-of-130", 4, &["missing_in_sequence"], |records| {
+            records.truncate(8);
+            for (record, number) in records.iter_mut().zip([16, 39, 41, 66, 79, 92, 118, 121]) {
+                record["data_path"] = json!(format!("25MB/{number}.pt"));
+            }
+        }),
+        with("4-some-without-memory", 4, &["missing_value"], |records| {
+            for record in &mut records[5..] {
+                record.as_object_mut().unwrap().remove("total_process_memory (MB)");
+            }
+        }),
+        Planted {
+            payload: payload(json!({ "batch_size": 256, "data_prefix": "25MB", "file_limit": "130" })),
+            ..with("4-fewer-than-the-limit", 4, &["below_file_limit"], |_| {})
+        },
         with("4-one-lost", 4, &["missing_in_sequence"], |records| {
             records.remove(6);
         }),
@@ -316,6 +332,14 @@ fn by_code() -> Vec<Planted> {
     let off = |name, code, key: &'static str| with(name, 0, &[code], move |records| scale(&mut records[3], key, 1.07));
     vec![
         Planted { codes: vec!["no_records"], ..sound("no-records", json!([])) },
+        with("image-memory-of-two-batches", 0, &["image_memory_identity"], |records| {
+            for record in records {
+                let image = 2.0 * number(record, "total_image_memory (MB)");
+                let process = number(record, "total_process_memory (MB)");
+                record["total_image_memory (MB)"] = json!(image);
+                record["library_overhead_memory (MB)"] = json!(process - image - MODEL_MB);
+            }
+        }),
         Planted { expect_files: Some(11), ..with("one-too-many", 0, &["unexpected_records"], |_| {}) },
         with("rank-twice", 0, &["duplicate_rank"], |records| {
             for (rank, record) in records.iter_mut().enumerate() {
