@@ -1,11 +1,11 @@
 //! The itemised bill of a run: quantity × unit price, line by line, each with what the quantity rests on and where the
 //! price stands.
 
-use pipeline::report::Billed;
+use pipeline::report::{Billed, RunReport};
 use serde::Serialize;
 
 use crate::circumstances::Circumstances;
-use crate::measured::{MeasuredRun, STEP_FUNCTIONS};
+use crate::measured::{MeasuredRun, SLURM, STEP_FUNCTIONS};
 use crate::prices::{Architecture, Price, Prices};
 use crate::{MB, MB_PER_GB};
 
@@ -98,37 +98,53 @@ impl Bill {
     pub fn of(run: &MeasuredRun, terms: Terms<'_>) -> Self {
         match run.executor() {
             STEP_FUNCTIONS => {
-                let billed = run.report.as_ref().and_then(|report| report.billed.as_ref());
+                let billed = run.report.as_ref().and_then(RunReport::total_billed);
                 let of_records = run.records.iter();
                 let workers: Vec<(f64, f64)> = of_records
-                    .map(|record| (record.seconds.unwrap_or_default(), record.bytes().unwrap_or_default()))
+                    .map(|record| (record.seconds.unwrap_or_default(), record.bytes_fetched().unwrap_or_default()))
                     .collect();
                 let consumed = Consumed {
                     tasks: run.tasks() as f64,
                     files: run.files() as f64,
-                    ..consumed(billed, &workers, terms.circumstances)
+                    ..consumed(billed.as_ref(), &workers, terms.circumstances)
                 };
                 Self::of_lambda(&consumed, terms)
             }
-            "slurm" => Self::of_cluster(run, terms),
+            SLURM => Self::of_cluster(run, terms),
             // This machine, or workers that somebody started somewhere: a time and no price.
             _ => Self::of_machine(run, terms),
         }
     }
 
     fn of_machine(run: &MeasuredRun, terms: Terms<'_>) -> Self {
-        Self::of_machine_seconds(run.total_seconds().unwrap_or_default(), terms)
+        match run.total_seconds() {
+            Some(seconds) => Self::of_machine_seconds(seconds, terms),
+            None => {
+                let seconds: f64 = run.runtimes().iter().sum();
+                let reckoned = format!("{seconds:.1} s of the loops alone, one after the other");
+                Self::of_machine_hours(seconds, Basis::Assumed, reckoned, terms)
+            }
+        }
     }
 
-    /// The bill of this machine for so many seconds.
+    /// The bill of one machine for so many seconds.
     pub fn of_machine_seconds(seconds: f64, terms: Terms<'_>) -> Self {
-        let reckoned = format!("{seconds:.1} s of the whole run");
-        let line = line(&terms.prices.local_hour, seconds / SECONDS_PER_HOUR, 0.0, Basis::Measured, reckoned);
+        Self::of_machine_hours(seconds, Basis::Measured, format!("{seconds:.1} s of the whole run"), terms)
+    }
+
+    fn of_machine_hours(seconds: f64, basis: Basis, reckoned: String, terms: Terms<'_>) -> Self {
+        let line = line(&terms.prices.local_hour, seconds / SECONDS_PER_HOUR, 0.0, basis, reckoned);
         Self::from_lines(vec![line], terms)
     }
 
     fn of_cluster(run: &MeasuredRun, terms: Terms<'_>) -> Self {
         let jobs = run.report.as_ref().and_then(|report| report.scheduled.as_ref()).map(|scheduled| &scheduled.jobs);
+        if jobs.is_none() {
+            let seconds: f64 = run.runtimes().iter().sum();
+            let reckoned = "time of the loops alone, one core each, as no report says more".to_owned();
+            let line = line(&terms.prices.slurm_core_hour, seconds / SECONDS_PER_HOUR, 0.0, Basis::Assumed, reckoned);
+            return Self::from_lines(vec![line], terms);
+        }
         let seconds: f64 = jobs.into_iter().flatten().map(|job| job.cpus as f64 * job.elapsed_seconds).sum();
         let reckoned = format!("processors × time of {} jobs, as the scheduler says", jobs.map_or(0, Vec::len));
         Self::of_core_seconds(seconds, reckoned, terms)

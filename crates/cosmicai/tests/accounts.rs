@@ -322,6 +322,114 @@ fn a_run_that_passes_its_budget_is_ended_and_can_go_on() {
     let report = sandbox.json("sky/results/report.json");
     assert!(!report["left"].as_array().unwrap().is_empty());
     assert!(report["foretold"]["usd_actual"].as_f64().unwrap() > 0.9);
+    // What the first execution took is not forgotten, however often the run is gone on with.
+    sandbox.run(&payload).arg("--resume").assert().success();
     sandbox.run(&payload).arg("--resume").assert().success();
     assert_eq!(sandbox.json("sky/results/combined_data.json").as_array().unwrap().len(), 40);
+    let last = sandbox.json("sky/results/report.json");
+    let (first, before, here) = (&report["seconds"], &last["seconds_before"], &last["seconds"]);
+    let [first, before, here] = [first, before, here].map(|seconds| seconds.as_f64().unwrap());
+    assert!(before > first, "{before} s before, of which the first execution took {first} s");
+    let mut command = cosmicai();
+    let costs = json_of(command.args(["cost", "--prices", &prices]).arg(sandbox.path("sky/results")));
+    let [total, map, bill] =
+        [&costs["throughput"][2]["seconds"], &costs["throughput"][1]["seconds"], &costs["bill"]["total_usd"]]
+            .map(|value| value.as_f64().unwrap());
+    assert!(
+        (total - before - here).abs() < 1e-9 && (bill - total).abs() < 1e-9,
+        "a USD a second: {bill} for {total} s"
+    );
+    assert!(map < total, "{map} s of tasks in {total} s");
+}
+
+/// As the study's script for one machine writes them: no place, no memory of the process.
+fn local_records(samples: f64, seconds: f64, batch_size: usize) -> Value {
+    json!([{
+        "total_cpu_time (seconds)": seconds,
+        "total_cpu_memory (MB)": samples * 20.2,
+        "execution_time (seconds/batch)": seconds / (samples / batch_size as f64),
+        "num_batches": (samples / batch_size as f64).ceil(),
+        "batch_size": batch_size,
+        "device": "cpu",
+        "throughput_bps": samples * 20_520.0 * 8.0 / seconds,
+        "sample_persec": samples / seconds,
+    }])
+}
+
+#[test]
+fn a_local_computer_s_records_make_the_study_s_local_table() {
+    let sandbox = Sandbox::new();
+    for (batch, seconds) in [(32, 58.2933463), (256, 40.8175005)] {
+        let records = local_records(5_113.0, seconds, batch).to_string();
+        sandbox.write(&format!("local-{batch}.json"), records.as_bytes());
+    }
+    sandbox.write("lambda.json", records(1, 21.0).to_string().as_bytes());
+    let mut graphics = records(1, 2.3);
+    graphics[0]["device"] = json!("cuda");
+    sandbox.write("cuda.json", graphics.to_string().as_bytes());
+    let files = ["local-32.json", "local-256.json", "lambda.json", "cuda.json"].map(|name| sandbox.path(name));
+    cosmicai().arg("report").args(&files).arg("--out").arg(sandbox.path("out")).assert().success();
+    let table = String::from_utf8(sandbox.bytes("out/one-process.csv")).unwrap();
+    // The study's column of GB/s had Gbit/s: 0.0144 and 0.0206.
+    for row in [
+        ",0.10,58.29,\"103,282.6\",0.0017,32,0.0144,",
+        ",0.10,40.82,\"103,282.6\",0.0024,256,0.0206,",
+        "1720,1,\"local, cuda\"",
+    ] {
+        assert!(table.contains(row), "{row}: {table}");
+    }
+    assert_eq!(table.lines().count(), 4, "{table}");
+    let workers = String::from_utf8(sandbox.bytes("out/workers.csv")).unwrap();
+    assert_eq!(workers.lines().count(), 2, "{workers}");
+
+    // It is said how they are taken, and somebody may say otherwise.
+    let output = cosmicai().arg("cost").arg(&files[0]).assert().success().get_output().clone();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("taken for a run on one machine") && said.contains("--executor"), "{said}");
+    let costs = json_of(cosmicai().arg("cost").arg(&files[0]).args(["--executor", "step-functions"]));
+    assert_eq!(costs["executor"], "step-functions");
+    assert!(costs["bill"]["total_usd"].as_f64().unwrap() > 0.0);
+    assert!(error_of(cosmicai().arg("cost").arg(&files[0]).args(["--executor", "moon"])).contains("step-functions"));
+    let mut command = cosmicai();
+    command.args(["forecast", "--data-size", "1GB", "--from"]).arg(&files[3]);
+    assert!(error_of(&mut command).contains("`cuda`"));
+}
+
+#[test]
+fn sums_of_broken_records_are_called_doubtful() {
+    let sandbox = Sandbox::new();
+    let mut two = records(4, 6.0).as_array().unwrap().clone();
+    two.extend(records(4, 6.1).as_array().unwrap().iter().cloned().map(|mut record| {
+        record["batch_size"] = json!(512);
+        record
+    }));
+    sandbox.write("two.json", Value::Array(two).to_string().as_bytes());
+    let mut command = cosmicai();
+    let output = command.arg("cost").arg(sandbox.path("two.json")).args(["--format", "json"]).assert().success();
+    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(said.contains("doubtful") && said.contains("mixed_batch_size"), "{said}");
+    let costs: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let codes: Vec<&str> =
+        costs["findings"].as_array().unwrap().iter().map(|finding| finding["code"].as_str().unwrap()).collect();
+    assert!(codes.contains(&"mixed_batch_size") && codes.contains(&"duplicate_file"), "{codes:?}");
+    cosmicai().arg("report").arg(sandbox.path("two.json")).arg("--out").arg(sandbox.path("out")).assert().success();
+    assert!(String::from_utf8(sandbox.bytes("out/workers.csv")).unwrap().contains(",mixed,"));
+    let total = |value: &str| format!("{}={value}", sandbox.path("two.json").display());
+    let mut command = cosmicai();
+    command.arg("report").arg(sandbox.path("two.json")).arg("--out").arg(sandbox.path("out"));
+    command.args(["--total-seconds", &total("30"), "--total-seconds", &total("40")]);
+    assert!(error_of(&mut command).contains("named twice"));
+}
+
+/// A run of 0.1 GB is cheaper and faster than one of 1 GB, and beats nothing by it.
+#[test]
+fn the_front_is_of_runs_of_one_size() {
+    let sandbox = Sandbox::new();
+    for (name, files, seconds) in [("small", 4, 6.0), ("large", 41, 6.1), ("large-slow", 42, 9.0)] {
+        sandbox.write(&format!("{name}.json"), records(files, seconds).to_string().as_bytes());
+    }
+    let files = ["small.json", "large.json", "large-slow.json"].map(|name| sandbox.path(name));
+    cosmicai().arg("report").args(&files).arg("--out").arg(sandbox.path("out")).assert().success();
+    let page = String::from_utf8(sandbox.bytes("out/report.html")).unwrap();
+    assert!(page.contains("nothing of its data size beats in both: 2."), "the small one, and the faster large one");
 }

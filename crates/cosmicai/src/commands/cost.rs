@@ -1,10 +1,12 @@
 //! `cosmicai cost`: what a finished run cost, by the study's formula and by the bill.
 
+use std::io::Read;
 use std::path::PathBuf;
 
+use accounting::audit::{Finding, Severity};
 use accounting::bill::{Basis, Bill, Terms};
 use accounting::circumstances::{Assumption, Circumstances};
-use accounting::measured::{MeasuredRun, Told};
+use accounting::measured::{LOCAL, MeasuredRun, SLURM, STEP_FUNCTIONS, Told};
 use accounting::prices::{MAX_PRICES_BYTES, Prices};
 use accounting::study::{COST_FORMULA, StudyFigures};
 use accounting::throughput::{Throughput, throughput};
@@ -12,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use super::Outcome;
+use super::audit::examine;
 use crate::measurements;
 use crate::printer::{Printer, table, usd};
 use crate::settings::Settings;
@@ -25,6 +28,9 @@ use crate::settings::Settings;
 ///
 /// The study's cost is memory used × its profiler's time; AWS charges configured memory × billed time, requests, state
 /// transitions and S3's requests. The study's throughput is data ÷ mean time of a worker; a person waits for the whole run.
+///
+/// Records of ours say where they were made. Others count as Lambda's, unless none has a `result_path` or a `data_path`, or a
+/// `device` is not `cpu`: then as one machine's. --executor says it.
 ///
 /// Example: cosmicai cost sky/results/first
 /// Example: cosmicai cost combined_data.json --partition-mb 25 --total-seconds 25.8 --assume memory_mb=3008
@@ -43,6 +49,9 @@ pub(crate) struct Options {
     /// Wall seconds of the Map, where no report says it.
     #[arg(long, value_name = "S", value_parser = positive)]
     map_seconds: Option<f64>,
+    /// Where the tasks ran, where the records do not say it.
+    #[arg(long, value_name = "NAME", value_parser = executor)]
+    executor: Option<&'static str>,
     #[command(flatten)]
     terms: TermsOptions,
     /// Print the table of prices, to be changed and given back with --prices.
@@ -69,9 +78,11 @@ impl TermsOptions {
     pub(crate) fn prices(&self) -> Result<Prices> {
         let Some(path) = &self.prices else { return Ok(Prices::default()) };
         let place = || format!("--prices `{}`", path.display());
-        let bytes = std::fs::metadata(path).with_context(place)?.len();
-        ensure!(bytes <= MAX_PRICES_BYTES, "{}: {bytes} bytes, {MAX_PRICES_BYTES} are read at most", place());
-        let toml = std::fs::read_to_string(path).with_context(place)?;
+        // A pipe or a device says no length beforehand.
+        let mut toml = String::new();
+        let file = std::fs::File::open(path).with_context(place)?;
+        file.take(MAX_PRICES_BYTES + 1).read_to_string(&mut toml).with_context(place)?;
+        ensure!(toml.len() as u64 <= MAX_PRICES_BYTES, "{}: more than {MAX_PRICES_BYTES} bytes", place());
         Prices::parse(&toml).map_err(anyhow::Error::msg).with_context(place)
     }
 
@@ -88,6 +99,29 @@ impl TermsOptions {
 pub(crate) fn positive(text: &str) -> Result<f64, String> {
     let value = text.parse::<f64>().ok().filter(|value| value.is_finite() && *value > 0.0);
     value.ok_or_else(|| "a number above 0 is expected".to_owned())
+}
+
+/// A place where tasks run, by its name in reports.
+pub(crate) fn executor(text: &str) -> Result<&'static str, String> {
+    const ALL: [&str; 3] = [LOCAL, SLURM, STEP_FUNCTIONS];
+    ALL.into_iter().find(|name| *name == text).ok_or_else(|| format!("one of {} is expected", ALL.join(", ")))
+}
+
+/// Says on the terminal what makes a run's sums doubtful: its records, and where they are taken to be made.
+pub(crate) fn tell_doubts(run: &MeasuredRun, findings: &[Finding], printer: &Printer) {
+    if let Some(why) = run.why_local() {
+        printer.tell(&format!("`{}`: taken for a run on one machine, as {why}; --executor says otherwise", run.name));
+    }
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let codes: Vec<&str> = errors.map(|finding| finding.code).collect();
+    if !codes.is_empty() {
+        printer.tell(&format!(
+            "doubtful: the records of `{}` have errors ({}), and sums of them are not those of one whole run; `cosmicai audit` \
+             says more",
+            run.name,
+            codes.join(", ")
+        ));
+    }
 }
 
 /// Everything that is known of a run's cost.
@@ -111,15 +145,23 @@ pub(crate) struct Costs {
     pub(crate) throughput: [Throughput; 3],
     /// What the bill rests on where nothing was measured.
     pub(crate) assumptions: Vec<Assumption>,
+    /// What is wrong with the records that all of this rests on.
+    pub(crate) findings: Vec<Finding>,
 }
 
 impl Costs {
-    pub(crate) fn of(run: &MeasuredRun, prices: &Prices, options: &TermsOptions) -> Result<Costs> {
+    pub(crate) fn of(
+        run: &MeasuredRun,
+        prices: &Prices,
+        options: &TermsOptions,
+        findings: Vec<Finding>,
+    ) -> Result<Costs> {
         let circumstances = if run.is_ours() { Circumstances::of_ours() } else { Circumstances::of_study() };
         let circumstances = options.assume(circumstances)?;
         let study = StudyFigures::of(run);
         let bill = Bill::of(run, Terms { prices, circumstances: &circumstances, free_tier: options.free_tier });
-        let is_reckoned = bill.lines.iter().any(|line| line.basis == Basis::Assumed);
+        let is_reckoned =
+            run.executor() == STEP_FUNCTIONS && bill.lines.iter().any(|line| line.basis == Basis::Assumed);
         Ok(Costs {
             run: run.name.clone(),
             executor: run.executor().to_owned(),
@@ -131,6 +173,7 @@ impl Costs {
                 .map(|usd| bill.total_usd / usd),
             throughput: throughput(run, &study, &bill),
             assumptions: if is_reckoned { circumstances.all().to_vec() } else { Vec::new() },
+            findings,
             study,
             bill,
         })
@@ -147,13 +190,17 @@ pub(crate) async fn cost(options: Options, settings: &Settings, printer: &Printe
         partition_mb: options.partition_mb,
         total_seconds: options.total_seconds,
         map_seconds: options.map_seconds,
+        executor: options.executor,
     };
-    let run = measurements::read(&settings.stores(".").await?, url, told).await?;
+    let stores = settings.stores(".").await?;
+    let run = measurements::read(&stores, url, told).await?;
     run.check().map_err(anyhow::Error::msg)?;
+    let findings = examine(&stores, &run, None).await?;
+    tell_doubts(&run, &findings, printer);
     if let Some(doubt) = run.doubt() {
         printer.tell(&format!("doubtful: {doubt}"));
     }
-    printer.print(&Costs::of(&run, &prices, &options.terms)?, human)?;
+    printer.print(&Costs::of(&run, &prices, &options.terms, findings)?, human)?;
     Ok(Outcome::Done)
 }
 

@@ -10,12 +10,12 @@ use pipeline::event::now;
 use serde::Serialize;
 
 use super::audit::examine;
-use super::cost::{TermsOptions, positive};
+use super::cost::{TermsOptions, executor, positive};
 use super::{Outcome, new_file};
 use crate::executor::slurm::quoted;
 use crate::printer::{Printer, table};
 use crate::report::baseline::{self, FACTS};
-use crate::report::gather::{Gathered, Reckoning, gather};
+use crate::report::gather::{Gathered, Reckoning, ToldOfInputs, gather};
 use crate::report::row::rows;
 use crate::report::sheets::{self, Sheet};
 use crate::report::{Facts, REPORT_FORMAT, Report, markdown, page, pictures};
@@ -55,6 +55,10 @@ pub(crate) struct Options {
     /// Wall seconds of the whole execution of an input that does not say it; may be given for each.
     #[arg(long, value_name = "INPUT=S", value_parser = total)]
     total_seconds: Vec<(String, f64)>,
+    /// Where the tasks of an input ran that does not say it; may be given for each. Records that are not ours count as
+    /// Lambda's, unless none has a `result_path` or a `data_path`, or a `device` is not `cpu`: then as one machine's.
+    #[arg(long, value_name = "INPUT=NAME", value_parser = place)]
+    executor: Vec<(String, &'static str)>,
     #[command(flatten)]
     terms: TermsOptions,
 }
@@ -79,8 +83,9 @@ pub(crate) async fn report(options: Options, settings: &Settings, printer: &Prin
     }
     let prices = options.terms.prices()?;
     let reckoning = Reckoning { prices: &prices, options: &options.terms };
+    let told = ToldOfInputs { totals: &options.total_seconds, executors: &options.executor };
     let Gathered { measurements, sources, timelines, runs } =
-        gather(&stores, &options.inputs, &options.total_seconds, &reckoning).await?;
+        gather(&stores, &options.inputs, &told, &reckoning).await?;
     let rows = rows(measurements);
     let changes = match &options.baseline {
         Some(url) => Some(baseline::changes(&stores, url, &rows, &reckoning).await?),
@@ -175,6 +180,9 @@ fn command(options: &Options) -> String {
     for (input, seconds) in &options.total_seconds {
         command += &format!(" --total-seconds {}", quoted(&format!("{input}={seconds}")));
     }
+    for (input, executor) in &options.executor {
+        command += &format!(" --executor {}", quoted(&format!("{input}={executor}")));
+    }
     if let Some(baseline) = &options.baseline {
         command += &format!(" --baseline {}", quoted(baseline));
     }
@@ -193,4 +201,9 @@ fn command(options: &Options) -> String {
 fn total(text: &str) -> Result<(String, f64), String> {
     let (input, seconds) = text.rsplit_once('=').ok_or_else(|| "INPUT=SECONDS is expected".to_owned())?;
     Ok((input.to_owned(), positive(seconds)?))
+}
+
+fn place(text: &str) -> Result<(String, &'static str), String> {
+    let (input, name) = text.rsplit_once('=').ok_or_else(|| "INPUT=NAME is expected".to_owned())?;
+    Ok((input.to_owned(), executor(name)?))
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::REPORT_FORMAT;
-use super::gather::{Reckoning, gather};
+use super::gather::{Reckoning, ToldOfInputs, gather};
 use super::row::{Row, Setting, rows};
 
 /// The largest report that is read, in bytes.
@@ -80,7 +80,7 @@ pub(crate) async fn changes(
         }
     }
     let left = before.iter().zip(is_matched).filter(|(_, is_matched)| !is_matched);
-    let gone = left.map(|(one, _)| format!("{}: {} files", one.experiment, one.setting.files)).collect();
+    let gone = left.map(|(one, _)| format!("{}: {}", one.experiment, one.setting.label())).collect();
     Ok(Changes { baseline: baseline.to_owned(), changed, gone, new })
 }
 
@@ -128,7 +128,7 @@ async fn of_inputs(stores: &Stores, input: &str, reckoning: &Reckoning<'_>) -> R
         total_s: row.total_s,
         memory_peak_mb: row.memory_peak_mb,
     };
-    let gathered = gather(stores, &[input.to_owned()], &[], reckoning).await?;
+    let gathered = gather(stores, &[input.to_owned()], &ToldOfInputs::default(), reckoning).await?;
     Ok(rows(gathered.measurements).into_iter().map(of_row).collect())
 }
 

@@ -3,7 +3,7 @@
 use accounting::MB_PER_GB;
 use accounting::bill::{Bill, Terms};
 use accounting::circumstances::Circumstances;
-use accounting::measured::{MeasuredRun, STEP_FUNCTIONS, Told};
+use accounting::measured::{MeasuredRun, SLURM, STEP_FUNCTIONS, Told};
 use accounting::prices::Prices;
 use accounting::study::StudyFigures;
 use anyhow::{Result, bail, ensure};
@@ -54,16 +54,45 @@ pub(crate) struct Reckoning<'a> {
     pub(crate) options: &'a TermsOptions,
 }
 
-/// Reads every input. `totals` has the wall seconds of runs that no file tells, by input.
+/// What no file tells, by input.
+#[derive(Default)]
+pub(crate) struct ToldOfInputs<'a> {
+    /// Wall seconds of the whole run.
+    pub(crate) totals: &'a [(String, f64)],
+    /// Where its tasks ran.
+    pub(crate) executors: &'a [(String, &'static str)],
+}
+
+impl ToldOfInputs<'_> {
+    fn of(&self, input: &str) -> Told {
+        Told {
+            total_seconds: self.totals.iter().find(|(name, _)| name == input).map(|(_, seconds)| *seconds),
+            executor: self.executors.iter().find(|(name, _)| name == input).map(|(_, executor)| *executor),
+            ..Told::default()
+        }
+    }
+}
+
+/// What is told must be of an input, and once.
+fn check_told<'a>(option: &str, names: impl Iterator<Item = &'a String>, inputs: &[String]) -> Result<()> {
+    let mut seen: Vec<&String> = Vec::new();
+    for name in names {
+        ensure!(inputs.contains(name), "{option}: `{name}` is none of the inputs");
+        ensure!(!seen.contains(&name), "{option}: `{name}` is named twice");
+        seen.push(name);
+    }
+    Ok(())
+}
+
+/// Reads every input.
 pub(crate) async fn gather(
     stores: &Stores,
     inputs: &[String],
-    totals: &[(String, f64)],
+    told: &ToldOfInputs<'_>,
     reckoning: &Reckoning<'_>,
 ) -> Result<Gathered> {
-    if let Some((name, _)) = totals.iter().find(|(name, _)| !inputs.contains(name)) {
-        bail!("--total-seconds: `{name}` is none of the inputs");
-    }
+    check_told("--total-seconds", told.totals.iter().map(|(name, _)| name), inputs)?;
+    check_told("--executor", told.executors.iter().map(|(name, _)| name), inputs)?;
     if let Some((_, name)) = inputs.iter().enumerate().find(|(index, name)| inputs[..*index].contains(name)) {
         bail!("`{name}` is named twice: it would count twice");
     }
@@ -85,8 +114,7 @@ pub(crate) async fn gather(
                 all.measurements.push(of_point(point, reckoning)?);
             }
         } else {
-            let told = totals.iter().find(|(name, _)| name == input).map(|(_, seconds)| *seconds);
-            let run = measurements::read(stores, input, Told { total_seconds: told, ..Told::default() }).await?;
+            let run = measurements::read(stores, input, told.of(input)).await?;
             run.check().map_err(anyhow::Error::msg)?;
             all.sources.push(source_of_run(&run));
             all.measurements.push(of_run(&run, reckoning)?);
@@ -135,6 +163,8 @@ fn of_run(run: &MeasuredRun, reckoning: &Reckoning<'_>) -> Result<Measurement> {
             files: run.files(),
             tasks: run.records.len(),
             batch_size: run.batch_size(),
+            is_batch_mixed: run.has_mixed_batch_sizes(),
+            device: run.other_device(),
             precision: report.map(|report| report.precision.clone()),
             workers: report.map(|report| report.workers as f64),
             threads: report.map(|report| report.threads as f64),
@@ -162,7 +192,7 @@ fn of_point(point: &SweepPoint, reckoning: &Reckoning<'_>) -> Result<Measurement
     let data_gb = settings.partition_mb * settings.file_limit as f64 / MB_PER_GB;
     let bill = match settings.executor.as_str() {
         STEP_FUNCTIONS => Bill::of_workers(point.billed.as_ref(), &workers_of(point), terms),
-        "slurm" => {
+        SLURM => {
             let cores = settings.threads.unwrap_or(1) as f64;
             let seconds: f64 = point.task_seconds.iter().sum();
             Bill::of_core_seconds(seconds * cores, "threads × time of the tasks".to_owned(), terms)
@@ -178,6 +208,8 @@ fn of_point(point: &SweepPoint, reckoning: &Reckoning<'_>) -> Result<Measurement
             files: settings.file_limit,
             tasks: point.tasks,
             batch_size: Some(settings.batch_size as f64),
+            is_batch_mixed: false,
+            device: None,
             precision: Some(settings.precision.clone()),
             workers: settings.workers.map(|workers| workers as f64),
             threads: settings.threads.map(|threads| threads as f64),

@@ -1,6 +1,6 @@
 //! The pictures of a report, from its rows; and those of forecasts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use accounting::audit::straggler_threshold;
@@ -137,7 +137,7 @@ fn runtime(row: &Row) -> Option<Estimate> {
 
 /// The rates of the workers added up.
 fn workers_rate(row: &Row) -> Option<Estimate> {
-    let sample_bytes = accounting::forecast::work::SAMPLE_BYTES;
+    let sample_bytes = accounting::SAMPLE_BYTES;
     row.sum_of_workers_gb_per_s.map(|rate| single(rate.median * f64::from(1 << 30) / sample_bytes))
 }
 
@@ -237,24 +237,40 @@ fn cost_and_time(rows: &[Row]) -> Option<Scatter> {
         return None;
     }
     let time = if is_total { "time of the whole run" } else { "mean runtime of a worker" };
-    let is_beaten = beaten(points.iter().map(|(_, time, bill)| (time.median, bill.median)));
+    // Less data is faster and cheaper: rows are held against those of their size.
+    let size = |row: &Row| row.study.data_gb.map(|gb| short(one_digit(gb)));
+    let sizes: BTreeSet<Option<String>> = points.iter().map(|(row, ..)| size(row)).collect();
+    let mut places = vec![(0, false); points.len()];
+    for (group, of_size) in sizes.iter().enumerate() {
+        let indices: Vec<usize> = (0..points.len()).filter(|index| size(points[*index].0) == *of_size).collect();
+        let is_beaten = beaten(indices.iter().map(|index| (points[*index].1.median, points[*index].2.median)));
+        for (index, is_beaten) in indices.iter().zip(is_beaten) {
+            places[*index] = (group, !is_beaten);
+        }
+    }
     let points = points
         .iter()
-        .zip(is_beaten)
-        .map(|((row, time, bill), is_beaten)| ScatterPoint {
+        .zip(places)
+        .map(|((row, time, bill), (group, highlighted))| ScatterPoint {
             label: row.label(),
             x: measured(time),
             y: measured(bill),
-            highlighted: !is_beaten,
+            highlighted,
+            group,
         })
         .collect();
+    let highlighted = match sizes.len() {
+        1 => "nothing beats in both",
+        _ => "nothing of its data size beats in both",
+    };
+    let compared = Compared::Front { highlighted: highlighted.to_owned(), others: "the others".to_owned() };
     Some(Scatter {
         name: "cost-and-time".to_owned(),
         title: format!("What it costs against {time}"),
         x: quantity(time, "s", Spacing::Log10),
         y: quantity("bill", "USD", Spacing::Log10),
         points,
-        compared: Compared::Front { highlighted: "nothing beats in both".to_owned(), others: "the others".to_owned() },
+        compared,
     })
 }
 
@@ -303,6 +319,7 @@ pub(crate) fn forecast(found: &Found, path: &Path) -> Result<()> {
             x: of(&one.seconds),
             y: of(&one.usd),
             highlighted,
+            group: 0,
         }
     };
     let points = found.front.iter().map(point(true)).chain(found.others.iter().map(point(false))).collect();
@@ -330,6 +347,7 @@ pub(crate) fn replay(replay: &Replay, path: &Path) -> Result<()> {
                 x: Measured { value: one.measured_s, interval: Some((low, high)) },
                 y: Measured { value: one.predicted_s, interval: Some((one.interval_s[0], one.interval_s[1])) },
                 highlighted: one.fitted_on,
+                group: 0,
             }
         })
         .collect();

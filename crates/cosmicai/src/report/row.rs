@@ -45,6 +45,12 @@ pub(crate) struct Setting {
     pub(crate) files: usize,
     pub(crate) tasks: usize,
     pub(crate) batch_size: Option<f64>,
+    /// Whether the records have several batch sizes.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) is_batch_mixed: bool,
+    /// What computed, where that was not processors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) device: Option<String>,
     pub(crate) precision: Option<String>,
     pub(crate) workers: Option<f64>,
     pub(crate) threads: Option<f64>,
@@ -173,15 +179,33 @@ impl Row {
 
     /// The row in a few words.
     pub(crate) fn label(&self) -> String {
-        let Setting { partition_mb, files, batch_size, precision, workers, threads, .. } = &self.setting;
+        self.setting.label()
+    }
+}
+
+/// For serde, which asks about a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Setting {
+    /// The setting in a few words.
+    pub(crate) fn label(&self) -> String {
+        let Setting { partition_mb, files, batch_size, is_batch_mixed, device, precision, workers, threads, .. } = self;
         let partition = partition_mb.map_or_else(String::new, |mb| format!("{} MB × ", short(mb)));
-        let batch = batch_size.map_or_else(String::new, |size| format!(", batch {size:.0}"));
+        let batch = match batch_size {
+            Some(size) => format!(", batch {size:.0}"),
+            None if *is_batch_mixed => ", mixed batches".to_owned(),
+            None => String::new(),
+        };
+        let device = device.as_ref().map_or_else(String::new, |name| format!(", {name}"));
         let precision =
             precision.as_ref().filter(|name| *name != "f32").map_or_else(String::new, |name| format!(", {name}"));
         let workers =
             workers.filter(|count| *count > 1.0).map_or_else(String::new, |count| format!(", {count:.0} workers"));
         let threads = threads.map_or_else(String::new, |count| format!(", {count:.0} threads"));
-        format!("{partition}{files}{batch}{precision}{workers}{threads}")
+        format!("{partition}{files}{batch}{device}{precision}{workers}{threads}")
     }
 }
 

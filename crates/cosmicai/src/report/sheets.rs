@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use accounting::bill::Basis;
 use accounting::circumstances::Assumption;
+use accounting::measured::LOCAL;
 use accounting::statistics::Estimate;
 use accounting::study::COST_FORMULA;
 
@@ -77,7 +78,7 @@ pub(crate) fn workers(rows: &[Row]) -> Option<Sheet> {
             data_size(row),
             row.study.cost_usd.map_or_else(none, small_usd),
             number(row.study.throughput_gb_per_s, 4),
-            row.setting.batch_size.map_or_else(|| "mixed".to_owned(), |size| format!("{size:.0}")),
+            batch_size(row),
             with_range(total, 1),
             number(row.study.performance_efficiency, 2),
             row.bill_usd.map_or_else(none, |bill| usd(bill.median)),
@@ -130,7 +131,7 @@ pub(crate) fn one_process(rows: &[Row]) -> Option<Sheet> {
             number(row.study.runtime_s_mean, 2),
             row.allocated_mb.map_or_else(none, |mb| thousands(mb, 1)),
             number(rate, 4),
-            row.setting.batch_size.map_or_else(none, |size| format!("{size:.0}")),
+            batch_size(row),
             // A binary GB of bytes in units of 10⁹ bits.
             number(rate.map(|gb| gb * 8.0 * 1.073_741_824), 4),
             with_range(row.images_per_s.as_ref(), 0),
@@ -150,7 +151,7 @@ pub(crate) fn one_process(rows: &[Row]) -> Option<Sheet> {
 
 /// Whether a row is one process over all of the data.
 pub(crate) fn is_one_process(row: &Row) -> bool {
-    row.setting.executor == "local" && row.setting.tasks == 1
+    row.setting.executor == LOCAL && row.setting.tasks == 1
 }
 
 /// The bill of each row, line by line.
@@ -346,7 +347,8 @@ fn ran_on(row: &Row) -> String {
     let workers = row.setting.workers.map_or_else(String::new, |count| format!(", {count:.0} at a time"));
     let threads = row.setting.threads.map_or_else(String::new, |count| format!(" × {count:.0} threads"));
     let precision = row.setting.precision.as_ref().map_or_else(String::new, |precision| format!(", {precision}"));
-    format!("{executor}{workers}{threads}{precision}")
+    let device = row.setting.device.as_ref().map_or_else(String::new, |device| format!(", {device}"));
+    format!("{executor}{device}{workers}{threads}{precision}")
 }
 
 fn study(name: &str, unit: &str) -> Column {
@@ -367,6 +369,11 @@ fn none() -> String {
 
 fn number(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(none, |value| format!("{value:.decimals$}"))
+}
+
+fn batch_size(row: &Row) -> String {
+    let unknown = || if row.setting.is_batch_mixed { "mixed".to_owned() } else { none() };
+    row.setting.batch_size.map_or_else(unknown, |size| format!("{size:.0}"))
 }
 
 /// Two decimals as the study has them, more where these would all be 0.

@@ -89,7 +89,8 @@ impl Histogram {
                 let words = format!("{what} {}", self.x.words(value));
                 let fits = x + ASIDE + width(&words, &font, TEXT) < axes.x.to - ASIDE;
                 let (x, anchor) = if fits { (x + ASIDE, Anchor::Start) } else { (x - ASIDE, Anchor::End) };
-                marks.push(over((x, top + down), anchor, stroke.colour, vec![upright(words)]));
+                // Words in the colour of the threshold would have too little contrast.
+                marks.push(over((x, top + down), anchor, INK, vec![upright(words)]));
             }
         }
         let x_label = label(&self.x.name, &self.x.unit, &font, AXIS, RIGHT - LEFT);

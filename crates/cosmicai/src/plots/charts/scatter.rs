@@ -1,5 +1,7 @@
 //! Points of two measures: cost against time with the front that nothing beats, or predicted against measured.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, bail};
 
 use super::super::axis::Scale;
@@ -49,14 +51,16 @@ pub(crate) struct ScatterPoint {
     pub(crate) label: String,
     pub(crate) x: Measured,
     pub(crate) y: Measured,
-    /// Filled instead of hollow, and on the step line of [`Compared::Front`].
+    /// Filled instead of hollow, and on the step line of its group under [`Compared::Front`].
     pub(crate) highlighted: bool,
+    /// Points of one group are compared with each other.
+    pub(crate) group: usize,
 }
 
 /// What is drawn beside the points.
 #[derive(Clone, Debug)]
 pub(crate) enum Compared {
-    /// A step line through the highlighted points, with words for them and for the others.
+    /// A step line through the highlighted points of each group, with words for them and for the others.
     Front { highlighted: String, others: String },
     /// y = x and a band of ±20 %; both axes are the same, in the spacing and the unit of `x`.
     Equality,
@@ -144,12 +148,16 @@ impl Scatter {
     ) -> Vec<Mark> {
         match self.compared {
             Compared::Front { .. } => {
-                let front = points.iter().filter(|point| point.highlighted);
-                let mut front: Vec<Point> = front.map(|point| at((point.x.value, point.y.value))).collect();
-                front.sort_by(|one, other| one.0.total_cmp(&other.0).then(other.1.total_cmp(&one.1)));
-                let steps = front.windows(2).flat_map(|pair| [(pair[1].0, pair[0].1), pair[1]]);
-                let line: Vec<Point> = front.first().copied().into_iter().chain(steps).collect();
-                vec![Mark::Lines { lines: if line.len() > 1 { vec![line] } else { Vec::new() }, stroke: FRONT }]
+                let groups: BTreeSet<usize> = points.iter().map(|point| point.group).collect();
+                let line = |group: usize| {
+                    let front = points.iter().filter(|point| point.highlighted && point.group == group);
+                    let mut front: Vec<Point> = front.map(|point| at((point.x.value, point.y.value))).collect();
+                    front.sort_by(|one, other| one.0.total_cmp(&other.0).then(other.1.total_cmp(&one.1)));
+                    let steps = front.windows(2).flat_map(|pair| [(pair[1].0, pair[0].1), pair[1]]);
+                    front.first().copied().into_iter().chain(steps).collect::<Vec<Point>>()
+                };
+                let lines = groups.into_iter().map(line).filter(|line| line.len() > 1).collect();
+                vec![Mark::Lines { lines, stroke: FRONT }]
             }
             Compared::Equality => {
                 let ends = [axes.x.range.low, axes.x.range.high].map(|place| spacing[0].value(place));

@@ -74,6 +74,7 @@ fn costs(spacing: Spacing) -> Scatter {
             x: within(seconds, 0.08),
             y: within(dollars, 0.05),
             highlighted: index % 5 == 0,
+            group: 0,
         }
     });
     Scatter {
@@ -94,6 +95,7 @@ fn predicted(spacing: Spacing) -> Scatter {
             x: within(measured, 0.04),
             y: exactly(measured * (0.72 + 0.5 * part(index))),
             highlighted: false,
+            group: 0,
         }
     });
     Scatter {
@@ -559,7 +561,7 @@ proptest! {
         (x, y) in (spacing(), spacing()),
         equal: bool,
     ) {
-        let point = |(x, y, highlighted)| ScatterPoint { label: label.clone(), x, y, highlighted };
+        let point = |(x, y, highlighted)| ScatterPoint { label: label.clone(), x, y, highlighted, group: 0 };
         let front = Compared::Front { highlighted: label.clone(), others: label.clone() };
         let scatter = Scatter {
             name: label.clone(),
