@@ -80,6 +80,7 @@ impl Assumption {
                 1e-3..=MOST
             }
             ("concurrency" | "tasks_max", _) => 1.0..=1e5,
+            ("files_max", _) => 1.0..=MOST,
             (_, "0 or 1" | "of the tasks" | "of the timeout") => 0.0..=1.0,
             (_, "σ of the logarithm") => 0.0..=3.0,
             _ => 0.0..=MOST,

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 const PRICES_FORMAT: u32 = 1;
 /// The largest table that is read, in bytes.
 pub const MAX_PRICES_BYTES: u64 = 1 << 20;
+/// The most that a unit of anything costs, in USD.
+const MOST_USD: f64 = 1e6;
 /// The table that is used where nobody brings another.
 pub const DEFAULT: &str = include_str!("prices.toml");
 
@@ -107,13 +109,27 @@ impl Prices {
         if prices.format_version != PRICES_FORMAT {
             return Err(format!("format_version {} found, {PRICES_FORMAT} expected", prices.format_version));
         }
+        if prices.name.chars().any(char::is_control) {
+            return Err("name: a control character is in it".to_owned());
+        }
+        let default: Self = toml::from_str(DEFAULT).map_err(|error| error.to_string())?;
+        let known = default.entries();
         for (name, price) in prices.entries() {
-            let is_price = |usd: f64| usd.is_finite() && usd >= 0.0;
+            let is_price = |usd: f64| (0.0..=MOST_USD).contains(&usd);
             let is_ascending = price.tiers.windows(2).all(|pair| pair[0].above < pair[1].above);
             let begins = price.tiers.first().is_some_and(|tier| tier.above == 0.0);
             if !begins || !is_ascending || !price.tiers.iter().all(|tier| is_price(tier.usd) && tier.above.is_finite())
             {
-                return Err(format!("{name}: `tiers` must begin above 0, ascend, and have prices of 0 or more"));
+                return Err(format!(
+                    "{name}: `tiers` must begin above 0, ascend, and have prices of 0 to {MOST_USD} USD"
+                ));
+            }
+            let unit = &known.iter().find(|(known, _)| *known == name).expect("the same entries").1.unit;
+            if price.unit != *unit {
+                return Err(format!("{name}: `unit` is `{}`, and quantities are reckoned in `{unit}`", price.unit));
+            }
+            if [&price.what, &price.source, &price.read].iter().any(|text| text.chars().any(char::is_control)) {
+                return Err(format!("{name}: a control character is in its words"));
             }
         }
         let FreeTier { lambda_gb_s, lambda_request, state_transition } = prices.free_tier;
@@ -190,6 +206,9 @@ mod tests {
         assert!(wrong("format_version = 1", "format_version = 2").contains("format_version 2"));
         assert!(wrong("usd = 0.0000002", "usd = -1").contains("lambda_request"));
         assert!(wrong("usd = 0.0000002", "usd = nan").contains("lambda_request"));
+        assert!(wrong("usd = 0.0000002", "usd = 1e308").contains("lambda_request"));
+        assert!(wrong("unit = \"request\"", "unit = \"million\"").contains("`request`"));
+        assert!(wrong("name = \"AWS", "name = \"\\u001b[31mAWS").contains("control character"));
         assert!(wrong("above = 15_000_000_000", "above = 1").contains("lambda_x86_64"));
         assert!(wrong("[s3_get]", "[s3_gets]").contains("s3_gets"));
         assert!(wrong("lambda_gb_s = 400_000", "lambda_gb_s = -1").contains("free_tier"));

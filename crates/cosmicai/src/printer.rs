@@ -82,7 +82,7 @@ pub(crate) fn grouped(count: u64) -> String {
 
 /// Bytes in the binary unit that suits them: `104.9 MB` is never printed for 100 MiB.
 pub(crate) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let mut value = count as f64;
     let mut unit = 0;
     while value >= 1024.0 && unit + 1 < UNITS.len() {

@@ -14,6 +14,12 @@ const CLOUD: &[Assumption] = &[
     of("straggler_fraction", 0.048, "of the tasks", FITTED),
     of("straggler_factor", 1.88, "× the usual time", FITTED),
     of("between_runs", 0.08, "σ of the logarithm", "runs of one configuration in the study's table of worker times"),
+    of(
+        "between_totals",
+        0.14,
+        "σ of the logarithm",
+        "total times of the 7 configurations around what is fitted to them",
+    ),
     of("jitter", 0.05, "σ of the logarithm", "tasks of one run in the study's records, without stragglers"),
     of("concurrency", 1_000.0, "environments", "the default of an account, in a region"),
     of("ramp_burst", 1_000.0, "environments", "a function may begin so many at once"),
@@ -34,6 +40,12 @@ const CLOUD: &[Assumption] = &[
 const CLUSTER: &[Assumption] = &[
     of("queue_wait_s", 0.0, "s", "unknown: how long a cluster lets the first job wait"),
     of("job_start_s", 1.0, "s", "of a cluster's job, before the worker begins"),
+    of(
+        "cluster_thread_over_measured_thread",
+        1.0,
+        "×",
+        "not measured: a processor there is like one here, however many",
+    ),
 ];
 
 /// Of this machine and of a cluster.
@@ -41,12 +53,14 @@ const MACHINES: &[Assumption] = &[
     of("orchestration_s", 0.1, "s", "the listing and the plan"),
     of("straggler_fraction", 0.0, "of the tasks", "none seen on a machine of one's own"),
     of("straggler_factor", 1.0, "× the usual time", "none seen on a machine of one's own"),
-    of("between_runs", 0.05, "σ of the logarithm", "machines are shared, clocks change"),
+    of("between_runs", 0.08, "σ of the logarithm", "repeats of a setting in record/2026-11-25-zen3-2c-study.jsonl"),
+    of("between_totals", 0.0, "σ of the logarithm", "nothing was seen beside that"),
     of("jitter", 0.05, "σ of the logarithm", "machines are shared, clocks change"),
     of("worker_memory_mb", 200.0, "MB", "of the process"),
     of("tasks_max", 10_000.0, "tasks", "of one plan"),
     of("files_max", 1e6, "files", "of one plan"),
-    of("import_s", 0.3, "s", "reading and packing the model of 61 MB"),
+    of("model_mb", 60.664_707_183_837_89, "MB", "15,902,889 parameters in float32"),
+    of("import_s", 0.14, "s", "a start to its first redshift, model of 61 MB (README); grows as model_mb does"),
     of("summarize_s_per_task", 0.005, "s", "records and reports are read many at a time"),
 ];
 

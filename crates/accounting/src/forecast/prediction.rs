@@ -13,6 +13,8 @@ use crate::{MB, MB_PER_GB};
 
 /// Parts of the simulated executions that lie below the ends of an interval.
 const INTERVAL_90: [f64; 2] = [0.05, 0.95];
+/// The model's parameters in float32, which [`import_s`](conditions) was measured with, in binary MB.
+const PUBLISHED_MODEL_MB: f64 = 60.664_707_183_837_89;
 /// What Lambda's whole milliseconds add to a task's billed time, on average.
 const ROUNDING_S: f64 = 0.0005;
 
@@ -43,7 +45,7 @@ pub struct Setting {
     pub architecture: Architecture,
     /// Tasks at a time.
     pub concurrency: f64,
-    /// Compute threads of a worker; on Lambda they come with its memory.
+    /// Compute threads of a worker; on Lambda the vCPUs that come with its memory.
     pub threads: f64,
 }
 
@@ -105,9 +107,8 @@ pub fn predict(
     let images_per_s = rate_of_worker(setting, rate, grounds.conditions);
     let mut bounds = Bounds { samples_of_task: f64::INFINITY, tasks: get("tasks_max"), files: get("files_max") };
     if setting.place == Place::StepFunctions {
-        let straggler = if get("straggler_fraction") > 0.0 { get("straggler_factor") } else { 1.0 };
-        let longest_s = get("timeout_s") * get("timeout_share") / straggler - begin_s(setting, grounds.conditions);
-        bounds.samples_of_task = longest_s * images_per_s;
+        bounds.samples_of_task = longest_task_s(setting, grounds.conditions)
+            / seconds_of_samples(1.0, data.bytes_of_sample(), setting.place, images_per_s, grounds.conditions);
     }
     let tasks = data.tasks(setting.partition_mb, &bounds)?;
     let execution = execution(setting, &tasks, images_per_s, grounds.conditions);
@@ -116,7 +117,9 @@ pub fn predict(
         .map(|_| {
             // How fast workers are differs from run to run, as well as from task to task.
             let between = (get("between_runs") * random.normal()).exp();
-            simulate_at(&execution, between, random.bits())
+            let unexplained = (get("between_totals") * random.normal()).exp();
+            let one = simulate_at(&execution, between, random.bits());
+            Simulated { total_s: one.total_s * unexplained, map_s: one.map_s * unexplained, ..one }
         })
         .collect();
     let work = tasks.work;
@@ -169,18 +172,50 @@ fn rate_of_worker(setting: &Setting, rate: &Rate, conditions: &Circumstances) ->
     let Some(threads) = rate.threads else { return rate.images_per_s };
     let of_thread = rate.images_per_s / threads;
     match setting.place {
-        Place::Slurm => of_thread * setting.threads,
+        Place::Slurm => of_thread * setting.threads * conditions.get("cluster_thread_over_measured_thread"),
         // Threads beyond the cores share them.
         Place::Local => of_thread * setting.threads.min(conditions.get("cores") / setting.concurrency),
         Place::StepFunctions => {
-            let vcpus = (setting.memory_mb / conditions.get("vcpu_mb")).min(conditions.get("vcpus_max"));
             let arm = match setting.architecture {
                 Architecture::X86 => 1.0,
                 Architecture::Arm => conditions.get("arm64_over_x86_64"),
             };
-            of_thread * vcpus * conditions.get("lambda_vcpu_over_measured_thread") * arm
+            of_thread * vcpus(setting.memory_mb, conditions) * conditions.get("lambda_vcpu_over_measured_thread") * arm
         }
     }
+}
+
+/// Processors that come with a function's memory.
+pub fn vcpus(memory_mb: f64, conditions: &Circumstances) -> f64 {
+    (memory_mb / conditions.get("vcpu_mb")).min(conditions.get("vcpus_max"))
+}
+
+/// Seconds of so many images, of so many bytes each, from the first one's fetching to the last one's redshift.
+fn seconds_of_samples(
+    samples: f64,
+    bytes_of_sample: f64,
+    place: Place,
+    images_per_s: f64,
+    conditions: &Circumstances,
+) -> f64 {
+    let compute = samples / images_per_s;
+    if place != Place::StepFunctions {
+        return compute;
+    }
+    let fetch = samples * bytes_of_sample / MB / conditions.get("fetch_mb_per_s");
+    if conditions.get("fetch_hidden") == 0.0 { compute + fetch } else { compute.max(fetch) }
+}
+
+/// The longest that a task of usual speed may take, so that the slowest of an execution, in a slow run, stays within its
+/// share of the timeout.
+fn longest_task_s(setting: &Setting, conditions: &Circumstances) -> f64 {
+    /// Of ten thousand normal values the largest lies here, in σ, on average; and 95 of 100 values lie below that.
+    const LARGEST: f64 = 3.85;
+    const UPPER: f64 = 1.645;
+    let get = |name| conditions.get(name);
+    let straggler = if get("straggler_fraction") > 0.0 { get("straggler_factor") } else { 1.0 };
+    let slow = (LARGEST * get("jitter") + UPPER * get("between_runs")).exp();
+    get("timeout_s") * get("timeout_share") / (straggler * slow) - begin_s(setting, conditions)
 }
 
 /// Seconds that a new worker takes until it begins its first task.
@@ -188,30 +223,28 @@ fn begin_s(setting: &Setting, conditions: &Circumstances) -> f64 {
     let get = |name| conditions.get(name);
     match setting.place {
         Place::StepFunctions => get("cold_start_s") + get("import_s") + get("model_mb") / get("fetch_mb_per_s"),
-        Place::Slurm => get("job_start_s") + get("import_s"),
+        Place::Slurm => get("job_start_s") + reading_s(conditions),
         Place::Local => 0.0,
     }
+}
+
+/// Seconds to read and pack the model, elsewhere than on Lambda.
+fn reading_s(conditions: &Circumstances) -> f64 {
+    conditions.get("import_s") * conditions.get("model_mb") / PUBLISHED_MODEL_MB
 }
 
 fn execution(setting: &Setting, tasks: &Tasks, images_per_s: f64, conditions: &Circumstances) -> Execution {
     let get = |name| conditions.get(name);
     let is_cloud = setting.place == Place::StepFunctions;
-    let work = &tasks.work;
-    let bytes_of_sample = work.bytes / work.samples;
-    let seconds_of = |samples: f64| {
-        let compute = samples / images_per_s;
-        let fetch = if is_cloud { samples * bytes_of_sample / MB / get("fetch_mb_per_s") } else { 0.0 };
-        match is_cloud && get("fetch_hidden") == 0.0 {
-            true => compute + fetch,
-            false => compute.max(fetch),
-        }
-    };
+    let bytes_of_sample = tasks.work.bytes / tasks.work.samples;
+    let seconds_of =
+        |samples: f64| seconds_of_samples(samples, bytes_of_sample, setting.place, images_per_s, conditions);
     let count = tasks.samples.len() as f64;
     let before = get("orchestration_s")
         + match setting.place {
             Place::StepFunctions => get("initialize_s"),
             Place::Slurm => get("queue_wait_s"),
-            Place::Local => get("import_s"),
+            Place::Local => reading_s(conditions),
         };
     let child_start =
         if is_cloud { get("child_start_s").max(get("gets_per_task") / get("s3_gets_per_s")) } else { 0.0 };

@@ -39,8 +39,14 @@ impl Rate {
     /// That of a run.
     ///
     /// # Errors
-    /// Where no record has a rate.
+    /// Where no record has a rate, or something else than processors computed.
     pub fn of(run: &MeasuredRun) -> Result<Self, String> {
+        if let Some(device) = run.other_device() {
+            return Err(format!(
+                "`{}`: measured on `{device}`; the workers of a forecast compute on processors",
+                run.name
+            ));
+        }
         let rates = sorted(run.records.iter().filter_map(|record| record.sample_persec).filter(|rate| *rate > 0.0));
         let Some(usual) = median(rates.iter().copied()) else {
             return Err(format!("`{}`: none of its records has a rate (`sample_persec`)", run.name));

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::fit::least;
 use super::simulation::{Execution, Limits, Straying, simulate};
 use crate::circumstances::Circumstances;
-use crate::statistics::{Random, mean, median};
+use crate::statistics::{Random, mean, median, quantile, sorted};
 
 /// Simulated executions of a configuration.
 const EXECUTIONS: usize = 200;
@@ -46,7 +46,7 @@ pub struct Foretold {
     pub measured_s: f64,
     /// Mean of the simulated executions.
     pub predicted_s: f64,
-    /// 90 % of the simulated executions lie between these.
+    /// 90 % of the simulated executions lie between these, with what they leave unexplained.
     pub interval_s: [f64; 2],
     /// Predicted over measured, less 1.
     pub error: f64,
@@ -59,6 +59,12 @@ pub struct Replay {
     pub fitted: BTreeMap<&'static str, f64>,
     /// Configurations that they were fitted on.
     pub fitted_on: usize,
+    /// σ of the logarithm of the total times of these configurations' runs around what is foretold of them: what no
+    /// simulation explains.
+    pub between_totals: f64,
+    /// Part of the single runs that lie in the 90 % interval, of the configurations that were not fitted on; None where
+    /// there are none.
+    pub within_interval_foretold: Option<f64>,
     /// In the order of the table.
     pub foretold: Vec<Foretold>,
     /// Median of the errors' sizes, of all configurations.
@@ -137,13 +143,16 @@ pub fn replay(configurations: &[Configuration], fit_on: usize, conditions: &Circ
     };
     let start: Vec<f64> = FITTED.iter().map(|(_, value)| value.ln()).collect();
     let fitted: Vec<f64> = least(&start, error).0.iter().map(|value| value.exp()).collect();
+    let between_totals = unexplained(chosen.iter().map(|index| &configurations[*index]), &fitted, conditions);
     let foretold: Vec<Foretold> = configurations
         .iter()
         .enumerate()
         .map(|(index, one)| {
-            let totals = crate::statistics::sorted(foretell(one, &fitted, conditions));
-            let at = |part| crate::statistics::quantile(&totals, part).unwrap_or_default();
+            let totals = foretell(one, &fitted, conditions);
             let (measured_s, predicted_s) = (average(&one.total_s), average(&totals));
+            let mut random = Random::new(2);
+            let totals = sorted(totals.into_iter().map(|total| total * (between_totals * random.normal()).exp()));
+            let at = |part| quantile(&totals, part).unwrap_or_default();
             Foretold {
                 configuration: one.clone(),
                 fitted_on: chosen.contains(&index),
@@ -155,14 +164,38 @@ pub fn replay(configurations: &[Configuration], fit_on: usize, conditions: &Circ
         })
         .collect();
     let size = |one: &Foretold| one.error.abs();
+    let is_within = |one: &Foretold| {
+        let [low, high] = one.interval_s;
+        let runs = one.configuration.total_s.iter();
+        runs.map(|total| f64::from(u8::from((low..=high).contains(total)))).collect::<Vec<f64>>()
+    };
+    let within = foretold.iter().filter(|one| !one.fitted_on).flat_map(is_within);
     Ok(Replay {
         fitted: FITTED.iter().map(|(name, _)| *name).zip(fitted).collect(),
         fitted_on: fit_on,
+        between_totals,
+        within_interval_foretold: mean(within),
         median_error: median(foretold.iter().map(size)).unwrap_or_default(),
         median_error_foretold: median(foretold.iter().filter(|one| !one.fitted_on).map(size)),
         largest_error: foretold.iter().map(size).fold(0.0, f64::max),
         foretold,
     })
+}
+
+/// σ of the logarithm of measured over foretold total times, of the runs that the values were fitted on.
+fn unexplained<'a>(
+    fitted_on: impl Iterator<Item = &'a Configuration>,
+    fitted: &[f64],
+    conditions: &Circumstances,
+) -> f64 {
+    let of = |one: &Configuration| {
+        let predicted_s = average(&foretell(one, fitted, conditions));
+        one.total_s.iter().map(|total| (total / predicted_s).ln().powi(2)).collect::<Vec<f64>>()
+    };
+    let squares: Vec<f64> = fitted_on.flat_map(of).collect();
+    // Each fitted value takes one away from what is left to scatter.
+    let free = squares.len().saturating_sub(fitted.len()).max(1);
+    (squares.iter().sum::<f64>() / free as f64).sqrt()
 }
 
 /// Total times of simulated executions of a configuration, from its workers' mean times and the fitted values.
@@ -270,5 +303,7 @@ mod tests {
         let replay = replay(&found, 7, &conditions::of_study()).unwrap();
         assert!(replay.median_error <= 0.20 && replay.largest_error <= 0.60);
         assert!(replay.median_error_foretold.unwrap() <= 0.20);
+        // An interval of 90 % that holds.
+        assert!((0.85..=0.99).contains(&replay.within_interval_foretold.unwrap()), "{replay:?}");
     }
 }

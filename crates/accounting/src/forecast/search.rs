@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::prediction::{Grounds, Place, Prediction, Setting, predict};
+use super::prediction::{Grounds, Place, Prediction, Setting, predict, vcpus};
 use super::rates::Rate;
 use super::work::Data;
+use crate::circumstances::Circumstances;
 use crate::prices::Architecture;
 
 /// Simulated tasks of all settings together, about.
@@ -49,7 +50,7 @@ pub struct Found {
 
 /// Looks at every combination.
 pub fn search(choices: &Choices, data: &Data, grounds: Grounds<'_>, seed: u64) -> Found {
-    let settings: Vec<(Setting, &Rate)> = settings(choices);
+    let settings: Vec<(Setting, &Rate)> = settings(choices, grounds.conditions);
     let tasks_max = grounds.conditions.get("tasks_max");
     let about = |setting: &Setting| data.tasks_about(setting.partition_mb, tasks_max);
     let all_tasks: f64 = settings.iter().map(|(setting, _)| about(setting)).sum();
@@ -85,7 +86,7 @@ pub fn search(choices: &Choices, data: &Data, grounds: Grounds<'_>, seed: u64) -
     Found { settings: settings.len(), front, others, refused }
 }
 
-fn settings(choices: &Choices) -> Vec<(Setting, &Rate)> {
+fn settings<'a>(choices: &'a Choices, conditions: &Circumstances) -> Vec<(Setting, &'a Rate)> {
     let mut settings = Vec::new();
     for &partition_mb in &choices.partitions_mb {
         for rate in &choices.rates {
@@ -101,7 +102,11 @@ fn settings(choices: &Choices) -> Vec<(Setting, &Rate)> {
                                 memory_mb,
                                 architecture,
                                 concurrency,
-                                threads,
+                                threads: if place == Place::StepFunctions {
+                                    vcpus(memory_mb, conditions)
+                                } else {
+                                    threads
+                                },
                             };
                             settings.push((setting, rate));
                         }

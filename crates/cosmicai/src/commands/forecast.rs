@@ -13,7 +13,7 @@ use accounting::forecast::prediction::{Grounds, Place, Prediction, predict};
 use accounting::forecast::rates::Rate;
 use accounting::forecast::search::{Found, search};
 use accounting::forecast::work::{Data, MAX_DATA_BYTES};
-use accounting::prices::Architecture;
+use accounting::prices::{Architecture, Prices};
 use anyhow::{Context, Result, bail, ensure};
 use pipeline::finished::finished;
 use pipeline::partition::parse_size;
@@ -29,7 +29,7 @@ pub(crate) use human::time;
 
 use super::cost::{TermsOptions, positive};
 use super::{Outcome, cores, run};
-use crate::printer::Printer;
+use crate::printer::{self, Printer};
 use crate::report::pictures;
 use crate::settings::Settings;
 
@@ -53,10 +53,10 @@ use crate::settings::Settings;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Payload of the run: file or URL. Its partitions are listed, not read.
-    #[arg(value_name = "PAYLOAD.json", required_unless_present_any = ["data_size", "validate"])]
+    #[arg(value_name = "PAYLOAD.json")]
     payload: Option<String>,
     /// Where the payload's buckets are, as for `run`.
-    #[arg(long, value_name = "DIR|s3|URL")]
+    #[arg(long, value_name = "DIR|s3|URL", requires = "payload")]
     store: Option<String>,
     /// Data instead of a payload: 12.6GB, 1TB, 1PB. Units are binary, as the study counts.
     #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "payload")]
@@ -65,7 +65,8 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value_t = run::Where::StepFunctions)]
     executor: run::Where,
     /// Runs or benchmarks that were measured, for the speed of a worker; several batch sizes are compared.
-    #[arg(long, value_name = "RUN|FILE", num_args = 1..)]
+    /// May be given often.
+    #[arg(long, value_name = "RUN|FILE")]
     from: Vec<String>,
     /// Time within which the run must end: 60s, 5m, 2h.
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -97,12 +98,30 @@ pub(crate) struct Options {
     #[arg(long, value_name = "F.svg|F.png")]
     plot: Option<PathBuf>,
     /// Foretell executions that were measured: a table of worker times, and one of total times.
-    #[arg(long, value_names = ["WORKERS.csv", "TOTALS.csv"], num_args = 2, conflicts_with_all = ["payload", "data_size"])]
+    #[arg(long, value_names = ["WORKERS.csv", "TOTALS.csv"], num_args = 2, conflicts_with_all = NOT_WITH_VALIDATE)]
     validate: Option<Vec<PathBuf>>,
     /// Configurations that assumptions are fitted on, with --validate.
     #[arg(long, value_name = "N", default_value_t = 7, requires = "validate")]
     fit_on: usize,
 }
+
+/// What means nothing to the study's executions.
+const NOT_WITH_VALIDATE: [&str; 14] = [
+    "payload",
+    "data_size",
+    "executor",
+    "seed",
+    "from",
+    "deadline",
+    "budget",
+    "partition_mb",
+    "memory_mb",
+    "concurrency",
+    "threads",
+    "architecture",
+    "prices",
+    "free_tier",
+];
 
 /// What is printed.
 #[derive(Debug, Serialize)]
@@ -143,9 +162,19 @@ pub(crate) async fn forecast(options: Options, settings: &Settings, printer: &Pr
     let (job, stores) = job(&options, settings).await?;
     let prices = options.terms.prices()?;
     let place = place(options.executor);
+    if options.budget.is_some() {
+        check_budget(place, &prices)?;
+    }
+    if let (Place::Local, Some(most)) = (place, options.threads.iter().max()) {
+        ensure!(usize::from(*most) <= cores(), "--threads {most}: this machine has {} cores", cores());
+    }
     let payload = job.payload.as_ref().zip(stores.as_ref()).map(|(payload, stores)| (payload, stores, None));
     let rates = rates::rates(&options.from, payload, settings, printer).await?;
-    let conditions = options.terms.assume(conditions_of(place, &rates))?;
+    let model_mb = match payload {
+        Some((payload, stores, instead)) => rates::model_mb(payload, stores, instead).await,
+        None => None,
+    };
+    let conditions = options.terms.assume(conditions_of(place, &rates, model_mb))?;
     let grounds = Grounds { prices: &prices, conditions: &conditions, free_tier: options.terms.free_tier };
     let choices = choices::choices(&options, place, &job, rates.clone(), &conditions);
     let found = search(&choices, &job.data, grounds, options.seed);
@@ -199,14 +228,35 @@ pub(crate) fn place(executor: run::Where) -> Place {
     }
 }
 
-/// What is assumed of the place, with what the measured runs say better.
-pub(crate) fn conditions_of(place: Place, rates: &[Rate]) -> Circumstances {
+/// Whether a budget means anything there.
+///
+/// # Errors
+/// Where an hour costs nothing, so that no bill can pass a budget.
+pub(crate) fn check_budget(place: Place, prices: &Prices) -> Result<()> {
+    let (price, name) = match place {
+        Place::Local => (&prices.local_hour, "local_hour"),
+        Place::Slurm => (&prices.slurm_core_hour, "slurm_core_hour"),
+        Place::StepFunctions => return Ok(()),
+    };
+    ensure!(
+        price.of(1.0) > 0.0,
+        "--budget: `{name}` costs nothing in the table of prices, so that no bill can pass it; `cosmicai cost --print-prices` \
+         prints the table, --prices takes it back"
+    );
+    Ok(())
+}
+
+/// What is assumed of the place, with what the measured runs and the size of the model say better.
+pub(crate) fn conditions_of(place: Place, rates: &[Rate], model_mb: Option<f64>) -> Circumstances {
     let mut conditions = match place {
         Place::StepFunctions if rates.iter().all(|rate| rate.threads.is_none()) => conditions::of_study(),
         Place::StepFunctions => conditions::of_lambda(),
         Place::Slurm => conditions::of_cluster(),
         Place::Local => conditions::of_local(cores()),
     };
+    if let Some(mb) = model_mb {
+        conditions.replace("model_mb", mb, "the payload's model").expect("every place has this assumption");
+    }
     let spread = rates.iter().max_by_key(|rate| rate.tasks);
     let told = spread.map(|rate| {
         [
@@ -233,10 +283,18 @@ async fn job(options: &Options, settings: &Settings) -> Result<(Job, Option<Stor
             (job_of_payload(payload, &stores, false).await?, Some(stores))
         }
         (None, Some(bytes)) => (Job { payload: None, data: Data::Size(bytes as f64), partition_mb: None }, None),
-        (None, None) => bail!("a payload or --data-size is expected"),
+        (None, None) => bail!(
+            "a payload (PAYLOAD.json), --data-size SIZE, or --validate WORKERS.csv TOTALS.csv is expected; see \
+             `cosmicai forecast --help`"
+        ),
     };
     let bytes = job.data.bytes();
-    ensure!(bytes <= MAX_DATA_BYTES, "{bytes:e} bytes of data: {MAX_DATA_BYTES:e} are foretold at most");
+    ensure!(
+        bytes <= MAX_DATA_BYTES,
+        "{} of data: {} are foretold at most",
+        printer::bytes(bytes as u64),
+        printer::bytes(MAX_DATA_BYTES as u64)
+    );
     Ok((job, stores))
 }
 
@@ -275,8 +333,9 @@ fn nothing_keeps(found: &Found) -> String {
     format!(
         "nothing keeps deadline and budget in 95 of 100 executions; the fastest ends within {:.1} s, the cheapest costs up to \
          {} USD",
-        fastest.seconds.high,
-        crate::printer::usd(cheapest.usd.high)
+        // A deadline of what is told must be one that can be kept.
+        (fastest.seconds.high * 10.0).ceil() / 10.0,
+        printer::usd(cheapest.usd.high)
     )
 }
 

@@ -1,7 +1,7 @@
 //! The settings that a forecast looks at.
 
 use accounting::circumstances::Circumstances;
-use accounting::forecast::prediction::{Place, Setting, architecture};
+use accounting::forecast::prediction::{Place, Setting, architecture, vcpus};
 use accounting::forecast::rates::Rate;
 use accounting::forecast::search::Choices;
 use accounting::prices::Architecture;
@@ -107,7 +107,7 @@ pub(crate) fn asked(payload: &Payload, job: &Job, place: Place, conditions: &Cir
         Place::StepFunctions => (
             asked(payload.memory_mb).unwrap_or_else(|| conditions.get("memory_mb")),
             asked(payload.max_concurrency).unwrap_or_else(|| conditions.get("concurrency")),
-            1.0,
+            vcpus(asked(payload.memory_mb).unwrap_or_else(|| conditions.get("memory_mb")), conditions),
         ),
         Place::Slurm => {
             (needed_mb(conditions, rates), asked(payload.max_concurrency).unwrap_or(JOBS[JOBS.len() - 1]), 1.0)

@@ -1,7 +1,7 @@
 //! How fast a worker is: from runs and benchmarks that were measured, or from a few seconds of the engine here.
 
 use accounting::forecast::rates::Rate;
-use accounting::measured::Told;
+use accounting::measured::{MeasuredRun, Told};
 use anyhow::{Context, Result, ensure};
 use astromae::Precision;
 use pipeline::benchmark::{BENCHMARK_FORMAT, Benchmark};
@@ -9,8 +9,10 @@ use pipeline::model_file::ModelFile;
 use pipeline::payload::Payload;
 use pipeline::storage::Stores;
 
+use crate::commands::audit::examine;
 use crate::commands::bench::calibration;
 use crate::commands::cores;
+use crate::commands::cost::tell_doubts;
 use crate::measurements;
 use crate::printer::Printer;
 use crate::settings::Settings;
@@ -36,15 +38,46 @@ pub(crate) async fn rates(
             None => {
                 let run = measurements::read(&stores, url, Told::default()).await?;
                 run.check().map_err(anyhow::Error::msg)?;
+                tell_differences(&run, payload, printer).await;
+                tell_doubts(&run, &examine(&stores, &run, None).await?, printer);
                 rates.push(Rate::of(&run).map_err(anyhow::Error::msg)?);
             }
         }
     }
     if rates.is_empty() {
-        printer.tell("measuring the engine on this machine for a few seconds; --from takes runs that were measured");
+        printer.tell("measuring the engine on this machine for a few seconds; runs that were measured may be named instead: --help");
         rates.push(here(payload, precision, settings).await?);
     }
     Ok(rates)
+}
+
+/// Binary MB of a payload's model; None where it cannot be looked at from here, which a run will tell.
+pub(crate) async fn model_mb(payload: &Payload, stores: &Stores, instead: Option<&str>) -> Option<f64> {
+    let bytes = ModelFile::bytes_of_payload(stores, payload, instead).await.ok()??;
+    Some(bytes as f64 / f64::from(1 << 20))
+}
+
+/// Says of a run whose rate is taken for a payload's where it predicted with another model or precision.
+async fn tell_differences(run: &MeasuredRun, payload: Option<(&Payload, &Stores, Option<&str>)>, printer: &Printer) {
+    /// How far, relatively, files of one model in several forms differ in size.
+    const ALIKE: f64 = 0.05;
+    let (Some(report), Some((payload, stores, instead))) = (&run.report, payload) else { return };
+    let precision = payload.precision.to_string();
+    if report.precision != precision {
+        printer.tell(&format!(
+            "doubtful: `{}` ran with {}, and the payload asks for {precision}: its workers have another speed",
+            run.name, report.precision
+        ));
+    }
+    let measured_mb = report.model.bytes as f64 / f64::from(1 << 20);
+    if let Some(mb) = model_mb(payload, stores, instead).await
+        && (mb / measured_mb - 1.0).abs() > ALIKE
+    {
+        printer.tell(&format!(
+            "doubtful: `{}` ran a model of {measured_mb:.1} MB, and the payload's has {mb:.1} MB: its workers have another speed",
+            run.name
+        ));
+    }
 }
 
 /// The rate whose batch is nearest.

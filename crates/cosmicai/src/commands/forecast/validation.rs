@@ -1,5 +1,6 @@
 //! `cosmicai forecast --validate`: executions that were measured, foretold from what their workers took.
 
+use std::io::Read;
 use std::path::PathBuf;
 
 use accounting::forecast::conditions;
@@ -14,9 +15,11 @@ use crate::report::pictures;
 pub(super) fn validate(options: &Options, tables: &[PathBuf], printer: &Printer) -> Result<Outcome> {
     let read = |path: &PathBuf| {
         let place = || format!("`{}`", path.display());
-        let bytes = std::fs::metadata(path).with_context(place)?.len();
-        ensure!(bytes <= MAX_TABLE_BYTES, "{}: {bytes} bytes, {MAX_TABLE_BYTES} are read at most", place());
-        std::fs::read(path).with_context(place)
+        let mut table = Vec::new();
+        let file = std::fs::File::open(path).with_context(place)?;
+        file.take(MAX_TABLE_BYTES + 1).read_to_end(&mut table).with_context(place)?;
+        ensure!(table.len() as u64 <= MAX_TABLE_BYTES, "{}: more than {MAX_TABLE_BYTES} bytes", place());
+        Ok(table)
     };
     let [workers, totals] = [&tables[0], &tables[1]].map(read);
     let found = configurations(&workers?, &totals?).map_err(anyhow::Error::msg).context("--validate")?;
@@ -48,6 +51,12 @@ fn human(replay: &Replay) -> String {
     let mut text = printer::table(["configuration", "tasks", "measured (s)", "foretold (s, 90 %)", "error", ""], rows);
     let fitted: Vec<String> = replay.fitted.iter().map(|(name, value)| format!("{name} {value:.3}")).collect();
     text += &format!("fitted on {} of {}: {}\n", replay.fitted_on, replay.foretold.len(), fitted.join(", "));
+    text += &format!(
+        "90 % intervals: σ of {:.3} of the logarithm is left unexplained by the fit; {} of the single runs not fitted on lie \
+         within\n",
+        replay.between_totals,
+        replay.within_interval_foretold.map_or_else(|| "–".to_owned(), |part| format!("{:.0} %", 100.0 * part))
+    );
     text + &format!(
         "error of total time: median {:.1} % of all, {} of those not fitted on; largest {:.1} %\n",
         100.0 * replay.median_error,

@@ -18,7 +18,7 @@ use pipeline::storage::Stores;
 use super::Options;
 use crate::commands::cores;
 use crate::commands::cost::{TermsOptions, positive};
-use crate::commands::forecast::{self, asked, conditions_of, job_of_payload, place};
+use crate::commands::forecast::{self, asked, check_budget, conditions_of, job_of_payload, place};
 use crate::executor::slurm::quoted;
 use crate::printer::{Printer, usd};
 use crate::settings::Settings;
@@ -41,7 +41,8 @@ pub(crate) struct BudgetOptions {
     #[arg(long)]
     pub(crate) forecast: bool,
     /// Runs or benchmarks that were measured, for the forecast; otherwise the engine is measured here for a few seconds.
-    #[arg(long, value_name = "RUN|FILE", num_args = 1..)]
+    /// May be given often.
+    #[arg(long, value_name = "RUN|FILE")]
     pub(crate) forecast_from: Vec<String>,
     #[command(flatten)]
     pub(crate) terms: TermsOptions,
@@ -113,20 +114,11 @@ impl Budget {
         .await?;
         let rate = forecast::rates::nearest(&rates, payload.batch_size as f64);
         let prices = asked_for.terms.prices()?;
-        let hour = match place {
-            Place::Local => Some((&prices.local_hour, "local_hour")),
-            Place::Slurm => Some((&prices.slurm_core_hour, "slurm_core_hour")),
-            Place::StepFunctions => None,
-        };
-        if let (Some(_), Some((price, name))) = (asked_for.budget, hour)
-            && price.of(1.0) == 0.0
-        {
-            bail!(
-                "--budget: `{name}` costs nothing in the table of prices, so that no bill can pass it; `cosmicai cost \
-                 --print-prices` prints the table, --prices takes it back"
-            );
+        if asked_for.budget.is_some() {
+            check_budget(place, &prices)?;
         }
-        let conditions = asked_for.terms.assume(conditions_of(place, &rates))?;
+        let model_mb = forecast::rates::model_mb(payload, stores, options.model.as_deref()).await;
+        let conditions = asked_for.terms.assume(conditions_of(place, &rates, model_mb))?;
         let mut setting = asked(payload, &job, place, &conditions, &rates);
         match place {
             Place::Local => {
@@ -172,10 +164,12 @@ impl Budget {
 
     /// Writes into a report what was foretold of the run, and what it cost by the same prices.
     pub(super) fn add_to(&self, report: &mut RunReport) {
+        // What earlier executions took was foretold with them.
+        let of_this = RunReport { seconds_before: 0.0, billed_before: None, ..report.clone() };
         let run = MeasuredRun {
             name: String::new(),
             records: Vec::new(),
-            report: Some(report.clone()),
+            report: Some(of_this),
             plan: None,
             told: Told::default(),
         };
