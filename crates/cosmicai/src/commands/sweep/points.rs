@@ -3,7 +3,7 @@
 //!
 //! Experiments share no runs: a point that two of them have is run for each, so that each has its own repeats.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use accounting::statistics::Random;
 use pipeline::payload::MAX_FILES;
@@ -73,6 +73,7 @@ impl Sweep {
         let result_path = definition.result_path.map_or_else(|| format!("sweeps/{name}"), |One(folder)| folder.0);
         let repeats = definition.repeats.map_or(1, |One(repeats)| repeats.0);
         let mut points: Vec<Point> = Vec::new();
+        let mut experiments = HashSet::new();
         let none = Spanned::new(0..0, Axes::default());
         let base = definition.base.as_ref().unwrap_or(&none);
         check_base(base, text)?;
@@ -81,17 +82,18 @@ impl Sweep {
             let Some(One(experiment)) = &written.get_ref().name else {
                 return Err(complain(format!("experiment {} has no `name`", index + 1)));
             };
-            if points.iter().any(|point| point.experiment == experiment.0) {
+            if !experiments.insert(&experiment.0) {
                 return Err(complain(format!("another experiment is called `{experiment}`, too")));
             }
             let axes = Combined { base: base.get_ref(), own: written.get_ref() };
             let found = axes.points(&experiment.0, scale, (MAX_RUNS / repeats).saturating_sub(points.len()));
+            let mut labels = HashSet::new();
             for point in found.map_err(|problem| complain(format!("experiment `{experiment}`: {problem}")))? {
-                let label = point.label();
-                if points.iter().any(|other| other.experiment == point.experiment && other.label() == label) {
+                if !labels.insert(point.label()) {
                     let problem = format!(
-                        "experiment `{experiment}`: two points are the same run, {label}: sizes differ by less than a file, or \
-                         vanish at this scale"
+                        "experiment `{experiment}`: two points are the same run, {}: sizes differ by less than a file, or \
+                         vanish at this scale",
+                        point.label()
                     );
                     return Err(complain(problem));
                 }
@@ -424,6 +426,17 @@ mod tests {
             sweep("batch_size = 8", "partition = [\"10MB\", \"25MB\"]\ndata_size = [\"1GB\", \"30MB\"]").unwrap();
         let files: Vec<_> = sweep.points.iter().map(|point| point.settings.file_limit).collect();
         assert_eq!(files, [103, 3, 41, 2]);
+    }
+
+    #[test]
+    fn thousands_of_points_are_told_apart_at_once() {
+        let numbers = |count: usize| (1..=count).map(|number| number.to_string()).collect::<Vec<_>>().join(", ");
+        let axes = format!("threads = [{}]\nworkers = [{}]", numbers(1000), numbers(100));
+        let begun = std::time::Instant::now();
+        let found = sweep("batch_size = 8\npartition = \"10MB\"\nfile_limit = 1", &axes).unwrap();
+        assert_eq!(found.points.len(), 100_000);
+        // Pairwise, it is five billion comparisons, and minutes.
+        assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
     }
 
     #[test]
