@@ -277,7 +277,7 @@ fn what_is_wrong_is_refused_before_anything_is_run() {
     let sandbox = sandbox(SWEEP);
     for (line, changed, words) in [
         ("seed = 7", "sed = 7", "line 3: unknown field `sed`"),
-        ("seed = 7", "seed = -7", "line 3:"),
+        ("seed = 7", "seed = -7", "line 3: invalid value: integer `-7`, expected a whole number, 0 or more"),
         ("[8, 16]", "[]", "line 14: an empty list"),
         ("[8, 16]", "[8, 0]", "line 14:"),
         ("[8, 16]", "[8, 8]", "line 14: `8` is in the list twice"),

@@ -53,12 +53,20 @@ pub(super) enum FileLimits {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Count<const MAX: usize>(pub(super) usize);
 
+/// A whole number from 0 to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Whole<const MAX: u64>(pub(super) u64);
+
 /// A size in bytes, and how it was written; two ways to write one size are the same.
 #[derive(Debug, Clone)]
 pub(super) struct Size {
     pub(super) bytes: u64,
     pub(super) text: String,
 }
+
+/// A size of memory, with its unit: SLURM takes one without for MB, where a size is bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Memory(pub(super) Size);
 
 /// A name of which a folder can be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +109,17 @@ impl<const MAX: usize> Setting for Count<MAX> {
     }
 }
 
+impl<const MAX: u64> Setting for Whole<MAX> {
+    fn expected() -> String {
+        let most = if MAX < u64::MAX { format!(", up to {MAX}") } else { String::new() };
+        format!("a whole number, 0 or more{most}")
+    }
+
+    fn of_number(number: i64) -> Option<Self> {
+        u64::try_from(number).ok().filter(|number| *number <= MAX).map(Self)
+    }
+}
+
 impl Setting for Size {
     fn expected() -> String {
         "a size such as \"25MB\" or \"1.5GB\"".to_owned()
@@ -109,6 +128,22 @@ impl Setting for Size {
     fn of_text(text: &str) -> Option<Self> {
         let bytes = parse_size(text).ok()?;
         Some(Self { bytes, text: text.split_whitespace().collect() })
+    }
+}
+
+impl Setting for Memory {
+    fn expected() -> String {
+        "memory with its unit, such as \"4GB\" or \"4G\"".to_owned()
+    }
+
+    fn of_text(text: &str) -> Option<Self> {
+        let text = text.trim_end();
+        let size = match text.bytes().last()?.to_ascii_uppercase() {
+            b'B' => Size::of_text(text),
+            b'K' | b'M' | b'G' | b'T' => Size::of_text(&format!("{text}B")),
+            _ => None,
+        };
+        size.map(Self)
     }
 }
 
@@ -186,6 +221,18 @@ impl<W: Words + PartialEq> Setting for Word<W> {
 }
 
 impl<const MAX: usize> fmt::Display for Count<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<const MAX: u64> fmt::Display for Whole<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

@@ -37,7 +37,7 @@ impl Sweep {
     pub(super) fn data_prefix(&self, point: &Point) -> String {
         let size = &point.partition.text;
         match (&self.data.prefix, self.data.simulate) {
-            (_, true) => format!("simulated-{}/{size}", self.data.seed.unwrap_or(SEED)),
+            (_, true) => format!("simulated-{}/{size}", self.sky_seed()),
             (Some(One(prefix)), false) => format!("{prefix}/{size}"),
             (None, false) => size.clone(),
         }
@@ -46,6 +46,10 @@ impl Sweep {
     /// URL or key of the model.
     pub(super) fn model(&self) -> &str {
         self.data.model.as_ref().map_or(MODEL, |One(model)| model)
+    }
+
+    fn sky_seed(&self) -> u64 {
+        self.data.seed.as_ref().map_or(SEED, |One(seed)| seed.0)
     }
 
     /// For each folder of partitions, their size and how many of them the points ask for at most.
@@ -78,7 +82,7 @@ pub(super) async fn make(sweep: &Sweep, store: &str, settings: &Settings, printe
         printer.tell(&format!("model {}: the published model's size, seeded weights", model.display()));
         new_file::write(&model, &seeded(&Sizes::full(), MODEL_SEED))?;
     }
-    let seed = sweep.data.seed.unwrap_or(SEED);
+    let seed = sweep.sky_seed();
     for (prefix, (size, files)) in sweep.needed() {
         let folder = bucket.join(&prefix);
         if (1..=files).all(|number| folder.join(format!("{number}{PARTITION_ENDING}")).exists()) {

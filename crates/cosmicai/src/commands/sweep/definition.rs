@@ -9,13 +9,15 @@ use pipeline::payload::{MAX_BATCH_SIZE, MAX_TASKS};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::axes::{Axis, Count, FileLimits, Folder, Kept, Name, One, Orders, Size, Word};
+use super::axes::{Axis, Count, FileLimits, Folder, Kept, Memory, Name, One, Orders, Size, Whole, Word};
 use crate::commands::run::Where;
 
 /// The largest definition that is read, in bytes.
 pub(super) const MAX_DEFINITION_BYTES: u64 = 1 << 20;
 /// The most repeats of a point.
 pub(super) const MAX_REPEATS: usize = 1_000;
+/// The most runs before an experiment that do not count.
+const MAX_WARM_UP: u64 = 255;
 /// The most threads or workers, as of `cosmicai run`.
 const MAX_PARALLEL: usize = 1_024;
 
@@ -28,11 +30,11 @@ pub(super) struct Definition {
     /// Folder of all results in their bucket; `sweeps/<name>` where it has none.
     pub(super) result_path: Option<One<Folder>>,
     /// What the order of the runs is drawn from.
-    pub(super) seed: Option<u64>,
+    pub(super) seed: Option<One<Whole<{ u64::MAX }>>>,
     /// Measured runs of each point.
     pub(super) repeats: Option<One<Count<MAX_REPEATS>>>,
     /// Runs before them that are not recorded, of the first point of each experiment.
-    pub(super) warm_up: Option<u8>,
+    pub(super) warm_up: Option<One<Whole<MAX_WARM_UP>>>,
     pub(super) data: Data,
     /// What SLURM is asked for besides what an axis says.
     #[serde(default)]
@@ -58,7 +60,7 @@ pub(super) struct Data {
     #[serde(default)]
     pub(super) simulate: bool,
     /// Seed of the simulated galaxies.
-    pub(super) seed: Option<u64>,
+    pub(super) seed: Option<One<Whole<{ u64::MAX }>>>,
 }
 
 /// Options of `cosmicai run` for SLURM that no axis has.
@@ -85,7 +87,7 @@ pub(super) struct Axes {
     pub(super) batch_size: Option<Axis<Count<MAX_BATCH_SIZE>>>,
     pub(super) threads: Option<Axis<Count<MAX_PARALLEL>>>,
     pub(super) workers: Option<Axis<Count<MAX_PARALLEL>>>,
-    pub(super) memory: Option<Axis<Size>>,
+    pub(super) memory: Option<Axis<Memory>>,
     pub(super) world_size: Option<One<Count<MAX_TASKS>>>,
     pub(super) order: Option<One<Word<Orders>>>,
     pub(super) predictions: Option<One<Word<Kept>>>,
@@ -146,12 +148,14 @@ mod tests {
     fn what_is_wrong_is_said_with_its_line() {
         for (line, changed, at, words) in [
             ("seed = 1", "sed = 1", 2, "sed"),
-            ("seed = 1", "seed = -1", 2, "-1"),
+            ("seed = 1", "seed = -1", 2, "-1`, expected a whole number, 0 or more"),
             ("seed = 1", "seed = \"one\"", 2, "one"),
             ("repeats = 2", "repeats = 0", 3, "from 1 to 1000"),
             ("repeats = 2", "repeats = 2\nrepeats = 3", 4, "duplicate"),
             ("repeats = 2", "repeats = 2.5", 3, "2.5"),
-            ("repeats = 2", "warm_up = 1000", 3, "1000"),
+            ("repeats = 2", "warm_up = 1000", 3, "1000`, expected a whole number, 0 or more, up to 255"),
+            ("repeats = 2", "warm_up = -1", 3, "-1`, expected a whole number, 0 or more"),
+            ("\"sky\"", "\"sky\"\nseed = -1", 6, "-1`, expected a whole number, 0 or more"),
             ("\"a\"", "\"../a\"", 1, "../a"),
             ("\"a\"", "\"\"", 1, "a name"),
             ("\"sky\"", "\"sky/..\"", 5, "sky/.."),
@@ -176,6 +180,8 @@ mod tests {
             ("file_limit = 3", "file_limit = { big = 3 }", 10, "big"),
             ("file_limit = 3", "file_limit = { 1GB = 3, 1024MB = 4 }", 10, "twice"),
             ("[\"f32\", \"bf16\"]", "\"f8\"", 11, "f8"),
+            ("precision = [\"f32\", \"bf16\"]", "memory = \"4096\"", 11, "with its unit"),
+            ("precision = [\"f32\", \"bf16\"]", "memory = [\"4G\", \"4096MB\"]", 11, "`4096MB` is in the list twice"),
             ("precision = [\"f32\", \"bf16\"]", "executor = \"cloud\"", 11, "step-functions"),
         ] {
             let text = text(line, changed);

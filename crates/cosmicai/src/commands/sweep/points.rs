@@ -103,6 +103,7 @@ impl Sweep {
         if points.is_empty() {
             return Err(DefinitionError::at(text, text.len(), "no `[[experiment]]`; at least one is expected"));
         }
+        check_file_limits_of_base(base, &definition.experiment, text)?;
         let (data, cluster) = (definition.data, definition.slurm);
         if !data.simulate && data.model.is_none() {
             let problem = "`[data]` names no `model`; only with `simulate = true` one is made";
@@ -113,7 +114,8 @@ impl Sweep {
                 "`[data]` has a `prefix` and `simulate = true`; simulated galaxies have a folder of their own";
             return Err(DefinitionError::at(text, text.find("[data]").unwrap_or(0), problem));
         }
-        let (seed, warm_up) = (definition.seed.unwrap_or(1), usize::from(definition.warm_up.unwrap_or(1)));
+        let seed = definition.seed.map_or(1, |One(seed)| seed.0);
+        let warm_up = definition.warm_up.map_or(1, |One(runs)| runs.0 as usize);
         let mut sweep =
             Self { name, result_path, seed, repeats, warm_up, data, cluster, points, sha256: String::new() };
         sweep.sha256 = sweep.digest(state_machine);
@@ -157,7 +159,7 @@ impl Sweep {
                 "prefix": prefix.as_ref().map(|One(folder)| &folder.0),
                 "model": text(model),
                 "simulate": simulate,
-                "seed": seed,
+                "seed": seed.as_ref().map(|One(seed)| seed.0),
             },
             "slurm": {
                 "slurm_partition": text(slurm_partition),
@@ -232,6 +234,9 @@ impl Combined<'_> {
         for executor in &executors {
             check(*executor, threads.is_some(), memories.as_ref().map_or(0, Vec::len))?;
         }
+        if let Some(size) = self.own.file_limit.as_ref().and_then(|limits| limits.first_not_in(&partitions)) {
+            return Err(format!("`file_limit` has `{size}`, which `partition` has not"));
+        }
         let others = self.others();
         let mut points = Vec::new();
         for partition in &partitions {
@@ -259,7 +264,7 @@ impl Combined<'_> {
         vary.over(threads.as_deref().unwrap_or_default(), |point, threads| point.settings.threads = Some(threads.0))?;
         vary.over(workers.as_deref().unwrap_or_default(), |point, workers| point.settings.workers = Some(workers.0))?;
         vary.over(memories.as_deref().unwrap_or_default(), |point, memory| {
-            point.settings.memory_mb = Some(memory.mb());
+            point.settings.memory_mb = Some(memory.0.mb());
         })?;
         vary.over(&executors, |point, executor| {
             point.executor = *executor;
@@ -287,6 +292,9 @@ impl Combined<'_> {
             }
             (None, Some(Axis(sizes))) => {
                 let files = |size: &Size| match usize::try_from(size.bytes.div_ceil(partition.bytes)) {
+                    _ if size.bytes < partition.bytes => {
+                        Err(format!("`data_size` {size} is less than one partition of {partition}"))
+                    }
                     Ok(files) if files <= MAX_FILES => Ok(files),
                     _ => Err(format!("`data_size` {size}: more than {MAX_FILES} partitions of {partition}")),
                 };
@@ -362,6 +370,33 @@ fn check_base(base: &Spanned<Axes>, text: &str) -> Result<(), DefinitionError> {
     }
 }
 
+/// Refuses numbers of files in the base for a size that no experiment's partitions have.
+fn check_file_limits_of_base(
+    base: &Spanned<Axes>,
+    experiments: &[Spanned<Axes>],
+    text: &str,
+) -> Result<(), DefinitionError> {
+    let of = |own: &Spanned<Axes>| Combined { base: base.get_ref(), own: own.get_ref() }.axis(|axes| &axes.partition);
+    let partitions: Vec<Size> = experiments.iter().filter_map(of).flatten().collect();
+    match base.get_ref().file_limit.as_ref().and_then(|limits| limits.first_not_in(&partitions)) {
+        Some(size) => {
+            let problem = format!("`[base]`: `file_limit` has `{size}`, which `partition` has in no experiment");
+            Err(DefinitionError::at(text, base.span().start, problem))
+        }
+        None => Ok(()),
+    }
+}
+
+impl FileLimits {
+    /// A size that has numbers of its own and is none of these.
+    fn first_not_in(&self, partitions: &[Size]) -> Option<&Size> {
+        match self {
+            FileLimits::Same(_) => None,
+            FileLimits::Each(each) => each.iter().map(|(size, _)| size).find(|size| !partitions.contains(size)),
+        }
+    }
+}
+
 impl Size {
     /// In binary MB.
     pub(super) fn mb(&self) -> f64 {
@@ -429,6 +464,14 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_written_as_sizes_are_or_as_slurm_has_it() {
+        let enough = "batch_size = 8\npartition = \"10MB\"\nfile_limit = 1\nexecutor = \"slurm\"";
+        let found = sweep(enough, "memory = [\"4G\", \"512M\", \"2 GB\"]").unwrap();
+        let memories: Vec<_> = found.points.iter().map(|point| point.settings.memory_mb).collect();
+        assert_eq!(memories, [Some(4096.0), Some(512.0), Some(2048.0)]);
+    }
+
+    #[test]
     fn thousands_of_points_are_told_apart_at_once() {
         let numbers = |count: usize| (1..=count).map(|number| number.to_string()).collect::<Vec<_>>().join(", ");
         let axes = format!("threads = [{}]\nworkers = [{}]", numbers(1000), numbers(100));
@@ -475,7 +518,13 @@ mod tests {
             (enough, "memory = \"1GB\"", "executor local"),
             (enough, "executor = \"step-functions\"\nmemory = [\"1GB\", \"2GB\"]", "state machine for each"),
             (enough, "executor = [\"slurm\", \"step-functions\"]\nthreads = 2", "Lambda"),
-            (enough, "file_limit = { 25MB = 1 }", "says nothing of `10MB`"),
+            (enough, "partition = [\"10MB\", \"25MB\"]\nfile_limit = { 25MB = 1 }", "says nothing of `10MB`"),
+            (enough, "file_limit = { 10MB = 2, 30MB = 1 }", "`file_limit` has `30MB`, which `partition` has not"),
+            (
+                "batch_size = 8\npartition = \"10MB\"",
+                "data_size = [\"1GB\", \"9MB\"]",
+                "`data_size` 9MB is less than one partition of 10MB",
+            ),
             (enough, "data_size = \"99999GB\"\npartition = \"1B\"", "more than 1000000"),
         ] {
             let error = sweep(base, experiment).unwrap_err();
@@ -483,6 +532,12 @@ mod tests {
             assert!(error.starts_with(&format!("line {line}:")) && error.contains(words), "{experiment}: {error}");
         }
         assert!(sweep("name = \"b\"", enough).unwrap_err().contains("no experiment"));
+        // What the base says is for all experiments, so it is enough that one of them has the size.
+        let limits = "file_limit = { 10MB = 2, 25MB = 1 }";
+        let both = "partition = \"10MB\"\n[[experiment]]\nname = \"f\"\npartition = \"25MB\"";
+        assert!(sweep(&format!("batch_size = 8\n{limits}"), both).is_ok());
+        let error = sweep(&format!("batch_size = 8\n{limits}"), "partition = \"10MB\"").unwrap_err();
+        assert!(error.starts_with("line 4:") && error.contains("`25MB`, which `partition` has in no"), "{error}");
         let many: Vec<String> = (1..=500).map(|count| count.to_string()).collect();
         let many = many.join(", ");
         let error = sweep(enough, &format!("threads = [{many}]\nworkers = [{many}]")).unwrap_err();
