@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use pipeline::sweep::SweepPoint;
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{Sandbox, cosmicai, error_of};
 
 /// Two experiments, four points, three repeats of each.
@@ -42,8 +42,12 @@ fn sandbox(definition: &str) -> Sandbox {
 }
 
 fn sweep(sandbox: &Sandbox) -> Command {
+    sweep_of(sandbox, "tiny.toml")
+}
+
+fn sweep_of(sandbox: &Sandbox, definition: &str) -> Command {
     let mut command = cosmicai();
-    command.arg("sweep").arg(sandbox.path("tiny.toml")).arg("--store").arg(sandbox.folder.path());
+    command.arg("sweep").arg(sandbox.path(definition)).arg("--store").arg(sandbox.folder.path());
     command
 }
 
@@ -132,9 +136,16 @@ fn every_run_has_a_line_its_results_and_its_place_in_an_order_drawn_from_the_see
 
 /// Starts a sweep and waits until some of its runs have lines.
 fn started(sandbox: &Sandbox, wanted: usize) -> Child {
+    let count =
+        || std::fs::read(sandbox.path("tiny.jsonl")).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count());
+    started_until(sandbox, "tiny.toml", || count() > wanted)
+}
+
+/// Starts a sweep and waits until something is so.
+fn started_until(sandbox: &Sandbox, definition: &str, is_so: impl Fn() -> bool) -> Child {
     let child = std::process::Command::new(env!("CARGO_BIN_EXE_cosmicai"))
         .arg("sweep")
-        .arg(sandbox.path("tiny.toml"))
+        .arg(sandbox.path(definition))
         .arg("--store")
         .arg(sandbox.folder.path())
         .stdout(Stdio::null())
@@ -142,10 +153,8 @@ fn started(sandbox: &Sandbox, wanted: usize) -> Child {
         .spawn()
         .unwrap();
     let begun = Instant::now();
-    let count =
-        || std::fs::read(sandbox.path("tiny.jsonl")).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count());
-    while count() <= wanted {
-        assert!(begun.elapsed() < Duration::from_secs(120), "no line after two minutes");
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "nothing after two minutes");
         std::thread::sleep(Duration::from_millis(5));
     }
     child
@@ -270,6 +279,29 @@ fn galaxies_are_simulated_at_the_scale_and_not_twice() {
     let output = sweep(&sandbox).args(["--scale", "0.01", "--overwrite"]).assert().success().get_output().clone();
     assert!(!String::from_utf8_lossy(&output.stderr).contains("simulating"));
     assert_eq!(std::fs::metadata(&part).unwrap().modified().unwrap(), written);
+}
+
+#[test]
+fn lines_that_no_run_can_have_written_are_refused_by_sweep_and_report() {
+    let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 1"));
+    sweep(&sandbox).assert().success();
+    let text = String::from_utf8(sandbox.bytes("tiny.jsonl")).unwrap();
+    let first = text.lines().next().unwrap();
+    let mut line: Value = serde_json::from_str(first).unwrap();
+    line["seconds"] = json!(-3.0);
+    for (lines, words) in [
+        (format!("{line}\n"), "line 1"),
+        (format!("{line}\n"), "`seconds` is -3"),
+        (format!("{text}{first}\n"), "is there twice"),
+    ] {
+        sandbox.write("tiny.jsonl", lines.as_bytes());
+        let mut report = cosmicai();
+        report.arg("report").arg(sandbox.path("tiny.jsonl")).arg("--out").arg(sandbox.path("report"));
+        for command in [&mut sweep(&sandbox), &mut report] {
+            let error = error_of(command);
+            assert!(error.contains(words), "{words}: {error}");
+        }
+    }
 }
 
 #[test]

@@ -116,12 +116,141 @@ fn whole() -> f64 {
 }
 
 impl SweepPoint {
-    /// Reads one line.
+    /// Reads one line, whose numbers a run can have measured.
     pub fn parse(line: &[u8]) -> Result<Self, String> {
         if line.len() > MAX_SWEEP_LINE_BYTES {
             return Err(format!("a line of {} bytes, where {MAX_SWEEP_LINE_BYTES} are expected at most", line.len()));
         }
         crate::report::check_format(line, SWEEP_FORMAT)?;
-        serde_json::from_slice(line).map_err(|error| error.to_string())
+        let point: Self = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        point.check().map(|()| point)
+    }
+
+    /// Which run it was: of two lines of one run, one is too many.
+    pub fn run(&self) -> (&str, usize, usize) {
+        (&self.sweep_sha256, self.point, self.repeat)
+    }
+
+    /// Refuses what no run can have measured, by its key.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { settings, tasks, tasks_finished, samples, .. } = self;
+        let counts = [
+            ("repeat", self.repeat),
+            ("tasks", *tasks),
+            ("settings.batch_size", settings.batch_size),
+            ("settings.file_limit", settings.file_limit),
+        ];
+        if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+            return Err(format!("`{key}` is 0; 1 or more is expected"));
+        }
+        if tasks_finished > tasks {
+            return Err(format!("`tasks_finished` is {tasks_finished}, of {tasks} `tasks`"));
+        }
+        if *samples == 0 && *tasks_finished > 0 {
+            return Err(format!("`samples` is 0, though `tasks_finished` is {tasks_finished}"));
+        }
+        let memory = settings.memory_mb.map(|mb| ("settings.memory_mb", mb));
+        let above_zero = [
+            ("seconds", self.seconds),
+            ("map_seconds", self.map_seconds),
+            ("settings.partition_mb", settings.partition_mb),
+            ("settings.scale", settings.scale),
+        ];
+        for (key, value) in above_zero.into_iter().chain(memory) {
+            if !(value > 0.0 && value.is_finite()) {
+                return Err(format!("`{key}` is {value}; more than 0 is expected"));
+            }
+        }
+        let PhaseSeconds { init, list, read, decode, infer, write } = self.phases;
+        let zero_or_more = [
+            ("runtime_seconds_mean", self.runtime_seconds_mean),
+            ("memory_mb_mean", self.memory_mb_mean),
+            ("memory_mb_peak", self.memory_mb_peak),
+            ("allocated_mb", self.allocated_mb.unwrap_or_default()),
+            ("cpu_seconds", self.cpu_seconds),
+            ("phases.init", init),
+            ("phases.list", list),
+            ("phases.read", read),
+            ("phases.decode", decode),
+            ("phases.infer", infer),
+            ("phases.write", write),
+        ];
+        let of_tasks = self.task_seconds.iter().map(|seconds| ("task_seconds", *seconds));
+        for (key, value) in zero_or_more.into_iter().chain(of_tasks) {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(format!("`{key}` is {value}; 0 or more is expected"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A line with `value` at `key`, which may lie deeper, as `phases.read`.
+    fn line(key: &str, value: Value) -> Vec<u8> {
+        let mut line = json!({
+            "format_version": SWEEP_FORMAT, "sweep": "s", "sweep_sha256": "ab", "experiment": "e", "point": 0, "repeat": 1,
+            "settings": {
+                "executor": "local", "batch_size": 8, "partition_mb": 0.25, "file_limit": 2, "precision": "f32",
+                "memory_mb": 512.0,
+            },
+            "run_id": "r", "results_url": "file:///r/", "program": "cosmicai", "commit": "",
+            "machine": { "arch": "x86_64", "os": "linux", "cores": 2 }, "isa": "avx2",
+            "started": "2026-11-25T16:36:12.438Z", "finished": "2026-11-25T16:36:23.043Z",
+            "seconds": 10.6, "map_seconds": 10.5, "tasks": 2, "tasks_finished": 2, "samples": 24, "bytes": 492_192,
+            "runtime_seconds_mean": 5.0, "memory_mb_mean": 100.0, "memory_mb_peak": 101.0, "allocated_mb": 3.0,
+            "task_seconds": [5.0, 5.0],
+            "phases": { "init": 0.0, "list": 0.0, "read": 1.0, "decode": 1.0, "infer": 8.0, "write": 0.0 },
+            "cpu_seconds": 10.0,
+        });
+        let pointer = format!("/{}", key.replace('.', "/"));
+        *line.pointer_mut(&pointer).unwrap_or_else(|| panic!("no {key}")) = value;
+        line.to_string().into_bytes()
+    }
+
+    #[test]
+    fn what_no_run_can_have_measured_is_refused_by_its_key() {
+        assert!(SweepPoint::parse(&line("seconds", json!(0.001))).is_ok());
+        for key in ["seconds", "map_seconds", "settings.partition_mb", "settings.memory_mb"] {
+            for value in [json!(0.0), json!(-1.5)] {
+                let error = SweepPoint::parse(&line(key, value)).unwrap_err();
+                assert!(error.starts_with(&format!("`{key}` is ")) && error.contains("more than 0"), "{error}");
+            }
+        }
+        for key in [
+            "runtime_seconds_mean",
+            "memory_mb_mean",
+            "memory_mb_peak",
+            "allocated_mb",
+            "cpu_seconds",
+            "phases.init",
+            "phases.list",
+            "phases.read",
+            "phases.decode",
+            "phases.infer",
+            "phases.write",
+        ] {
+            assert!(SweepPoint::parse(&line(key, json!(0.0))).is_ok(), "{key}");
+            let error = SweepPoint::parse(&line(key, json!(-0.1))).unwrap_err();
+            assert_eq!(error, format!("`{key}` is -0.1; 0 or more is expected"));
+        }
+        for (key, value, words) in [
+            ("task_seconds", json!([5.0, -5.0]), "`task_seconds` is -5; 0 or more"),
+            ("repeat", json!(0), "`repeat` is 0; 1 or more"),
+            ("settings.batch_size", json!(0), "`settings.batch_size` is 0"),
+            ("samples", json!(0), "`samples` is 0, though `tasks_finished` is 2"),
+            ("tasks_finished", json!(3), "`tasks_finished` is 3, of 2 `tasks`"),
+        ] {
+            let error = SweepPoint::parse(&line(key, value)).unwrap_err();
+            assert!(error.starts_with(words), "{error}");
+        }
+        // JSON has no infinity, and its parser takes no number that would become one.
+        let text = String::from_utf8(line("seconds", json!(12345.5))).unwrap().replace("12345.5", "1e999");
+        assert!(SweepPoint::parse(text.as_bytes()).is_err());
     }
 }

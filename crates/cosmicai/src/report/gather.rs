@@ -1,5 +1,7 @@
 //! What a report is made from: runs, files of records, and lines of sweeps, read from where a person says they are.
 
+use std::collections::HashSet;
+
 use accounting::MB_PER_GB;
 use accounting::bill::{Bill, Terms};
 use accounting::circumstances::Circumstances;
@@ -132,10 +134,16 @@ pub(crate) async fn sweep(stores: &Stores, url: &str) -> Result<Vec<SweepPoint>>
     let (bucket, key) = stores.open_url(url)?;
     let bytes = bucket.read(&key, MAX_SWEEP_BYTES, "the lines of a sweep").await?;
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-    let mut points = Vec::new();
+    let mut points: Vec<SweepPoint> = Vec::new();
+    let mut seen = HashSet::new();
     for (index, line) in lines.iter().enumerate().filter(|(_, line)| !line.is_empty()) {
         match SweepPoint::parse(line) {
-            Ok(point) => points.push(point),
+            Ok(point) => {
+                let (sweep, number, repeat) = point.run();
+                let is_new = seen.insert((sweep.to_owned(), number, repeat));
+                ensure!(is_new, "`{url}`, line {}: repeat {repeat} of point {number} is there twice", index + 1);
+                points.push(point);
+            }
             // A sweep that is being written, or was killed, ends within a line.
             Err(_) if index + 1 == lines.len() => {}
             Err(problem) => bail!("`{url}`, line {}: {problem}", index + 1),

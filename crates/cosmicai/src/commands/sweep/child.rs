@@ -194,7 +194,7 @@ impl Starter<'_> {
             phases.infer += infer;
             phases.write += write;
         }
-        Ok(SweepPoint {
+        let measured = SweepPoint {
             format_version: SWEEP_FORMAT,
             sweep: self.sweep.name.clone(),
             sweep_sha256: self.sweep.sha256.clone(),
@@ -224,7 +224,10 @@ impl Starter<'_> {
             started: report.started,
             finished: report.finished,
             billed: report.billed,
-        })
+        };
+        // A clock that was set back leaves times that nobody would read again.
+        measured.check().map_err(anyhow::Error::msg).with_context(|| measured.results_url.clone())?;
+        Ok(measured)
     }
 }
 
