@@ -2,8 +2,8 @@
 
 mod support;
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,26 @@ fn sweep_of(sandbox: &Sandbox, definition: &str) -> Command {
     let mut command = cosmicai();
     command.arg("sweep").arg(sandbox.path(definition)).arg("--store").arg(sandbox.folder.path());
     command
+}
+
+/// Every file under a folder of the sandbox, by its path there, with its bytes.
+fn files(sandbox: &Sandbox, folder: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![sandbox.path(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(
+                    path.strip_prefix(sandbox.folder.path()).unwrap().to_owned(),
+                    std::fs::read(&path).unwrap(),
+                );
+            }
+        }
+    }
+    files
 }
 
 /// The lines of a file, parsed.
@@ -281,6 +301,62 @@ fn galaxies_are_simulated_at_the_scale_and_not_twice() {
     assert_eq!(std::fs::metadata(&part).unwrap().modified().unwrap(), written);
 }
 
+/// Galaxies that are made, a megabyte of them for each file, and nothing measured twice.
+fn simulated(name: &str, files: usize) -> String {
+    format!(
+        "name = \"{name}\"\nwarm_up = 0\n[data]\nbucket = \"sky\"\nmodel = \"Anomaly Detection/model.safetensors\"\n\
+         simulate = true\n[[experiment]]\nname = \"e\"\npartition = \"1MB\"\nfile_limit = {files}\nbatch_size = 64\n"
+    )
+}
+
+/// What lies in the bucket beside the partitions and the results: nothing but the lock may stay.
+fn leftovers(sandbox: &Sandbox) -> Vec<PathBuf> {
+    let is_expected = |path: &Path| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let is_part = path.parent().unwrap().ends_with("simulated-2025/1MB") && name.ends_with(".pt");
+        is_part || name == ".lock" || name == "model.safetensors" || path.starts_with("sky/sweeps")
+    };
+    files(sandbox, "sky").into_keys().filter(|path| !is_expected(path)).collect()
+}
+
+#[test]
+fn two_sweeps_at_once_share_what_they_simulate() {
+    let sandbox = Sandbox::new();
+    sandbox.write("small.toml", simulated("small", 2).as_bytes());
+    sandbox.write("large.toml", simulated("large", 5).as_bytes());
+    let both = ["small.toml", "large.toml"].map(|definition| started_until(&sandbox, definition, || true));
+    for child in both {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!((lines(&sandbox, "small.jsonl").len(), lines(&sandbox, "large.jsonl").len()), (1, 1));
+    assert_eq!(leftovers(&sandbox), Vec::<PathBuf>::new());
+    let made = files(&sandbox, "sky/simulated-2025/1MB");
+    assert_eq!(made.len(), 5);
+
+    // One that is missing is made again as it was, and those that a run may be reading are not touched.
+    let part = |number: usize| sandbox.path(&format!("sky/simulated-2025/1MB/{number}.pt"));
+    let written = |number| std::fs::metadata(part(number)).unwrap().modified().unwrap();
+    let before = [1, 3, 5].map(written);
+    std::fs::remove_file(part(2)).unwrap();
+    sweep_of(&sandbox, "small.toml").arg("--overwrite").assert().success();
+    assert!(files(&sandbox, "sky/simulated-2025/1MB") == made);
+    assert_eq!([1, 3, 5].map(written), before);
+}
+
+#[test]
+fn killed_while_it_simulates_it_leaves_nothing_that_stays() {
+    let sandbox = Sandbox::new();
+    sandbox.write("tiny.toml", simulated("tiny", 20).as_bytes());
+    let mut child = started_until(&sandbox, "tiny.toml", || !leftovers(&sandbox).is_empty());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!leftovers(&sandbox).is_empty(), "it was killed too late");
+    sandbox.write("tiny.toml", simulated("tiny", 1).as_bytes());
+    sweep(&sandbox).assert().success();
+    assert_eq!(leftovers(&sandbox), Vec::<PathBuf>::new());
+}
+
 #[test]
 fn lines_that_no_run_can_have_written_are_refused_by_sweep_and_report() {
     let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 1"));
@@ -302,6 +378,25 @@ fn lines_that_no_run_can_have_written_are_refused_by_sweep_and_report() {
             assert!(error.contains(words), "{words}: {error}");
         }
     }
+}
+
+#[test]
+fn a_dry_run_refuses_what_could_not_be_run() {
+    let sandbox = Sandbox::new();
+    let large = simulated("tiny", 1_000_000);
+    for (definition, words) in [
+        (large.replace("\"1MB\"", "\"100MB\""), "5113000000 galaxies; 134217728 are simulated at most"),
+        (large.replace("file_limit = 1000000", "data_size = \"512KB\""), "less than one partition of 1MB"),
+        (large.replace("1000000", "{ 1MB = 2, 3MB = 4 }"), "`file_limit` has `3MB`"),
+        (large.replace("warm_up = 0", "warm_up = -1"), "a whole number, 0 or more"),
+    ] {
+        sandbox.write("tiny.toml", definition.as_bytes());
+        let error = error_of(sweep(&sandbox).arg("--dry-run"));
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    sandbox.write("tiny.toml", simulated("tiny", 1).as_bytes());
+    let error = error_of(cosmicai().arg("sweep").arg(sandbox.path("tiny.toml")).args(["--dry-run", "--store", "s3"]));
+    assert!(error.contains("a folder of this machine"), "{error}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod lines;
 mod points;
 mod progress;
 mod table;
+mod workplace;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::Read;
@@ -104,6 +105,10 @@ pub(crate) async fn sweep(options: Options, settings: &Settings, printer: &Print
     if is_on_aws && store != S3 {
         bail!("--store `{store}`: workers on Lambda read and write S3 alone; --endpoint-url says where that is");
     }
+    sweep.check_payloads()?;
+    if sweep.data.simulate {
+        data::check_simulated(&sweep, store)?;
+    }
     let out = options.out.clone().unwrap_or_else(|| options.definition.with_extension("jsonl"));
     let mut left = sweep.order();
     if options.dry_run {
@@ -133,7 +138,6 @@ pub(crate) async fn sweep(options: Options, settings: &Settings, printer: &Print
         endpoint_url: settings.endpoint_given(),
         payloads: out.with_extension("payloads"),
     };
-    starter.check()?;
     let done: HashSet<Repeat> = lines.measured.iter().map(Repeat::of).collect();
     left.retain(|run| !done.contains(run));
     let progress = Progress::new(&sweep, &left, done.len());
@@ -163,6 +167,7 @@ async fn prepare(
     printer: &Printer,
 ) -> Result<Stores> {
     if sweep.data.simulate {
+        data::make_buckets(sweep, store)?;
         data::make(sweep, store, settings, printer).await?;
     }
     let stores = match &options.state_machine {

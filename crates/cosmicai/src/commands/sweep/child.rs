@@ -51,11 +51,43 @@ pub(super) enum Ran {
     Interrupted(Option<String>),
 }
 
+impl Sweep {
+    /// Whether every point's payload is one, before anything runs.
+    pub(super) fn check_payloads(&self) -> Result<()> {
+        for point in &self.points {
+            let payload = Value::Object(self.payload(point, "1")).to_string();
+            let place = || format!("experiment `{}`, {}", point.experiment, point.label());
+            Payload::parse(payload.as_bytes()).with_context(place)?;
+        }
+        Ok(())
+    }
+
+    fn payload(&self, point: &Point, repeat: &str) -> Map<String, Value> {
+        let settings = &point.settings;
+        let payload = json!({
+            "bucket": self.results_bucket(),
+            "file_limit": settings.file_limit,
+            "batch_size": settings.batch_size,
+            "result_path": format!("{}/", self.folder(point, repeat)),
+            "data_bucket": self.data.bucket.0.0,
+            "data_prefix": self.data_prefix(point),
+            "model": self.model(),
+            "precision": settings.precision,
+        });
+        let mut payload = if let Value::Object(payload) = payload { payload } else { Map::new() };
+        payload.extend(settings.others.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
+        if let (Where::StepFunctions, Some(workers)) = (point.executor, settings.workers) {
+            payload.insert("max_concurrency".to_owned(), workers.into());
+        }
+        payload
+    }
+}
+
 impl Starter<'_> {
     /// Runs a point; `repeat` names its folder. Whatever lies there of an earlier attempt is overwritten, so that all
     /// times are of one execution.
     pub(super) async fn run(&self, point: &Point, repeat: &str, signals: &mut Signals) -> Result<Ran> {
-        let payload = self.payload(point, repeat);
+        let payload = self.sweep.payload(point, repeat);
         let path = self.payloads.join(&point.experiment).join(point.label()).join(format!("{repeat}.json"));
         // Written plainly: it is made anew for every run, and a signal to end must reach the sweep, which says how to go on.
         let place = || format!("write `{}`", path.display());
@@ -91,37 +123,6 @@ impl Starter<'_> {
         } else {
             Ran::Failed(format!("{}\n{}", output.status, said(&output)))
         })
-    }
-
-    /// Whether every point's payload is one, before anything runs.
-    pub(super) fn check(&self) -> Result<()> {
-        for point in &self.sweep.points {
-            let payload = Value::Object(self.payload(point, "1")).to_string();
-            let place = || format!("experiment `{}`, {}", point.experiment, point.label());
-            Payload::parse(payload.as_bytes()).with_context(place)?;
-        }
-        Ok(())
-    }
-
-    fn payload(&self, point: &Point, repeat: &str) -> Map<String, Value> {
-        let Self { sweep, .. } = self;
-        let settings = &point.settings;
-        let payload = json!({
-            "bucket": sweep.results_bucket(),
-            "file_limit": settings.file_limit,
-            "batch_size": settings.batch_size,
-            "result_path": format!("{}/", sweep.folder(point, repeat)),
-            "data_bucket": sweep.data.bucket.0.0,
-            "data_prefix": sweep.data_prefix(point),
-            "model": sweep.model(),
-            "precision": settings.precision,
-        });
-        let mut payload = if let Value::Object(payload) = payload { payload } else { Map::new() };
-        payload.extend(settings.others.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
-        if let (Where::StepFunctions, Some(workers)) = (point.executor, settings.workers) {
-            payload.insert("max_concurrency".to_owned(), workers.into());
-        }
-        payload
     }
 
     /// All of the command line but the payload.
