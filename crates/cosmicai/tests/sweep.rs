@@ -204,6 +204,95 @@ fn killed_in_the_middle_it_goes_on_and_no_line_is_doubled_or_changed() {
 }
 
 #[test]
+fn killed_before_its_first_line_it_goes_on() {
+    let sandbox = sandbox(SWEEP);
+    let claim = sandbox.path("sky/sweeps/tiny/sweep.json");
+    let warm_up = sandbox.path("sky/sweeps/tiny/batches");
+    for wanted in [&claim, &warm_up] {
+        let mut child = started_until(&sandbox, "tiny.toml", || wanted.exists());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(sandbox.bytes("tiny.jsonl").is_empty(), "it was killed too late");
+    sweep(&sandbox).assert().success();
+    assert_complete(&lines(&sandbox, "tiny.jsonl"));
+}
+
+#[test]
+fn results_of_another_sweep_are_left_alone_unless_they_are_taken_over() {
+    let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 1"));
+    sweep(&sandbox).arg("--dry-run").assert().success();
+    assert!(!sandbox.path("sky/sweeps").exists(), "--dry-run wrote something");
+    sweep(&sandbox).assert().success();
+    let claim = sandbox.json("sky/sweeps/tiny/sweep.json");
+    assert_eq!((&claim["format_version"], &claim["sweep"]), (&1.into(), &"tiny".into()));
+    let of_first = sandbox.path("tiny.jsonl").canonicalize().unwrap().display().to_string();
+    assert_eq!(claim["lines"], *of_first);
+
+    // Of the same name by its key; and the same definition with its lines elsewhere.
+    let other = format!("name = \"tiny\"\n{}", SWEEP.replace("repeats = 3", "repeats = 2"));
+    sandbox.write("other.toml", other.as_bytes());
+    let before = files(&sandbox, "sky");
+    let elsewhere = sandbox.path("elsewhere.jsonl");
+    for command in [&mut sweep_of(&sandbox, "other.toml"), sweep(&sandbox).arg("--out").arg(&elsewhere)] {
+        let error = error_of(command);
+        for words in ["sky/sweeps/tiny`: results of sweep `tiny`", &*of_first, "another `name`", "--overwrite"] {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+        assert!(files(&sandbox, "sky") == before, "{error}");
+    }
+    // What is measured can be shown by whoever measured it, and it goes on.
+    sweep(&sandbox).assert().success();
+
+    sweep_of(&sandbox, "other.toml").arg("--overwrite").assert().success();
+    assert_eq!(lines(&sandbox, "other.jsonl").len(), 8);
+    sandbox.write("tiny.jsonl", b"");
+    let error = error_of(&mut sweep(&sandbox));
+    assert!(error.contains("other.jsonl"), "{error}");
+
+    // Another name is a folder of its own.
+    sandbox.write("other.toml", other.replace("\"tiny\"", "\"else\"").as_bytes());
+    sweep_of(&sandbox, "other.toml").arg("--out").arg(&elsewhere).assert().success();
+    assert!(sandbox.path("sky/sweeps/else/sweep.json").exists());
+}
+
+#[test]
+fn runs_that_no_sweep_has_claimed_are_left_alone_unless_they_are_taken_over() {
+    let sandbox = sandbox(&format!("result_path = \"results\"\n{SWEEP}"));
+    let own = "sky/results/batches/local-f32-1MB-x1-b8-t1/1";
+    let payload = sandbox.payload(json!({
+        "result_path": own.strip_prefix("sky/"), "data_prefix": "1MB", "model": "Anomaly Detection/model.safetensors",
+    }));
+    sandbox.run(&payload).assert().success();
+    let before = files(&sandbox, "sky");
+    assert!(before.contains_key(Path::new(&format!("{own}/report.json"))));
+    let error = error_of(&mut sweep(&sandbox));
+    for words in [own, "no sweep says", "another `name` or `result_path`", "--overwrite"] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    assert!(files(&sandbox, "sky") == before, "{error}");
+    for claim in ["", "{}", "{\"format_version\": 2}"] {
+        sandbox.write("sky/results/sweep.json", claim.as_bytes());
+        let error = error_of(&mut sweep(&sandbox));
+        assert!(error.contains("is no claim of a sweep") && error.contains("--overwrite"), "{error}");
+    }
+    sweep(&sandbox).arg("--overwrite").assert().success();
+    assert_complete(&lines(&sandbox, "tiny.jsonl"));
+}
+
+#[test]
+fn a_sweep_whose_folder_is_taken_over_runs_nothing_more() {
+    let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 50"));
+    let child = started(&sandbox, 1);
+    sandbox.write("other.toml", format!("name = \"tiny\"\n{}", SWEEP.replace("repeats = 3", "repeats = 1")).as_bytes());
+    sweep_of(&sandbox, "other.toml").arg("--overwrite").assert().success();
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains("other.jsonl"), "{error}");
+    assert_eq!(lines(&sandbox, "other.jsonl").len(), 4);
+}
+
+#[test]
 fn interrupted_by_ctrl_c_it_ends_with_its_run_and_says_how_to_go_on() {
     let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 50"));
     let child = started(&sandbox, 2);
@@ -245,7 +334,7 @@ fn two_sweeps_at_once_into_one_file_are_one_too_many() {
     let mut child = started(&sandbox, 1);
     for arguments in [&[][..], &["--overwrite"]] {
         let error = error_of(sweep(&sandbox).args(arguments));
-        assert!(error.contains("another sweep") && error.contains("--out"), "{error}");
+        assert!(error.contains("wait for its end, or give another `name` and --out"), "{error}");
     }
     child.kill().unwrap();
     child.wait().unwrap();

@@ -1,7 +1,7 @@
-//! What was measured at one point of a sweep: a line of its JSON lines.
+//! What was measured at one point of a sweep: a line of its JSON lines; and whose the folder of its results is.
 //!
-//! A plain record with a format version, written after each run and read by whoever goes on with the sweep or reports on
-//! it. Never here: which points there are, and how a run is started.
+//! Plain records with a format version: a line is written after each run and read by whoever goes on with the sweep or
+//! reports on it, a claim lies beside the results. Never here: which points there are, and how a run is started.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,8 @@ use crate::report::{Billed, PhaseSeconds};
 pub const SWEEP_FORMAT: u32 = 1;
 /// The longest line that is read, in bytes: ten thousand task times and all else.
 pub const MAX_SWEEP_LINE_BYTES: usize = 1 << 20;
+/// The version of the claim that this code writes and reads.
+pub const SWEEP_CLAIM_FORMAT: u32 = 1;
 
 /// One run of a sweep. Times are wall seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,6 +115,25 @@ pub struct PointSettings {
 /// The scale of lines that were written before there was one.
 fn whole() -> f64 {
     1.0
+}
+
+/// Which sweep has a folder of results: the one that writes these lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepClaim {
+    /// Version of this format: [`SWEEP_CLAIM_FORMAT`].
+    pub format_version: u32,
+    /// Name of the sweep.
+    pub sweep: String,
+    /// Absolute path of the file with its lines.
+    pub lines: String,
+}
+
+impl SweepClaim {
+    /// Reads a claim.
+    pub fn parse(json: &[u8]) -> Result<Self, String> {
+        crate::report::check_format(json, SWEEP_CLAIM_FORMAT)?;
+        serde_json::from_slice(json).map_err(|error| error.to_string())
+    }
 }
 
 impl SweepPoint {

@@ -5,6 +5,7 @@
 
 mod axes;
 mod child;
+mod claim;
 mod data;
 mod definition;
 mod lines;
@@ -27,6 +28,7 @@ use crate::executor::slurm::quoted;
 use crate::printer::Printer;
 use crate::settings::Settings;
 use child::{Ran, Starter};
+use claim::Claim;
 use definition::MAX_DEFINITION_BYTES;
 use lines::Lines;
 use points::{Repeat, Sweep};
@@ -45,7 +47,8 @@ const MAX_SCALE: f64 = 1_000.0;
 /// run `repeats` times, in an order drawn from `seed`. Each run is an ordinary `cosmicai run` in a process of its own,
 /// with its results in <result_path>/<experiment>/<point>/<repeat>. After each a line of JSON is added to --out. The same
 /// command again goes on where it was left, whatever ended it: only runs without a line are made, and those that failed
-/// are tried again.
+/// are tried again. What lies at a run's place is overwritten, so a sweep begins only where its folder of results is empty,
+/// and marks it as its own (sweep.json); another sweep, or one of the same name with another --out, is refused there.
 ///
 ///   repeats = 3                       # measured runs of each point
 ///   warm_up = 1                       # before them, of the first point of each experiment
@@ -84,7 +87,8 @@ pub(crate) struct Options {
     /// ARN of the state machine, for points on step-functions.
     #[arg(long, value_name = "ARN")]
     state_machine: Option<String>,
-    /// Delete the lines of a sweep in --out, whichever it was, and begin anew.
+    /// Delete the lines of a sweep in --out, whichever it was, take over the folder of results, whosever it was, and
+    /// begin anew.
     #[arg(long, conflicts_with = "dry_run")]
     overwrite: bool,
     /// Print the runs that are left, in their order, and how much data they read; run and write nothing.
@@ -124,9 +128,11 @@ pub(crate) async fn sweep(options: Options, settings: &Settings, printer: &Print
     if lines.cut > 0 {
         printer.tell(&format!("`{}`: {} bytes of an unfinished last line were cut off", out.display(), lines.cut));
     }
+    let done: HashSet<Repeat> = lines.measured.iter().map(Repeat::of).collect();
+    left.retain(|run| !done.contains(run));
     let mut signals = Signals::listen();
-    let stores = tokio::select! {
-        stores = prepare(&sweep, store, &options, settings, printer) => stores?,
+    let (stores, claim) = tokio::select! {
+        prepared = prepare(&sweep, store, &out, !left.is_empty(), &options, settings, printer) => prepared?,
         () = signals.heard() => return Ok(interrupted(&options, printer)),
     };
     let starter = Starter {
@@ -134,12 +140,11 @@ pub(crate) async fn sweep(options: Options, settings: &Settings, printer: &Print
         sweep: &sweep,
         store,
         stores: &stores,
+        claim,
         state_machine: options.state_machine.as_deref(),
         endpoint_url: settings.endpoint_given(),
         payloads: out.with_extension("payloads"),
     };
-    let done: HashSet<Repeat> = lines.measured.iter().map(Repeat::of).collect();
-    left.retain(|run| !done.contains(run));
     let progress = Progress::new(&sweep, &left, done.len());
     let outcome = match warm_up(&starter, &left, &progress, &mut signals).await? {
         Outcome::Interrupted => Outcome::Interrupted,
@@ -158,24 +163,35 @@ pub(crate) async fn sweep(options: Options, settings: &Settings, printer: &Print
     Ok(outcome)
 }
 
-/// Makes what is predicted, where it is simulated, and looks whether there is enough.
+/// Looks whose the folder of results is, makes what is predicted, where it is simulated, and looks whether there is enough.
 async fn prepare(
     sweep: &Sweep,
     store: &str,
+    out: &Path,
+    are_runs_left: bool,
     options: &Options,
     settings: &Settings,
     printer: &Printer,
-) -> Result<Stores> {
+) -> Result<(Stores, Claim)> {
     if sweep.data.simulate {
         data::make_buckets(sweep, store)?;
-        data::make(sweep, store, settings, printer).await?;
     }
     let stores = match &options.state_machine {
         Some(state_machine) if store == S3 => execution::stores(settings, state_machine).await?,
         _ => settings.stores(store).await?,
     };
+    let claim = Claim::new(sweep, &stores, out)?;
+    if options.overwrite {
+        claim.take_over().await?;
+    } else if are_runs_left {
+        // Hours of simulation would be for nothing. It is claimed with the first run.
+        claim.is_ours().await?;
+    }
+    if sweep.data.simulate {
+        data::make(sweep, store, settings, printer).await?;
+    }
     data::check(sweep, &stores).await?;
-    Ok(stores)
+    Ok((stores, claim))
 }
 
 /// Runs the first point of each experiment that has runs left, without recording it.

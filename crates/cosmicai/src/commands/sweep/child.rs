@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
 use super::axes::{Axis, One};
+use super::claim::Claim;
 use super::points::{Point, Repeat, Sweep};
 use crate::commands::interruption::Signals;
 use crate::commands::run::Where;
@@ -35,6 +36,7 @@ pub(super) struct Starter<'a> {
     /// Where the buckets are.
     pub(super) store: &'a str,
     pub(super) stores: &'a Stores,
+    pub(super) claim: Claim,
     pub(super) state_machine: Option<&'a str>,
     pub(super) endpoint_url: Option<&'a str>,
     /// Folder of the payloads.
@@ -85,8 +87,9 @@ impl Sweep {
 
 impl Starter<'_> {
     /// Runs a point; `repeat` names its folder. Whatever lies there of an earlier attempt is overwritten, so that all
-    /// times are of one execution.
+    /// times are of one execution: hence the claim is looked at each time, as another sweep may have taken it over.
     pub(super) async fn run(&self, point: &Point, repeat: &str, signals: &mut Signals) -> Result<Ran> {
+        self.claim.take().await?;
         let payload = self.sweep.payload(point, repeat);
         let path = self.payloads.join(&point.experiment).join(point.label()).join(format!("{repeat}.json"));
         // Written plainly: it is made anew for every run, and a signal to end must reach the sweep, which says how to go on.

@@ -39,7 +39,7 @@ impl Lines {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                bail!("`{shown}` is being written by another sweep; wait for its end, or give another --out")
+                bail!("`{shown}` is being written by another sweep; wait for its end, or give another `name` and --out")
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| {
@@ -118,7 +118,7 @@ fn parse(bytes: &[u8], path: &Path, sweep: &Sweep) -> Result<Vec<SweepPoint>> {
         ensure!(
             point.sweep_sha256 == sweep.sha256,
             "{place}: of sweep `{}` as it was defined then, which is not what is asked for now (another definition, --scale \
-             or --state-machine); give another --out, or --overwrite deletes all lines",
+             or --state-machine); give another `name` and --out, or --overwrite deletes all lines",
             point.sweep
         );
         let run = Repeat::of(&point);
