@@ -28,7 +28,8 @@ pub(crate) async fn read(stores: &Stores, url: &str, told: Told) -> Result<Measu
         };
         return Ok(MeasuredRun { name: url.to_owned(), records, report, plan, told });
     }
-    if bucket.find(&key).await?.is_some() {
+    // What asks of a folder is an error of some stores; what fails for another reason fails again below.
+    if bucket.find(&key).await.is_ok_and(|object| object.is_some()) {
         bail!(
             "`{url}`: a file of records ({COMBINED}, <rank>.json) or the folder of a run's results is expected; lines of a sweep \
              are for `cosmicai report`"

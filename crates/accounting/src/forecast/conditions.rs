@@ -50,7 +50,7 @@ const CLUSTER: &[Assumption] = &[
 
 /// Of this machine and of a cluster.
 const MACHINES: &[Assumption] = &[
-    of("orchestration_s", 0.1, "s", "the listing and the plan"),
+    of("orchestration_s", 0.01, "s", "listing, plan and claim of a small run here: its time less that of its task"),
     of("straggler_fraction", 0.0, "of the tasks", "none seen on a machine of one's own"),
     of("straggler_factor", 1.0, "× the usual time", "none seen on a machine of one's own"),
     of("between_runs", 0.08, "σ of the logarithm", "repeats of a setting in record/2026-11-25-zen3-2c-study.jsonl"),
