@@ -354,12 +354,12 @@ pub(crate) fn replay(replay: &Replay, path: &Path) -> Result<()> {
     let chart = Scatter {
         name: "foretold".to_owned(),
         title: format!(
-            "The study's executions, foretold (diamonds: fitted on): median error {:.1} %, largest {:.0} %",
+            "The study's executions, foretold: median error {:.1} %, largest {:.0} %",
             100.0 * replay.median_error,
             100.0 * replay.largest_error
         ),
         x: quantity("measured total time", "s", Spacing::Linear),
-        y: quantity("foretold total time", "s", Spacing::Linear),
+        y: quantity("foretold total time, diamonds fitted on", "s", Spacing::Linear),
         points,
         compared: Compared::Equality,
     };
