@@ -187,7 +187,7 @@ impl MeasuredRun {
         })
     }
 
-    /// Where its tasks ran: as told, as our report says, else as [its records do](Self::executor_of_records).
+    /// Where its tasks ran: as told, as our report says, else as its records do.
     pub fn executor(&self) -> &str {
         let reported = || self.report.as_ref().map(|report| report.executor.as_str());
         self.told.executor.or_else(reported).unwrap_or_else(|| self.executor_of_records())

@@ -107,11 +107,15 @@ pub(crate) fn executor(text: &str) -> Result<&'static str, String> {
     ALL.into_iter().find(|name| *name == text).ok_or_else(|| format!("one of {} is expected", ALL.join(", ")))
 }
 
-/// Says on the terminal what makes a run's sums doubtful: its records, and where they are taken to be made.
-pub(crate) fn tell_doubts(run: &MeasuredRun, findings: &[Finding], printer: &Printer) {
+/// Says on the terminal where records are taken to be made that do not say it, and which option does.
+pub(crate) fn tell_place(run: &MeasuredRun, option: &str, printer: &Printer) {
     if let Some(why) = run.why_local() {
-        printer.tell(&format!("`{}`: taken for a run on one machine, as {why}; --executor says otherwise", run.name));
+        printer.tell(&format!("`{}`: taken for a run on one machine, as {why}; {option} says otherwise", run.name));
     }
+}
+
+/// Says on the terminal what in its records makes a run's sums doubtful.
+pub(crate) fn tell_doubts(run: &MeasuredRun, findings: &[Finding], printer: &Printer) {
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
     let codes: Vec<&str> = errors.map(|finding| finding.code).collect();
     if !codes.is_empty() {
@@ -196,6 +200,7 @@ pub(crate) async fn cost(options: Options, settings: &Settings, printer: &Printe
     let run = measurements::read(&stores, url, told).await?;
     run.check().map_err(anyhow::Error::msg)?;
     let findings = examine(&stores, &run, None).await?;
+    tell_place(&run, "--executor", printer);
     tell_doubts(&run, &findings, printer);
     if let Some(doubt) = run.doubt() {
         printer.tell(&format!("doubtful: {doubt}"));

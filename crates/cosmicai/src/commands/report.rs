@@ -10,7 +10,7 @@ use pipeline::event::now;
 use serde::Serialize;
 
 use super::audit::examine;
-use super::cost::{TermsOptions, executor, positive};
+use super::cost::{TermsOptions, executor, positive, tell_place};
 use super::{Outcome, new_file};
 use crate::executor::slurm::quoted;
 use crate::printer::{Printer, table};
@@ -93,6 +93,7 @@ pub(crate) async fn report(options: Options, settings: &Settings, printer: &Prin
     };
     let mut found: Vec<(String, Finding)> = Vec::new();
     for run in &runs {
+        tell_place(run, "--executor INPUT=NAME", printer);
         let of_run = examine(&stores, run, None).await?;
         found.extend(of_run.into_iter().map(|finding| (run.name.clone(), finding)));
     }
