@@ -8,7 +8,7 @@ use pipeline::report::RunReport;
 
 use crate::MB_PER_GB;
 use crate::record::Record;
-use crate::statistics::median;
+use crate::statistics::sorted;
 
 /// What reports call Lambda under a state machine.
 pub const STEP_FUNCTIONS: &str = "step-functions";
@@ -48,9 +48,14 @@ pub struct Told {
 }
 
 impl MeasuredRun {
-    /// Nominal size of a partition in binary MB: as told, else the middle of what the records say.
+    /// Nominal size of a partition in binary MB: as told, else the middle of what the records say, of two in the middle the
+    /// larger one, as a short file is the last of others.
     pub fn partition_mb(&self) -> Option<f64> {
-        self.told.partition_mb.or_else(|| median(self.records.iter().filter_map(Record::partition_mb)))
+        let of_records = || {
+            let sizes = sorted(self.records.iter().filter_map(Record::partition_mb));
+            sizes.get(sizes.len() / 2).copied()
+        };
+        self.told.partition_mb.or_else(of_records)
     }
 
     /// Tasks that are finished.
@@ -155,7 +160,7 @@ impl MeasuredRun {
     pub fn other_device(&self) -> Option<String> {
         let named = self.records.iter().filter_map(|record| record.device.as_deref());
         let devices: BTreeSet<&str> = named.collect();
-        let has_other = devices.iter().any(|device| *device != CPU);
+        let has_other = devices.iter().any(|device| !device.eq_ignore_ascii_case(CPU));
         has_other.then(|| devices.into_iter().collect::<Vec<_>>().join("+"))
     }
 
@@ -262,6 +267,8 @@ mod tests {
         let short = [1_278.0, 1_278.0, 40.0];
         assert_eq!(files(["25MB/1.pt", "25MB/2.pt", "25MB/3.pt"], short).data_gb(), gb(75.0));
         assert_eq!(files(["1.pt", "2.pt", "3.pt"], short).data_gb(), gb(75.0));
+        let two = run(vec![record(Some("1.pt"), 1_278.0), record(Some("2.pt"), 255.0)]);
+        assert_eq!((two.partition_mb(), two.data_gb()), (Some(25.0), gb(50.0)));
         // Files of any sizes are of the size that they are.
         let mixed = files(["1.pt", "2.pt", "3.pt"], [511.0, 1_278.0, 5_113.0]).data_gb();
         assert_eq!(mixed, gb(10.0 + 25.0 + 100.0));

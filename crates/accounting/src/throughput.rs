@@ -63,7 +63,7 @@ pub fn throughput(run: &MeasuredRun, study: &StudyFigures, bill: &Bill) -> [Thro
         ),
         way(
             "map",
-            "data ÷ time from the first task's start to the last one's end",
+            "data ÷ time from the first task's start to the last one's end, without pauses between executions",
             map,
             over(bytes, map),
             over(samples, map),

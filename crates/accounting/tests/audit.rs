@@ -204,6 +204,15 @@ fn files_of_one_name_in_no_folder_are_one_task_only_if_they_have_as_many_images(
         records[0]["data_path"] = json!("1.pt");
         run_of("any", read(&records), Told::default())
     };
+    let without_files = |seconds: f64| {
+        let mut run = of(52_357, seconds);
+        (run.records[0].data_path, run.records[0].result_path) = (Value::Null, None);
+        run
+    };
+    assert!(audit_together(&[without_files(410.3), without_files(20.1)]).is_empty(), "two machines");
+    let mut graphics = of(511, 0.3);
+    graphics.records[0].device = Some("cuda".into());
+    assert!(audit_together(&[of(511, 3.0), graphics]).is_empty(), "two devices");
     assert!(audit_together(&[of(511, 3.0), of(1_278, 6.0)]).is_empty());
     assert_eq!(codes(&audit_together(&[of(511, 3.0), of(511, 6.0)])), ["conflicting_runs"]);
 }

@@ -19,6 +19,9 @@ pub const MAX_TASK_REPORT_BYTES: u64 = 64 << 20;
 /// The largest report of a run that is read, in bytes: ten thousand tasks at some kilobytes each.
 pub const MAX_RUN_REPORT_BYTES: u64 = 1 << 30;
 
+/// The longest that executions of a run are believed to have taken: three hundred years.
+const MAX_SECONDS: f64 = 1e10;
+
 /// What one task did, written after its results: its presence says that they are complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskReport {
@@ -336,7 +339,13 @@ impl TaskReport {
 impl RunReport {
     /// Reads a `report.json`.
     pub fn parse(json: &[u8]) -> Result<Self, String> {
-        parse(json)
+        let report: Self = parse(json)?;
+        for (key, seconds) in [("seconds", report.seconds), ("seconds_before", report.seconds_before)] {
+            if !(0.0..=MAX_SECONDS).contains(&seconds) {
+                return Err(format!("`{key}` is {seconds}; 0 to {MAX_SECONDS} are expected"));
+            }
+        }
+        Ok(report)
     }
 }
 
@@ -388,6 +397,15 @@ mod tests {
             "samples": 0, "bytes": 0, "tasks": [], "failed": [], "left": [], "billed": billed,
         });
         RunReport::parse(json.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn times_that_cannot_be_are_not_believed() {
+        let mut json = serde_json::to_value(report("2026-01-01T00:00:00Z", 3.0, None)).unwrap();
+        for wrong in [-5.0, 1e300] {
+            json["seconds_before"] = wrong.into();
+            assert!(RunReport::parse(json.to_string().as_bytes()).unwrap_err().contains("`seconds_before`"));
+        }
     }
 
     #[test]

@@ -41,15 +41,15 @@ pub(super) fn check(run: &MeasuredRun, diagnoses: &[Diagnosis], options: &AuditO
         return short_file(run, diagnoses, &numbers, by_count[0]).into_iter().collect();
     }
     let holes = if by_name.len() < by_count.len() { by_name } else { by_count };
-    // A plan says which files are missing; no guess is needed.
-    if holes.is_empty() || run.plan.is_some() {
+    // A plan says which files are missing, and no guess is needed; so does their number, where it is right.
+    let is_planned =
+        run.plan.is_some() || options.payload.as_ref().is_some_and(|payload| payload.contains_key("data_map"));
+    if holes.is_empty() || is_planned || options.expect_files == Some(numbers.records.len()) {
         return Vec::new();
     }
     let limit = (numbers.records.len() * MAX_HOLES_PERCENT / 100).max(1);
     if holes.len() > limit {
-        // That there are as many as there should be says that they were picked.
-        let is_whole = options.expect_files == Some(numbers.records.len());
-        return if is_whole { Vec::new() } else { vec![no_selection(&numbers, holes.len())] };
+        return vec![no_selection(&numbers, holes.len())];
     }
     let files = few(holes.iter().map(|number| format!("{}{number}{}", numbers.stem, numbers.ending)));
     vec![Finding::warning(
@@ -121,6 +121,10 @@ impl<'a> Numbers<'a> {
     fn of(records: &'a [Record]) -> Option<Self> {
         let mut all: Option<Self> = None;
         for (index, record) in records.iter().enumerate() {
+            // One that names none may have any.
+            if record.files().is_empty() {
+                return None;
+            }
             for key in record.files() {
                 let (stem, number, ending) = split(key)?;
                 let all = all.get_or_insert_with(|| Self { stem, ending, records: BTreeMap::new() });
@@ -150,9 +154,11 @@ impl<'a> Numbers<'a> {
 
     /// What a selection of the first files in the order of their names has left out.
     fn holes_in_names(&self) -> Vec<u64> {
-        let names: Vec<String> = self.records.keys().map(u64::to_string).collect();
+        // What follows a number counts: `10.pt` comes after `1.pt`, and `10_u.pt` before `1_u.pt`.
+        let name = |number: u64| format!("{number}{}", self.ending);
+        let names: Vec<String> = self.records.keys().map(|number| name(*number)).collect();
         let (Some(first), Some(last)) = (names.iter().min(), names.iter().max()) else { return Vec::new() };
-        let is_between = |number: &u64| (first..last).contains(&&number.to_string());
+        let is_between = |number: &u64| (first..last).contains(&&name(*number));
         self.holes_in_count().into_iter().filter(is_between).collect()
     }
 
@@ -206,6 +212,20 @@ mod tests {
         assert_eq!(holes(&[1, 10, 11, 12, 2, 3]), ((4..=9).collect(), vec![]));
         assert_eq!(holes(&[1, 10, 12, 2, 3]), (vec![4, 5, 6, 7, 8, 9, 11], vec![11]));
         assert_eq!(holes(&[0, 1, 2, 3]), (vec![], vec![]));
+        for stem in ["25MB/", "sky/part"] {
+            for ending in [".pt", "_u.pt", "a.pt", ""] {
+                let mut names: Vec<String> = (1..=130).map(|number| format!("{stem}{number}{ending}")).collect();
+                names.sort_unstable();
+                for count in 4..130 {
+                    let records: Vec<Record> = names[..count]
+                        .iter()
+                        .map(|name| Record { data_path: name.as_str().into(), ..Record::default() })
+                        .collect();
+                    let holes = Numbers::of(&records).unwrap().holes_in_names();
+                    assert!(holes.is_empty(), "{count} of {ending}: {holes:?}");
+                }
+            }
+        }
         assert_eq!(holes(&[7, 8, 9, 10]), (vec![], vec![]));
     }
 }

@@ -20,8 +20,8 @@ const MANY: f64 = 0.25;
 /// Contradicting records among which exchanged values are looked for, each with each.
 const MAX_EXCHANGED: usize = 200;
 
-/// A task, by what names it: batch size, result path, files; and images, where its files are named without a folder.
-type Task = (String, String, String, String);
+/// A task, by what names it: batch size, device, result path, files; and images, where its files are named without a folder.
+type Task = [String; 5];
 
 /// Everything that is wrong with several runs together; what is wrong with each alone is not in it.
 pub fn audit_together(runs: &[MeasuredRun]) -> Vec<Finding> {
@@ -41,7 +41,9 @@ fn pairs(runs: &[MeasuredRun]) -> Vec<Finding> {
     let mut of_task: BTreeMap<Task, Vec<(usize, usize)>> = BTreeMap::new();
     for (file, run) in runs.iter().enumerate() {
         for (index, record) in run.records.iter().enumerate() {
-            of_task.entry(task(record)).or_default().push((file, index));
+            if let Some(task) = task(record) {
+                of_task.entry(task).or_default().push((file, index));
+            }
         }
     }
     // Of each pair of files: the tasks that both have, those with the same times, and those with different ones.
@@ -85,13 +87,18 @@ fn pairs(runs: &[MeasuredRun]) -> Vec<Finding> {
     findings
 }
 
-fn task(record: &Record) -> Task {
+/// None of a record that names no file: nobody can say which task it is.
+fn task(record: &Record) -> Option<Task> {
+    if record.files().is_empty() {
+        return None;
+    }
     let batch_size = record.batch_size.map_or_else(String::new, |size| size.to_string());
     let result_path = record.result_path.as_deref().unwrap_or_default().trim_matches('/').to_owned();
     // `1.pt` alone is a file of every set.
     let has_folder = record.files().iter().any(|key| key.contains('/'));
     let images = record.samples().filter(|_| !has_folder).map_or_else(String::new, |images| format!("{images:.0}"));
-    (batch_size, result_path, record.data_path.to_string(), images)
+    let device = record.device.clone().unwrap_or_default();
+    Some([batch_size, device, result_path, record.data_path.to_string(), images])
 }
 
 /// Records of two files that have each other's throughput or time.

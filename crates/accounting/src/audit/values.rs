@@ -13,6 +13,7 @@ struct Key {
     is_there: fn(&Record) -> bool,
     number: fn(&Record) -> Option<f64>,
     need: Need,
+    is_text: bool,
     range: Range,
 }
 
@@ -48,6 +49,7 @@ macro_rules! number {
             is_there: |record| record.$field.is_some(),
             number: |record| record.$field,
             need: Need::$need,
+            is_text: false,
             range: Range::$range,
         }
     };
@@ -71,7 +73,7 @@ const KEYS: &[Key] = &[
 ];
 
 const fn text(name: &'static str, is_there: fn(&Record) -> bool, need: Need) -> Key {
-    Key { name, is_there, number: |_| None, need, range: Range::Any }
+    Key { name, is_there, number: |_| None, need, is_text: true, range: Range::Any }
 }
 
 pub(super) fn check(run: &MeasuredRun) -> Vec<Finding> {
@@ -134,8 +136,9 @@ fn not_positive(run: &MeasuredRun, key: &Key) -> Option<Finding> {
     ))
 }
 
+/// Whether a number is there that is none. A text that is null is not there.
 fn is_null(record: &Record, key: &Key) -> bool {
-    record.nulls.iter().any(|null| null == key.name)
+    !key.is_text && record.nulls.iter().any(|null| null == key.name)
 }
 
 fn places(run: &MeasuredRun, is_meant: impl Fn(&Record) -> bool) -> Vec<Value> {

@@ -170,6 +170,14 @@ pub(crate) fn clean() -> Vec<Planted> {
         sound("clean-milliseconds", (1..=11).map(milliseconds).collect()),
         sound("clean-several-files-a-worker", (0..4).map(several).collect()),
         sound("clean-short-last-file", Value::Array(short_last)),
+        Planted {
+            expect_files: Some(11),
+            ..sound("clean-one-left-out-as-asked", {
+                let mut records = twelve();
+                records.as_array_mut().unwrap().remove(6);
+                records
+            })
+        },
         sound("clean-last-file-alone", json!([record(1.4, 280, 256, 4_300.0, json!("100MB/130.pt"))])),
         sound("clean-six-digits", rounded),
         sound("clean-two-decimals", two_decimals),

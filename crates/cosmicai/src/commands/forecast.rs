@@ -106,9 +106,10 @@ pub(crate) struct Options {
 }
 
 /// What means nothing to the study's executions.
-const NOT_WITH_VALIDATE: [&str; 14] = [
+const NOT_WITH_VALIDATE: [&str; 15] = [
     "payload",
     "data_size",
+    "store",
     "executor",
     "seed",
     "from",

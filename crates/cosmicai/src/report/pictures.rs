@@ -1,6 +1,6 @@
 //! The pictures of a report, from its rows; and those of forecasts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use accounting::audit::straggler_threshold;
@@ -223,6 +223,22 @@ fn in_proportion(series: &[Series]) -> Option<Reference> {
     end.is_finite().then(|| Reference { name: "in proportion to data".to_owned(), points })
 }
 
+/// Places of sizes that are alike: each group's largest is at most a tenth above its smallest.
+fn of_like_size(sizes: &[Option<f64>]) -> Vec<Vec<usize>> {
+    const ALIKE: f64 = 1.1;
+    let size = |index: &usize| sizes[*index].unwrap_or_default();
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by(|a, b| size(a).total_cmp(&size(b)));
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for index in order {
+        match groups.last_mut() {
+            Some(group) if size(&index) <= ALIKE * size(&group[0]) => group.push(index),
+            _ => groups.push(vec![index]),
+        }
+    }
+    groups
+}
+
 /// Cost against time of the rows that cost anything, with those that no other beats in both.
 fn cost_and_time(rows: &[Row]) -> Option<Scatter> {
     let is_total = rows.iter().all(|row| row.total_s.is_some());
@@ -238,11 +254,9 @@ fn cost_and_time(rows: &[Row]) -> Option<Scatter> {
     }
     let time = if is_total { "time of the whole run" } else { "mean runtime of a worker" };
     // Less data is faster and cheaper: rows are held against those of their size.
-    let size = |row: &Row| row.study.data_gb.map(|gb| short(one_digit(gb)));
-    let sizes: BTreeSet<Option<String>> = points.iter().map(|(row, ..)| size(row)).collect();
+    let groups = of_like_size(&points.iter().map(|(row, ..)| row.study.data_gb).collect::<Vec<_>>());
     let mut places = vec![(0, false); points.len()];
-    for (group, of_size) in sizes.iter().enumerate() {
-        let indices: Vec<usize> = (0..points.len()).filter(|index| size(points[*index].0) == *of_size).collect();
+    for (group, indices) in groups.iter().enumerate() {
         let is_beaten = beaten(indices.iter().map(|index| (points[*index].1.median, points[*index].2.median)));
         for (index, is_beaten) in indices.iter().zip(is_beaten) {
             places[*index] = (group, !is_beaten);
@@ -259,7 +273,7 @@ fn cost_and_time(rows: &[Row]) -> Option<Scatter> {
             group,
         })
         .collect();
-    let highlighted = match sizes.len() {
+    let highlighted = match groups.len() {
         1 => "nothing beats in both",
         _ => "nothing of its data size beats in both",
     };
@@ -376,4 +390,19 @@ fn write(chart: &Chart, path: &Path) -> Result<()> {
 fn capital(words: &str) -> String {
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_alike_within_a_tenth() {
+        let of = |sizes: &[f64]| of_like_size(&sizes.iter().copied().map(Some).collect::<Vec<_>>());
+        assert_eq!(of(&[1.074, 0.1, 1.025]), [vec![1], vec![2, 0]]);
+        assert_eq!(of(&[10.06, 12.6]).len(), 2);
+        assert_eq!(of(&[0.928, 0.952]).len(), 1);
+        assert_eq!(of(&[1.49, 1.51]).len(), 1);
+        assert_eq!(of_like_size(&[None, None]).len(), 1);
+    }
 }

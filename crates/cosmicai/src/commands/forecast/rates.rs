@@ -32,7 +32,8 @@ pub(crate) async fn rates(
     let stores = settings.stores(".").await?;
     let precision = payload.map_or(Precision::F32, |(payload, ..)| payload.precision);
     let mut rates: Vec<Rate> = Vec::new();
-    for url in from {
+    for (index, url) in from.iter().enumerate() {
+        ensure!(!from[..index].contains(url), "`{url}` is named twice");
         match benchmark(&stores, url).await? {
             Some(benchmark) => rates.extend(of_benchmark(&benchmark, url, precision)?),
             None => {
