@@ -46,7 +46,7 @@ pub async fn run_report(
         precision: plan.payload.precision.to_string(),
         workers: workers.min(plan.tasks.len()),
         threads: tasks.first().map_or(0, |task| task.threads),
-        seconds: seconds_between(&started, &finished).unwrap_or_default(),
+        seconds: took(&started, &finished),
         seconds_before: 0.0,
         started,
         finished,
@@ -71,11 +71,28 @@ pub fn end_with_tasks(report: &mut RunReport) {
     let running =
         |at: &TaskReport| of_this().filter(|task| task.started <= at.started && at.started < task.finished).count();
     report.workers = of_this().map(running).max().unwrap_or(1).max(1);
-    report.seconds = seconds_between(&report.started, &last).unwrap_or_default();
+    report.seconds = took(&report.started, &last);
     report.finished = last;
+}
+
+/// Seconds from one time to another, not below 0: clocks of two machines differ.
+fn took(start: &str, end: &str) -> f64 {
+    seconds_between(start, end).unwrap_or_default().max(0.0)
 }
 
 async fn failure(results: &Results, rank: usize) -> Result<Option<FailedTask>, StorageError> {
     let json = results.bucket().read_if_there(&results.failure(rank), MAX_TASK_REPORT_BYTES, "a failure").await?;
     Ok(json.and_then(|json| serde_json::from_slice(&json).ok()).filter(|failed: &FailedTask| failed.rank == rank))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_takes_less_than_no_time() {
+        assert_eq!(took("2026-01-01T00:00:01Z", "2026-01-01T00:00:03.500Z"), 2.5);
+        assert_eq!(took("2026-01-01T00:00:01Z", "2026-01-01T00:00:00.990Z"), 0.0, "another machine's clock is behind");
+        assert_eq!(took("", "2026-01-01T00:00:00Z"), 0.0);
+    }
 }
