@@ -28,6 +28,11 @@ const MOST: f64 = 1e9;
 /// What stands for the source of a value that a person gave.
 const GIVEN: &str = "given by you";
 
+/// Binary MB of the published model.
+pub(crate) const PUBLISHED_MODEL_MB: f64 = 60.664_707_183_837_89;
+/// The model, as long as nobody names another.
+pub(crate) const MODEL_MB: Assumption = of("model_mb", PUBLISHED_MODEL_MB, "MB", "15,902,889 parameters in float32");
+
 const STUDY: &[Assumption] = &[
     of("memory_mb", 10_240.0, "MB", "the study's function, as configured"),
     of("control_memory_mb", 128.0, "MB", "its logs, of the functions that plan and sum up"),
@@ -37,7 +42,7 @@ const STUDY: &[Assumption] = &[
     of("import_s", 6.6, "s", "the study's worker imports PyTorch before its clock runs"),
     of("cold_fraction", 1.0, "of the tasks", "all workers begin at once, each in a new environment"),
     of("fetch_mb_per_s", 90.0, "MB/s", "S3 to a function of 640 MB of memory and more"),
-    of("model_mb", 60.66470718383789, "MB", "15,902,889 parameters in float32"),
+    MODEL_MB,
     of("initialize_s", 1.0, "s", "its logs show 0.7 to 1.2 s"),
     of("summarize_s_per_task", 0.03, "s", "one request to S3 after the other"),
     of("transitions", 3.0, "transitions", "Initialize, the Map, Summarize"),
@@ -55,7 +60,7 @@ const OURS: &[Assumption] = &[
     of("import_s", 0.3, "s", "reading and packing the model of 61 MB"),
     of("cold_fraction", 1.0, "of the tasks", "all workers begin at once, each in a new environment"),
     of("fetch_mb_per_s", 90.0, "MB/s", "S3 to a function of 640 MB of memory and more"),
-    of("model_mb", 60.66470718383789, "MB", "15,902,889 parameters in float32"),
+    MODEL_MB,
     of("initialize_s", 0.5, "s", "a listing and the writing of the plan; not measured on AWS"),
     of("summarize_s_per_task", 0.005, "s", "records and reports are read many at a time; not measured on AWS"),
     of("transitions", 6.0, "transitions", "Initialize, AnyTasks, Predict, Summarize, AllThere, Done"),

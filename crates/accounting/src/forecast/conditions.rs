@@ -2,7 +2,7 @@
 //! quickly tasks are handed out, how many may run at a time, how processors come with memory, and how far workers stray
 //! from their usual time.
 
-use crate::circumstances::{Assumption, Circumstances};
+use crate::circumstances::{Assumption, Circumstances, MODEL_MB};
 
 /// Where the values come from that were fitted to the study's executions.
 const FITTED: &str = "fitted to 7 of the study's 28 configurations (experiments/forecast)";
@@ -59,7 +59,7 @@ const MACHINES: &[Assumption] = &[
     of("worker_memory_mb", 200.0, "MB", "of the process"),
     of("tasks_max", 10_000.0, "tasks", "of one plan"),
     of("files_max", 1e6, "files", "of one plan"),
-    of("model_mb", 60.664_707_183_837_89, "MB", "15,902,889 parameters in float32"),
+    MODEL_MB,
     of("import_s", 0.14, "s", "a start to its first redshift, model of 61 MB (README); grows as model_mb does"),
     of("summarize_s_per_task", 0.005, "s", "records and reports are read many at a time"),
 ];

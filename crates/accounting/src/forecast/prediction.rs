@@ -6,15 +6,13 @@ use super::rates::Rate;
 use super::simulation::{Execution, Limits, Simulated, Straying, simulate_at};
 use super::work::{Bounds, Data, Tasks, Work};
 use crate::bill::{Basis, Bill, Consumed, Terms};
-use crate::circumstances::Circumstances;
+use crate::circumstances::{Circumstances, PUBLISHED_MODEL_MB};
 use crate::prices::{Architecture, Prices};
 use crate::statistics::{Random, quantile, sorted};
 use crate::{MB, MB_PER_GB};
 
 /// Parts of the simulated executions that lie below the ends of an interval.
 const INTERVAL_90: [f64; 2] = [0.05, 0.95];
-/// The model's parameters in float32, which [`import_s`](conditions) was measured with, in binary MB.
-const PUBLISHED_MODEL_MB: f64 = 60.664_707_183_837_89;
 /// What Lambda's whole milliseconds add to a task's billed time, on average.
 const ROUNDING_S: f64 = 0.0005;
 
@@ -228,7 +226,7 @@ fn begin_s(setting: &Setting, conditions: &Circumstances) -> f64 {
     }
 }
 
-/// Seconds to read and pack the model, elsewhere than on Lambda.
+/// Seconds to read and pack the model, elsewhere than on Lambda; `import_s` was measured with the published one.
 fn reading_s(conditions: &Circumstances) -> f64 {
     conditions.get("import_s") * conditions.get("model_mb") / PUBLISHED_MODEL_MB
 }
