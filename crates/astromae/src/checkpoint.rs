@@ -1,14 +1,14 @@
-//! Checkpoints: a file's bytes in, named tensors and numeric attributes out.
+//! Reads checkpoints: from the bytes of a file to named tensors and numeric attributes.
 //!
-//! [`Checkpoint::open`] reads where the tensors lie, [`Checkpoint::view`] then one tensor at a time, so that a model is
-//! made without its whole file in memory; [`Checkpoint::read`] is for files that are in memory anyway.
+//! [`Checkpoint::read`] is for a file that is in memory. [`Checkpoint::open`] is for a file that should not be: it
+//! reads only the positions of the tensors, and [`Checkpoint::view`] then reads one tensor at a time.
 //!
-//! Three forms are told apart by their content: a pickled module (`torch.save(model)`), a state dict
-//! (`torch.save(model.state_dict())`, also under `"state_dict"` or `"model"`), and safetensors. The
-//! names are those of the module tree, without the `module.` that `DataParallel` puts in front.
+//! Three forms of checkpoint are recognised by their content: a pickled module (`torch.save(model)`), a state dict
+//! (`torch.save(model.state_dict())`, also inside a dict under the key `"state_dict"` or `"model"`), and safetensors.
+//! Tensors have the names of the module tree, without the prefix `module.` that `DataParallel` adds.
 //!
-//! Never here: a file or a path (the caller names them in its errors), the meaning of a tensor, and
-//! code from a pickle: classes are recognised by name and their attributes read as data.
+//! Nothing in a pickle is executed: classes are recognised by name, and their attributes are read as data. Errors do
+//! not contain the path of the file, because this crate does not know it; the caller adds it.
 
 mod attributes;
 mod error;
@@ -28,28 +28,29 @@ use source::File;
 pub use source::Source;
 pub use tensor::Tensor;
 
-/// A checkpoint with more tensors is refused; AstroMAE has 510.
+/// Largest number of tensors in a checkpoint. AstroMAE has 510.
 pub const MAX_TENSORS: usize = 16_384;
-/// A checkpoint with more numeric attributes is refused; AstroMAE has about 3,000.
+/// Largest number of numeric attributes in a checkpoint. AstroMAE has about 3,000.
 pub const MAX_ATTRIBUTES: usize = 65_536;
-/// A longer name is refused.
+/// Largest length of a name, in bytes.
 pub const MAX_NAME_BYTES: usize = 1_024;
-/// A longer `config.json` is refused.
+/// Largest length of a `config.json`, in bytes.
 pub const MAX_CONFIG_BYTES: usize = 16 << 20;
-/// Tensors may together stand for this many times the bytes of their file (expanded or shared ones
-/// stand for more than they occupy), and [`MAX_UNFOLDED_BYTES`] beyond.
-pub const MAX_UNFOLDED_RATIO: u64 = 4;
-/// See [`MAX_UNFOLDED_RATIO`].
-pub const MAX_UNFOLDED_BYTES: u64 = 64 << 20;
+/// Limit of the total size of all tensors: MAX_EXPANSION_RATIO × the size of the file + [`MAX_EXPANSION_BYTES`].
+/// Expanded and shared tensors are larger than the bytes they take in the file, and a small file must not fill the
+/// memory.
+pub const MAX_EXPANSION_RATIO: u64 = 4;
+/// Constant part of the limit that [`MAX_EXPANSION_RATIO`] describes, in bytes.
+pub const MAX_EXPANSION_BYTES: u64 = 64 << 20;
 
-/// What a checkpoint was saved as.
+/// Form in which a checkpoint was saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// `torch.save(model)`: tensors and all attributes.
     PickledModule,
-    /// `torch.save(model.state_dict())`: tensors alone.
+    /// `torch.save(model.state_dict())`: only tensors.
     StateDict,
-    /// Safetensors: tensors and, from `convert`, the attributes.
+    /// Safetensors: tensors, and attributes if [`Checkpoint::to_safetensors`] wrote the file.
     Safetensors,
 }
 
@@ -63,19 +64,19 @@ impl std::fmt::Display for Form {
     }
 }
 
-/// A model's tensors and numeric attributes, borrowing the file's bytes.
+/// Tensors and numeric attributes of a model. A checkpoint borrows the bytes of its file.
 #[derive(Debug)]
 pub struct Checkpoint<'a> {
     file: File<'a>,
     form: Form,
     tensors: BTreeMap<String, Tensor>,
     attributes: BTreeMap<String, f64>,
-    /// Where storages start whose checksums were found right: several tensors may share one.
+    /// Starts of the storages whose checksums are verified. Several tensors may share a storage.
     checked: Mutex<BTreeSet<u64>>,
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Reads a checkpoint of any of the three forms.
+    /// Reads a checkpoint of any of the three forms and verifies all checksums.
     ///
     /// # Errors
     /// [`CheckpointError::Malformed`], [`CheckpointError::Refused`] or [`CheckpointError::Unsupported`].
@@ -83,11 +84,11 @@ impl<'a> Checkpoint<'a> {
         Self::read_with_config(bytes, None)
     }
 
-    /// Reads a checkpoint and completes its attributes from the text of the `config.json` found beside
-    /// it. What the checkpoint itself says prevails.
+    /// Reads a checkpoint and takes missing attributes from `config_json`, the text of a `config.json`. Attributes of
+    /// the checkpoint itself take precedence.
     ///
     /// # Errors
-    /// As [`Checkpoint::read`], and when `config_json` is no JSON object.
+    /// The errors of [`Checkpoint::read`], and [`CheckpointError::Malformed`] if `config_json` is not a JSON object.
     pub fn read_with_config(bytes: &'a [u8], config_json: Option<&str>) -> Result<Self, CheckpointError> {
         let checkpoint = Self::open_file(File::Memory(bytes), config_json)?;
         for (name, tensor) in checkpoint.tensors.iter().filter(|(_, tensor)| !checkpoint.is_checked(tensor)) {
@@ -96,11 +97,11 @@ impl<'a> Checkpoint<'a> {
         Ok(checkpoint)
     }
 
-    /// Reads where the tensors of a file lie, which is a small part of it. A tensor's bytes are read, and their checksum
-    /// compared, when [`Checkpoint::view`] asks for them.
+    /// Reads the positions of the tensors, which are a small part of the file. [`Checkpoint::view`] later reads the
+    /// values of a tensor and verifies their checksum.
     ///
     /// # Errors
-    /// As [`Checkpoint::read_with_config`], and [`CheckpointError::Unreadable`].
+    /// The errors of [`Checkpoint::read_with_config`], and [`CheckpointError::Unreadable`].
     pub fn open(source: &'a dyn Source, config_json: Option<&str>) -> Result<Self, CheckpointError> {
         Self::open_file(File::Source(source), config_json)
     }
@@ -116,25 +117,26 @@ impl<'a> Checkpoint<'a> {
         Ok(checkpoint)
     }
 
-    /// What the file was saved as.
+    /// Form in which the file was saved.
     pub fn form(&self) -> Form {
         self.form
     }
 
-    /// All tensors by name, sorted.
+    /// All tensors, sorted by name.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
-    /// The tensor of that name, such as `blocks.0.attn.qkv.weight`.
+    /// Tensor with the given name, such as `blocks.0.attn.qkv.weight`.
     pub fn tensor(&self, name: &str) -> Option<&Tensor> {
         self.tensors.get(name)
     }
 
-    /// The elements of one of this checkpoint's tensors, read into `buffer` unless they are in memory already.
+    /// Reads the elements of a tensor of this checkpoint. They are read into `buffer`, or borrowed if the file is in
+    /// memory.
     ///
     /// # Errors
-    /// [`CheckpointError::Unreadable`], and [`CheckpointError::Malformed`] where the checksum is wrong.
+    /// [`CheckpointError::Unreadable`], and [`CheckpointError::Malformed`] if the checksum is wrong.
     pub fn view<'b>(&'b self, tensor: &Tensor, buffer: &'b mut Vec<u8>) -> Result<TensorView<'b>, CheckpointError> {
         let data = if self.is_checked(tensor) {
             self.file.read(tensor.data(), buffer)?
@@ -146,11 +148,11 @@ impl<'a> Checkpoint<'a> {
         Ok(tensor.view(data)?)
     }
 
-    /// Appends the values of a tensor, as `append` decodes them: piece by piece through `buffer` where they lie in the
-    /// file as they are wanted, so that a large tensor is never in memory as bytes.
+    /// Appends the values of a tensor, decoded by `append`, to `values`. A row-major tensor is read in pieces through
+    /// `buffer`, so that the bytes of a large tensor are never in memory all at once.
     ///
     /// # Errors
-    /// As [`Checkpoint::view`].
+    /// The errors of [`Checkpoint::view`].
     pub(crate) fn append<T>(
         &self,
         tensor: &Tensor,
@@ -182,14 +184,15 @@ impl<'a> Checkpoint<'a> {
         tensor.entry().is_none() || checked.contains(&tensor.storage_start())
     }
 
-    /// Reads the whole storage of a tensor and compares its checksum, where it has one.
+    /// Reads the whole storage of a tensor and verifies its checksum, if it has one.
     fn read_storage<'b>(&'b self, tensor: &Tensor, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], CheckpointError> {
         let bytes = self.file.read(tensor.storage(), buffer)?;
         self.check_crc32(tensor, crc32fast::hash(bytes))?;
         Ok(bytes)
     }
 
-    /// Notes the checksum of a tensor's storage where it is the recorded one, and refuses it where it is not.
+    /// Compares the checksum of the storage of a tensor with the recorded one. Records the storage as verified if they
+    /// are equal, fails otherwise.
     fn check_crc32(&self, tensor: &Tensor, found: u32) -> Result<(), CheckpointError> {
         if let Some(entry) = tensor.entry() {
             entry.check_crc32(found)?;
@@ -198,30 +201,33 @@ impl<'a> Checkpoint<'a> {
         Ok(())
     }
 
-    /// A number of the module tree such as `blocks.0.attn.num_heads`, from the pickled attributes, the
-    /// safetensors metadata or `config.json`: under its full name, else, as a configuration states it
-    /// once for all blocks, under its last component (`num_heads`). A module's `eps` is looked for as
-    /// `eps` or `layer_norm_eps` where the module is called a norm (`norm1`, `fc_norm`) and as
-    /// `batch_norm_eps` elsewhere, for the two differ.
+    /// Value of a numeric attribute such as `blocks.0.attn.num_heads`, from the pickled attributes, the safetensors
+    /// metadata or `config.json`.
+    ///
+    /// The full name is looked up first. If it does not exist, the last component (`num_heads`) is looked up, because a
+    /// configuration states a number once for all blocks. For `eps` of a module with `norm` in its name (`norm1`,
+    /// `fc_norm`), the general names are `eps` and `layer_norm_eps`; for `eps` of other modules it is `batch_norm_eps`,
+    /// because the two differ.
     pub fn attribute(&self, name: &str) -> Option<f64> {
         attributes::find(&self.attributes, name)
     }
 
-    /// All numeric attributes by name, sorted.
+    /// All numeric attributes, sorted by name.
     pub fn attributes(&self) -> &BTreeMap<String, f64> {
         &self.attributes
     }
 
-    /// The same tensors and attributes as a safetensors file: types kept, values bit for bit, the
-    /// attributes as JSON under `config.json` in its metadata. Equal checkpoints give equal bytes.
+    /// Converts the checkpoint to the bytes of a safetensors file. Types and bits of all values are preserved. The
+    /// attributes are JSON under the key `config.json` of the metadata. Equal checkpoints give equal bytes.
     ///
     /// # Errors
-    /// When the tensors exceed what the format can state.
+    /// The errors of [`Checkpoint::view`], and [`CheckpointError::Unsupported`] if safetensors cannot represent a
+    /// tensor.
     pub fn to_safetensors(&self) -> Result<Vec<u8>, CheckpointError> {
         safetensors::write(self)
     }
 
-    /// Strips wrappers from all names and gathers what a pickle or safetensors held.
+    /// Makes a checkpoint from the tensors and attributes of a file, after removing wrapper prefixes from all names.
     fn new(
         file: File<'a>,
         form: Form,
@@ -229,24 +235,27 @@ impl<'a> Checkpoint<'a> {
         attributes: impl IntoIterator<Item = (String, f64)>,
     ) -> Result<Self, CheckpointError> {
         let file_bytes = file.bytes();
-        let limit = file_bytes.saturating_mul(MAX_UNFOLDED_RATIO).saturating_add(MAX_UNFOLDED_BYTES);
-        let mut unfolded_bytes = 0_u64;
+        let limit = file_bytes.saturating_mul(MAX_EXPANSION_RATIO).saturating_add(MAX_EXPANSION_BYTES);
+        let mut expanded_bytes = 0_u64;
         let mut named = BTreeMap::new();
         for (name, tensor) in tensors {
-            unfolded_bytes = unfolded_bytes.saturating_add(tensor.bytes() as u64);
-            if unfolded_bytes > limit {
+            expanded_bytes = expanded_bytes.saturating_add(tensor.bytes() as u64);
+            if expanded_bytes > limit {
                 return Err(CheckpointError::Malformed(format!(
-                    "its tensors stand for more than {limit} bytes, in a file of {file_bytes}"
+                    "the tensors have more than {limit} bytes, but the file has only {file_bytes}; call \
+                     `.contiguous()` on expanded tensors before saving"
                 )));
             }
             let name = without_wrappers(&name).to_owned();
             if named.contains_key(&name) {
-                return Err(CheckpointError::Malformed(format!("two tensors are called `{name}`")));
+                return Err(CheckpointError::Malformed(format!("two tensors have the name `{name}`")));
             }
             named.insert(name, tensor);
         }
         if named.is_empty() {
-            return Err(CheckpointError::Malformed("no tensor in it".to_owned()));
+            return Err(CheckpointError::Malformed(
+                "there is no tensor in the file; save a model or its state dict".to_owned(),
+            ));
         }
         let attributes = attributes
             .into_iter()
@@ -257,7 +266,7 @@ impl<'a> Checkpoint<'a> {
     }
 }
 
-/// A name without what `DataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) put in front.
+/// Removes the prefixes that `DataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) add to a name.
 fn without_wrappers(mut name: &str) -> &str {
     while let Some(inner) = name.strip_prefix("module.").or_else(|| name.strip_prefix("_orig_mod.")) {
         name = inner;

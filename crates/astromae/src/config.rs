@@ -1,28 +1,28 @@
-//! The sizes of a model, as its checkpoint has them.
+//! [`Config`]: the sizes of a model, read from the shapes of its checkpoint.
 
 use crate::checkpoint::CheckpointError;
 use crate::layers::Layers;
 
-/// Sizes that a caller or another part of the model needs. Nothing here is a constant of the code.
+/// Sizes of a model, from its checkpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Bands of an image, and magnitudes of a galaxy.
+    /// Number of bands of an image, and of magnitudes of a galaxy.
     pub bands: usize,
-    /// Lines and columns of an image.
+    /// Height and width of an image, in pixels.
     pub image_size: usize,
-    /// Lines and columns of a patch.
+    /// Height and width of a patch, in pixels.
     pub patch_size: usize,
-    /// Patches along one side of an image.
+    /// Number of patches along one side of an image.
     pub grid: usize,
-    /// Values per token.
+    /// Number of values per token.
     pub dim: usize,
-    /// Transformer blocks.
+    /// Number of transformer blocks.
     pub depth: usize,
-    /// Attention heads of a block.
+    /// Number of attention heads in a block.
     pub heads: usize,
-    /// Parameters in the checkpoint, buffers left out, a shared tensor counted once.
+    /// Number of parameters in the checkpoint. Buffers are not counted, and a shared tensor is counted once.
     pub parameters: usize,
-    /// What the checkpoint did not say and was therefore assumed, in words.
+    /// Attributes that the checkpoint lacks, with the values that were assumed instead. One is `attention heads: 12`.
     pub assumed: Vec<String>,
 }
 
@@ -30,20 +30,27 @@ impl Config {
     pub(crate) fn read(layers: &Layers<'_, '_>) -> Result<Config, CheckpointError> {
         let proj = layers.shape("patch_embed.proj.weight")?;
         let &[dim, bands, patch_size, patch_width] = proj else {
-            return Err(unsupported(format!("`patch_embed.proj.weight` is {proj:?}, not (dim, bands, patch, patch)")));
+            return Err(unsupported(format!(
+                "tensor `patch_embed.proj.weight`: shape (dim, bands, patch, patch) expected, {proj:?} found"
+            )));
         };
         let positions = layers.shape("pos_embed")?;
         let &[1, tokens, width] = positions else {
-            return Err(unsupported(format!("`pos_embed` is {positions:?}, not (1, tokens, dim)")));
+            return Err(unsupported(format!(
+                "tensor `pos_embed`: shape (1, tokens, dim) expected, {positions:?} found"
+            )));
         };
         if dim == 0 || bands == 0 || patch_size == 0 || patch_width != patch_size || width != dim {
             return Err(unsupported(format!(
-                "patches {proj:?} and positions {positions:?} do not fit: square patches of the same width expected"
+                "`patch_embed.proj.weight` {proj:?} and `pos_embed` {positions:?} do not match; square patches and the \
+                 same dim are expected"
             )));
         }
         let grid = tokens.saturating_sub(1).isqrt();
         if grid == 0 || grid * grid + 1 != tokens {
-            return Err(unsupported(format!("{tokens} positions are not a class token and a square of patches")));
+            return Err(unsupported(format!(
+                "`pos_embed` has {tokens} positions; a class token and a square number of patches are expected"
+            )));
         }
         let depth = (0..).take_while(|i| layers.has(&format!("blocks.{i}.norm1.weight"))).count();
         if depth == 0 {
@@ -62,7 +69,7 @@ impl Config {
         })
     }
 
-    /// Tokens of an image: its patches and the class token.
+    /// Number of tokens of an image: its patches and the class token.
     pub fn tokens(&self) -> usize {
         self.grid * self.grid + 1
     }

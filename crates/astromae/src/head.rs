@@ -1,32 +1,34 @@
-//! What joins the parts: `vit_block`, the linear layers of `vis_inception`, `magnitude_block` and `concat_block`, over
-//! many images at once, since their weights are larger than a cache.
+//! The linear layers after the networks: `head` and `vit_block`, the end of `vis_inception`, `magnitude_block`, and
+//! `concat_block`, which combines them to the redshift.
+//!
+//! They process many images together, because their weights are larger than a cache.
 
 use kernels::{Activation, Layout, Product, Staging, StagingSize, Taps, Weights, gemm};
 
 use crate::checkpoint::CheckpointError;
 use crate::config::Config;
+use crate::fold::OutputNorm;
 use crate::inception::Inception;
 use crate::layers::Layers;
 use crate::packing::Packing;
 use crate::part::{Observer, Part};
-use crate::vit::Behind;
 
-/// Images that go through the head together: enough for its weights to be read once for many of them.
+/// Number of images that the head processes together, so that its weights are read once for all of them.
 pub(crate) const BATCH: usize = 96;
 
-/// More layers than `magnitude_block` has: a bound on the search for them.
+/// Upper bound of the search for layers of `magnitude_block`.
 const MAGNITUDE_LAYERS_MAX: usize = 32;
 
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// `head` and `vit_block`: two maps, since `head` merges with the first.
+    /// `head` and `vit_block`. These are two maps, because `head` is merged into the first layer of `vit_block`.
     vit: [Weights; 2],
     inception: [Weights; 2],
     magnitude: Vec<Weights>,
     concat: [Weights; 2],
 }
 
-/// Rows of hidden values; allocated once per thread.
+/// Working memory of the head for one thread.
 #[derive(Debug)]
 pub(crate) struct HeadScratch {
     hidden: [Vec<f32>; 2],
@@ -38,14 +40,14 @@ impl Head {
     pub(crate) fn read(
         layers: &Layers<'_, '_>,
         config: &Config,
-        behind_vit: &Behind,
+        vit_norm: &OutputNorm,
         (inception, inception_linear): (&Inception, &str),
         packing: Packing,
     ) -> Result<Head, CheckpointError> {
         let head = layers.linear("head", config.dim)?;
         let vit = layers.linear("vit_block.0", head.n)?;
         let vit_last = layers.packed_linear("vit_block.2", vit.n, packing)?;
-        let vit = behind_vit.fold_into(head.before(&vit));
+        let vit = vit_norm.fold_into(head.before(&vit));
 
         let first = layers.linear(inception_linear, inception.features_len())?;
         let (stem, index) = inception_linear.rsplit_once('.').unwrap_or((inception_linear, ""));
@@ -68,13 +70,13 @@ impl Head {
         let concat_last = layers.packed_linear("concat_block.2", concat.n(), packing)?;
         if concat_last.n() != 1 {
             return Err(CheckpointError::Unsupported(format!(
-                "`concat_block.2` gives {} values, where one redshift is expected",
+                "`concat_block.2` has {} outputs; one output, the redshift, is expected",
                 concat_last.n()
             )));
         }
         Ok(Head {
-            vit: [vit.pack_rows(packing), vit_last],
-            inception: [inception.fold_into(&first).pack_rows(packing), last],
+            vit: [vit.pack_linear(packing), vit_last],
+            inception: [inception.fold_into(&first).pack_linear(packing), last],
             magnitude,
             concat: [concat, concat_last],
         })
@@ -91,16 +93,16 @@ impl Head {
         }
     }
 
-    /// Multiply-adds of one image in the magnitudes' layers, or in all others.
+    /// Number of multiply-adds for one image in the layers of the magnitudes, or in all other layers.
     pub(crate) fn multiply_adds(&self, part: Part) -> usize {
-        let of = |layers: &[Weights]| layers.iter().map(Weights::multiply_adds).sum::<usize>();
+        let sum = |layers: &[Weights]| layers.iter().map(Weights::multiply_adds).sum::<usize>();
         match part {
-            Part::Magnitude => of(&self.magnitude),
-            _ => of(&self.vit) + of(&self.inception) + of(&self.concat),
+            Part::Magnitude => sum(&self.magnitude),
+            _ => sum(&self.vit) + sum(&self.inception) + sum(&self.concat),
         }
     }
 
-    /// Rows of features and magnitudes into `redshift` (n), n at most [`BATCH`].
+    /// Computes `redshift` (n), n ≤ [`BATCH`], from the features of both networks (n, …) and `magnitudes` (n, bands).
     pub(crate) fn redshift(
         &self,
         vit: &[f32],

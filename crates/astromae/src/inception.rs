@@ -1,4 +1,6 @@
-//! The Inception network: one image (bands, size, size) in, one row of features out, channels innermost all the way.
+//! The Inception network: computes the features of one image (bands, size, size).
+//!
+//! Maps inside are (line, column, channel). A checkpoint has (channel, line, column).
 
 use kernels::{
     Activation, Isa, Layout, Product, Staging, StagingSize, Taps, Weights, avg_pool, avg_pool_planar, gemm, max_pool,
@@ -10,7 +12,7 @@ use crate::fold::Affine;
 use crate::layers::Layers;
 use crate::packing::Packing;
 
-/// More stages than any such network has: a bound on the search for them.
+/// Upper bound of the search for stages of `vis_inception`.
 const STAGES_MAX: usize = 64;
 
 #[derive(Debug)]
@@ -18,56 +20,58 @@ pub(crate) struct Inception {
     isa: Isa,
     bands: usize,
     image_size: usize,
-    /// `conv2d_init`, for the max pool of the first block; its other branches have it folded in.
+    /// `conv2d_init`. Only the max pool of the first block uses its output; it is folded into the other branches.
     first: Weights,
     stages: Vec<Stage>,
-    /// Side and channels of the last map.
+    /// Side length and channels of the last map.
     output: (usize, usize),
 }
 
 #[derive(Debug)]
 enum Stage {
     Block(Box<Block>),
-    /// 2×2 means of a map (side, channels).
+    /// Average pool of 2×2 windows, for a map of (side, channels).
     AvgPool(usize, usize),
 }
 
-/// Four branches side by side: 1×1; 1×1 then 3×3; 1×1 then 5×5; 3×3 maximum then 1×1. ReLU after each convolution.
+/// Inception block. Its four branches are: 1×1 convolution; 1×1 then 3×3; 1×1 then 5×5; 3×3 max pool then 1×1. A ReLU
+/// follows each convolution.
 #[derive(Debug)]
 struct Block {
     isa: Isa,
     side: usize,
     outputs: usize,
     branch1: Weights,
-    branch2: Window,
-    branch3: Option<Window>,
+    branch2: TwoConvs,
+    branch3: Option<TwoConvs>,
     branch4: Weights,
 }
 
-/// A 1×1 convolution into a map with a border of zeros, then a wider one over it.
+/// Branch of two convolutions: a 1×1 convolution into a map with a border of zeros, then a 3×3 or 5×5 convolution of
+/// that map.
 #[derive(Debug)]
-struct Window {
+struct TwoConvs {
     reduce: Weights,
     convolve: Weights,
-    /// Lines and columns of the border.
+    /// Number of lines and columns of the border on each side.
     border: usize,
     taps: Vec<usize>,
 }
 
-/// Maps of one image; allocated once per thread.
+/// Working memory of the Inception network for one thread: the maps of one image.
 #[derive(Debug)]
 pub(crate) struct InceptionScratch {
     input: Vec<f32>,
     output: Vec<f32>,
     pooled: Vec<f32>,
     first: Vec<f32>,
-    /// Per stage, the bordered maps of branches 2 and 3. Their borders are zero from the start and never written.
+    /// For each stage, the maps with borders of branches 2 and 3. The borders are zero and never written.
     bordered: Vec<[Vec<f32>; 2]>,
     staging: Staging,
 }
 
 impl Inception {
-    /// Reads, folds and packs `vis_inception` up to its first linear layer, whose name it returns.
+    /// Reads, folds and packs `vis_inception` up to its first linear layer. Also returns the name of that layer.
     pub(crate) fn read(
         layers: &Layers<'_, '_>,
         config: &Config,
@@ -76,7 +80,7 @@ impl Inception {
         let name = |stage: usize| format!("inception_model.vis_inception.{stage}");
         let first = layers.convolution(&name(0), config.bands, 1)?;
         for part in ["weight", "bias"] {
-            // One module under two names.
+            // The checkpoint has this module a second time, under this name.
             layers.ignore(&format!("inception_model.conv2d_init.{part}"));
         }
         let is_block = |stage: usize| layers.has(&format!("{}.branch1.conv.weight", name(stage)));
@@ -84,9 +88,11 @@ impl Inception {
         let linear = (1..STAGES_MAX)
             .find(|stage| is_linear(*stage))
             .ok_or_else(|| CheckpointError::MissingTensor { name: format!("{}.weight", name(10)) })?;
-        // A stage without parameters is a pool, but for the flattening before the linear layer.
+        // A stage without parameters is a pool, except for the flattening before the linear layer.
         if is_block(1) || linear < 3 {
-            return Err(unsupported("`vis_inception.1` is not the average pool that AstroMAE has there".to_owned()));
+            return Err(unsupported(
+                "`inception_model.vis_inception.1` is not an average pool, as in AstroMAE".to_owned(),
+            ));
         }
         let flat = layers.shape(&format!("{}.weight", name(linear)))?.get(1).copied().unwrap_or(0);
 
@@ -108,7 +114,7 @@ impl Inception {
                     let last = side >> pools;
                     if last == 0 || flat % (last * last) != 0 {
                         return Err(unsupported(format!(
-                            "`{}` takes {flat} features, which are no whole number of {last}×{last} maps",
+                            "`{}` has {flat} inputs, which is not a multiple of a map of {last}×{last} pixels",
                             name(linear)
                         )));
                     }
@@ -122,7 +128,8 @@ impl Inception {
         }
         if !matches!(stages.first(), Some(Stage::Block(_))) || side == 0 || side * side * channels != flat {
             return Err(unsupported(format!(
-                "`vis_inception` ends in {side}×{side}×{channels}, but `{}` takes {flat} features",
+                "the last map of `vis_inception` has {side}×{side} pixels and {channels} channels, but `{}` has {flat} \
+                 inputs",
                 name(linear)
             )));
         }
@@ -130,19 +137,20 @@ impl Inception {
             isa: packing.isa,
             bands: config.bands,
             image_size: config.image_size,
-            first: first.pack_windows(packing, first.k),
+            first: first.pack_convolution(packing, first.k),
             stages,
             output: (side, channels),
         };
         Ok((inception, name(linear)))
     }
 
-    /// Features of an image.
+    /// Number of features of an image.
     pub(crate) fn features_len(&self) -> usize {
         self.output.0 * self.output.0 * self.output.1
     }
 
-    /// Puts the inputs of the linear layer behind, which the checkpoint has channels outermost, into our order.
+    /// Reorders the inputs of the next linear layer from (channel, line, column), as in the checkpoint, to (line,
+    /// column, channel).
     pub(crate) fn fold_into(&self, next: &Affine) -> Affine {
         let (side, channels) = self.output;
         let order: Vec<usize> = (0..self.features_len()).map(|i| i % channels * side * side + i / channels).collect();
@@ -163,22 +171,23 @@ impl Inception {
         }
     }
 
-    /// Multiply-adds of one image.
+    /// Number of multiply-adds for one image.
     pub(crate) fn multiply_adds(&self) -> usize {
         let first = (self.image_size / 2).pow(2) * self.first.multiply_adds();
-        let of_stage = |stage: &Stage| match stage {
+        let stage = |stage: &Stage| match stage {
             Stage::AvgPool(..) => 0,
             Stage::Block(block) => block.multiply_adds(),
         };
-        first + self.stages.iter().map(of_stage).sum::<usize>()
+        first + self.stages.iter().map(stage).sum::<usize>()
     }
 
-    /// `image` (bands, size, size) into `features`.
+    /// Computes `features` ([`Inception::features_len`]) of `image` (bands, size, size).
     pub(crate) fn features(&self, image: &[f32], scratch: &mut InceptionScratch, features: &mut [f32]) {
         let side = self.image_size / 2;
         let InceptionScratch { input, output, pooled, first, bordered, staging } = scratch;
         let mut len = side * side * self.bands;
-        // The first convolution has no activation, so it may come after the pool instead of before.
+        // The first convolution has no activation, so computing it after the pool instead of before gives the same
+        // result.
         avg_pool_planar((self.bands, self.image_size, self.image_size), image, &mut input[..len]);
         let mut initial = Some(&mut first[..]);
         if let Some(map) = &mut initial {
@@ -227,20 +236,20 @@ impl Stage {
         let Stage::Block(block) = self else { return StagingSize::default() };
         let pixels = block.side.pow(2);
         let pointwise = |weights: &Weights| weights.staging(pixels, pixels * weights.k());
-        let of_window = |window: &Window| {
-            let bordered = (block.side + 2 * window.border).pow(2) * window.reduce.n();
-            pointwise(&window.reduce).max(window.convolve.staging(pixels, bordered))
+        let two_convs = |branch: &TwoConvs| {
+            let bordered = (block.side + 2 * branch.border).pow(2) * branch.reduce.n();
+            pointwise(&branch.reduce).max(branch.convolve.staging(pixels, bordered))
         };
-        let windows = of_window(&block.branch2).max(block.branch3.as_ref().map(of_window).unwrap_or_default());
-        pointwise(&block.branch1).max(pointwise(&block.branch4)).max(windows)
+        let both = two_convs(&block.branch2).max(block.branch3.as_ref().map(two_convs).unwrap_or_default());
+        pointwise(&block.branch1).max(pointwise(&block.branch4)).max(both)
     }
 
     fn bordered(&self) -> [Vec<f32>; 2] {
-        let map = |side: usize, window: &Window| vec![0.0; (side + 2 * window.border).pow(2) * window.reduce.n()];
+        let map = |side: usize, branch: &TwoConvs| vec![0.0; (side + 2 * branch.border).pow(2) * branch.reduce.n()];
         match self {
             Stage::AvgPool(..) => [vec![], vec![]],
             Stage::Block(block) => {
-                let third = block.branch3.as_ref().map_or_else(Vec::new, |window| map(block.side, window));
+                let third = block.branch3.as_ref().map_or_else(Vec::new, |branch| map(block.side, branch));
                 [map(block.side, &block.branch2), third]
             }
         }
@@ -248,8 +257,10 @@ impl Stage {
 }
 
 impl Block {
-    /// `first`, where given, is the map before this block without an activation between: all branches but the one
-    /// behind the max pool take its inputs instead of its outputs.
+    /// Reads, folds and packs the block `name`.
+    ///
+    /// `first` is the convolution before this block, if there is no activation in between. It is folded into all
+    /// branches except the one with the max pool, so these branches take its inputs instead of its outputs.
     fn read(
         layers: &Layers<'_, '_>,
         name: &str,
@@ -258,36 +269,38 @@ impl Block {
         first: Option<&Affine>,
         packing: Packing,
     ) -> Result<Block, CheckpointError> {
-        let behind_first = |map: Affine| match first {
+        let after_first = |map: Affine| match first {
             Some(first) => first.before(&map),
             None => map,
         };
-        let window = |branch: &str, window: usize| {
+        let two_convs = |branch: &str, window: usize| {
             let reduce = conv_block(layers, &format!("{name}.{branch}.0"), channels, 1)?;
             let convolve = conv_block(layers, &format!("{name}.{branch}.1"), reduce.n, window)?;
-            Ok::<_, CheckpointError>(Window::new(behind_first(reduce), &convolve, window, side, packing))
+            Ok::<_, CheckpointError>(TwoConvs::new(after_first(reduce), &convolve, window, side, packing))
         };
         let branch1 = conv_block(layers, &format!("{name}.branch1"), channels, 1)?;
-        let branch2 = window("branch2", 3)?;
+        let branch2 = two_convs("branch2", 3)?;
         let branch4 = conv_block(layers, &format!("{name}.branch4.1"), channels, 1)?;
-        let without = branch1.n + branch2.convolve.n() + branch4.n;
-        let branch3 = if without == expected {
-            // The last block has a 5×5 branch that is never used.
+        let without_branch3 = branch1.n + branch2.convolve.n() + branch4.n;
+        let branch3 = if without_branch3 == expected {
+            // The last block has weights for branch 3 that are never used.
             layers.ignore_all(&format!("{name}.branch3."));
             None
         } else {
-            Some(window("branch3", 5)?)
+            Some(two_convs("branch3", 5)?)
         };
-        let outputs = without + branch3.as_ref().map_or(0, |window| window.convolve.n());
+        let outputs = without_branch3 + branch3.as_ref().map_or(0, |branch| branch.convolve.n());
         if outputs != expected {
-            return Err(unsupported(format!("`{name}` gives {outputs} channels, but what follows takes {expected}")));
+            return Err(unsupported(format!(
+                "`{name}` has {outputs} output channels, but the next layer has {expected} input channels"
+            )));
         }
-        let pack = |map: Affine| map.pack_windows(packing, map.k);
+        let pack = |map: Affine| map.pack_convolution(packing, map.k);
         Ok(Block {
             isa: packing.isa,
             side,
             outputs,
-            branch1: pack(behind_first(branch1)),
+            branch1: pack(after_first(branch1)),
             branch2,
             branch3,
             branch4: pack(branch4),
@@ -295,14 +308,16 @@ impl Block {
     }
 
     fn multiply_adds(&self) -> usize {
-        let of_window = |window: &Window| window.reduce.multiply_adds() + window.convolve.multiply_adds();
-        let of_pixel = self.branch1.multiply_adds()
-            + of_window(&self.branch2)
-            + self.branch3.as_ref().map_or(0, of_window)
+        let two_convs = |branch: &TwoConvs| branch.reduce.multiply_adds() + branch.convolve.multiply_adds();
+        let per_pixel = self.branch1.multiply_adds()
+            + two_convs(&self.branch2)
+            + self.branch3.as_ref().map_or(0, two_convs)
             + self.branch4.multiply_adds();
-        self.side.pow(2) * of_pixel
+        self.side.pow(2) * per_pixel
     }
 
+    /// Computes the map `output` from the map `input`. `to_pool` is the input of the max pool; it differs from `input`
+    /// only in the first block.
     fn forward(
         &self,
         input: &[f32],
@@ -329,15 +344,15 @@ impl Block {
     }
 }
 
-impl Window {
-    fn new(reduce: Affine, convolve: &Affine, window: usize, side: usize, packing: Packing) -> Window {
+impl TwoConvs {
+    fn new(reduce: Affine, convolve: &Affine, window: usize, side: usize, packing: Packing) -> TwoConvs {
         let (border, channels) = (window / 2, reduce.n);
-        // The checkpoint has (input, line, column), a bordered map (line, column, input).
+        // The weights of the checkpoint are (input, line, column); the map with the border is (line, column, input).
         let order: Vec<usize> = (0..convolve.k).map(|i| i % channels * window * window + i / channels).collect();
         let line_stride = (side + 2 * border) * channels;
-        Window {
-            reduce: reduce.pack_windows(packing, reduce.k),
-            convolve: convolve.reorder_inputs(&order).pack_windows(packing, channels),
+        TwoConvs {
+            reduce: reduce.pack_convolution(packing, reduce.k),
+            convolve: convolve.reorder_inputs(&order).pack_convolution(packing, channels),
             border,
             taps: (0..window * window).map(|tap| tap / window * line_stride + tap % window * channels).collect(),
         }
@@ -384,10 +399,12 @@ impl Window {
     }
 }
 
-/// Where a branch's channels lie within the pixels of a map.
+/// Channels of one branch within the pixels of an output map.
 #[derive(Clone, Copy)]
 struct Slot {
+    /// Number of channels of the output map.
     stride: usize,
+    /// First channel of the branch.
     first: usize,
 }
 
@@ -401,6 +418,7 @@ impl Slot {
     }
 }
 
+/// Computes a 1×1 convolution.
 fn pointwise(
     weights: &Weights,
     pixels: usize,
@@ -421,7 +439,7 @@ fn pointwise(
     gemm(&product, input, staging, output);
 }
 
-/// A `ConvBlock`: convolution and batch norm, folded.
+/// Reads a `ConvBlock`: a convolution with its batch norm folded in.
 fn conv_block(layers: &Layers<'_, '_>, name: &str, inputs: usize, window: usize) -> Result<Affine, CheckpointError> {
     let convolution = layers.convolution(&format!("{name}.conv"), inputs, window)?;
     let norm = layers.batch_norm(&format!("{name}.bn"), convolution.n)?;

@@ -1,7 +1,7 @@
-//! Seeded weights for trials, tests and benchmarks: a checkpoint of any size, the same bytes for the same seed.
+//! Makes checkpoints with random weights, for tests and benchmarks. The same sizes and seed give the same bytes.
 //!
-//! The weights are drawn, not trained: the redshifts of such a model mean nothing. They are scaled so that activations
-//! neither vanish nor grow, and batch norms have statistics worth folding.
+//! The weights are not trained, so the redshifts of such a model mean nothing. They are scaled so that activations
+//! neither vanish nor grow.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,24 +10,24 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use safetensors::tensor::{Dtype, TensorView};
 
-/// The sizes of a model to make.
+/// Sizes of the model to make.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sizes {
-    /// Lines and columns of an image; a multiple of `patch_size`, and of 8 for the three pools.
+    /// Height and width of an image, in pixels: a multiple of `patch_size`, and of 8 because of the three pools.
     pub image_size: usize,
-    /// Lines and columns of a patch.
+    /// Height and width of a patch, in pixels.
     pub patch_size: usize,
-    /// Values per token; a multiple of `heads`, and of `pcm_groups` where there is a PCM.
+    /// Number of values per token: a multiple of `heads`, and of the PCM's groups if there is a PCM.
     pub dim: usize,
-    /// Transformer blocks.
+    /// Number of transformer blocks.
     pub depth: usize,
-    /// Attention heads of a block.
+    /// Number of attention heads in a block.
     pub heads: usize,
-    /// Hidden width of a block's MLP and, where there is one, of its PCM.
+    /// Hidden width of the MLP of a block, and of its PCM if there is one.
     pub mlp: usize,
-    /// Groups and window of the PCM beside the attention; none makes plain blocks.
+    /// Groups and window of the PCM (parallel convolutional module); `None` makes blocks without a PCM.
     pub pcm: Option<(usize, usize)>,
-    /// Channels of `conv2d_init`, and of each branch of the five Inception blocks.
+    /// Channels of `conv2d_init`, and channels of each branch of the five Inception blocks.
     pub inception: (usize, [usize; 5]),
     /// Width of `vit_block` and of the linear layers of `vis_inception`.
     pub features: usize,
@@ -35,12 +35,12 @@ pub struct Sizes {
     pub hidden: usize,
 }
 
-/// u g r i z
+/// Number of bands: u, g, r, i, z.
 const BANDS: usize = 5;
 const MAGNITUDE_LAYERS: usize = 5;
 
 impl Sizes {
-    /// The sizes of the published model: 15,902,889 parameters.
+    /// Sizes of the published model, which has 15,902,889 parameters.
     pub fn full() -> Sizes {
         Sizes {
             image_size: 32,
@@ -56,7 +56,7 @@ impl Sizes {
         }
     }
 
-    /// A model of the same structure that is a few hundred kilobytes: for tests.
+    /// Sizes of a model for tests: the same structure in a few hundred kilobytes.
     pub fn small() -> Sizes {
         Sizes {
             image_size: 32,
@@ -73,15 +73,19 @@ impl Sizes {
     }
 }
 
-/// A safetensors file of a model of these sizes, with the attributes a loader needs in its metadata.
+/// Returns the bytes of a safetensors file with a model of these sizes and random weights. Its metadata contain the
+/// attributes that [`Model::from_checkpoint`](crate::Model::from_checkpoint) needs.
 ///
 /// # Panics
-/// Where the sizes do not divide as [`Sizes`] asks.
+/// If a size is not a multiple of another one as [`Sizes`] requires.
 pub fn seeded(sizes: &Sizes, seed: u64) -> Vec<u8> {
     let Sizes { image_size, patch_size, dim, depth, heads, mlp, pcm, features, hidden, .. } = *sizes;
     let (first, branches) = sizes.inception;
-    assert!(image_size.is_multiple_of(patch_size) && image_size.is_multiple_of(8), "image size does not divide");
-    assert!(dim.is_multiple_of(heads), "heads do not divide dim");
+    assert!(
+        image_size.is_multiple_of(patch_size) && image_size.is_multiple_of(8),
+        "the image size is not a multiple of the patch size and of 8"
+    );
+    assert!(dim.is_multiple_of(heads), "dim is not a multiple of heads");
     let mut draw = Draw { rng: ChaCha8Rng::seed_from_u64(seed), tensors: BTreeMap::new() };
     let tokens = (image_size / patch_size).pow(2) + 1;
 
@@ -99,7 +103,7 @@ pub fn seeded(sizes: &Sizes, seed: u64) -> Vec<u8> {
         draw.linear(&name("mlp.fc1"), &[mlp, dim]);
         draw.linear(&name("mlp.fc2"), &[dim, mlp]);
         if let Some((groups, window)) = pcm {
-            assert!(dim.is_multiple_of(groups) && mlp.is_multiple_of(groups), "groups do not divide dim and mlp");
+            assert!(dim.is_multiple_of(groups) && mlp.is_multiple_of(groups), "dim or mlp is not a multiple of groups");
             draw.linear(&name("PCM.0"), &[mlp, dim / groups, window, window]);
             draw.batch_norm(&name("PCM.1"), mlp);
             draw.linear(&name("PCM.3"), &[dim, mlp / groups, window, window]);
@@ -145,6 +149,7 @@ pub fn seeded(sizes: &Sizes, seed: u64) -> Vec<u8> {
     draw.into_safetensors(&config.to_string())
 }
 
+/// Random generator, and the tensors drawn so far.
 struct Draw {
     rng: ChaCha8Rng,
     tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
@@ -167,7 +172,7 @@ impl Draw {
         self.tensors.insert(name.to_owned(), (vec![count], values));
     }
 
-    /// Weight (n, …) with a variance of 1/k, and a small bias.
+    /// Draws a weight (n, …) with variance 1/k, where k is the number of inputs, and a small bias.
     fn linear(&mut self, name: &str, shape: &[usize]) {
         let inputs: usize = shape[1..].iter().product();
         self.normal(&format!("{name}.weight"), shape, (inputs as f64).powf(-0.5));
@@ -193,9 +198,9 @@ impl Draw {
             .collect();
         let views = data.iter().map(|(name, shape, bytes)| {
             let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-            (name.as_str(), view.expect("a tensor has as many values as its shape says"))
+            (name.as_str(), view.expect("a tensor has as many values as its shape states"))
         });
-        // One key only: the order of several would change from run to run.
+        // Only one key, because the order of several keys would differ from run to run.
         let metadata = HashMap::from([("config.json".to_owned(), config.to_owned())]);
         safetensors::serialize(views, Some(metadata)).expect("names are unique and views are whole")
     }
@@ -208,7 +213,7 @@ mod tests {
     use crate::{Isa, Model, Precision};
 
     #[test]
-    fn the_full_size_is_the_published_one() {
+    fn full_sizes_have_the_published_number_of_parameters() {
         let bytes = seeded(&Sizes::full(), 1);
         let model = Model::from_bytes(&bytes, None, Precision::F32, Isa::detect()).unwrap();
         assert_eq!(model.parameters(), 15_902_889);
@@ -216,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_gives_its_bytes_and_another_seed_others() {
+    fn same_seed_gives_same_bytes() {
         let small = Sizes::small();
         assert_eq!(seeded(&small, 7), seeded(&small, 7));
         assert_ne!(seeded(&small, 7), seeded(&small, 8));

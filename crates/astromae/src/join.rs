@@ -1,16 +1,16 @@
-//! Two pieces of work at once, by whoever has threads: this crate has none.
+//! [`Join`]: runs two closures, possibly on two threads. This crate starts no threads; the caller may.
 
-/// Runs two closures, in turn or at the same time.
+/// Runs two closures, one after the other or at the same time.
 pub trait Join {
-    /// What both return.
+    /// Runs `a` and `b` and returns the results of both.
     fn join<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B);
 }
 
-/// One after the other.
+/// Runs the closures one after the other on the current thread.
 #[derive(Debug, Clone, Copy)]
-pub struct InTurn;
+pub struct Sequential;
 
-impl Join for InTurn {
+impl Join for Sequential {
     fn join<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
         (a(), b())
     }

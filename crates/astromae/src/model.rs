@@ -1,7 +1,4 @@
-//! The model: a checkpoint's weights, folded and packed, and the way of images through them.
-
-use std::fmt;
-use std::str::FromStr;
+//! [`Model`]: the weights of a checkpoint, folded and packed, and the prediction of redshifts.
 
 use kernels::{Arithmetic, Isa};
 
@@ -9,49 +6,14 @@ use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::Config;
 use crate::head::{self, Head, HeadScratch};
 use crate::inception::{Inception, InceptionScratch};
-use crate::join::{InTurn, Join};
+use crate::join::{Join, Sequential};
 use crate::layers::Layers;
 use crate::packing::Packing;
 use crate::part::{Observer, Part};
+use crate::precision::Precision;
 use crate::vit::{self, Vit, VitScratch};
 
-/// The arithmetic of the matrix products.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// 32-bit floating point throughout.
-    F32,
-    /// Weights, and where the CPU multiplies so the inputs of products, rounded to bfloat16; sums, activations, norms,
-    /// softmax and the residual stream in `f32`.
-    Bf16,
-    /// Linear layers in 8-bit integers, weights scaled by output and inputs by row, as they come; convolutions as in
-    /// `Bf16` where the CPU multiplies so; the rest in `f32`.
-    Int8,
-}
-
-impl Precision {
-    /// All of them, the most exact first.
-    pub const ALL: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
-
-    /// What its largest products are computed in.
-    pub fn arithmetic(self) -> Arithmetic {
-        match self {
-            Precision::F32 => Arithmetic::F32,
-            Precision::Bf16 => Arithmetic::Bf16,
-            Precision::Int8 => Arithmetic::Int8,
-        }
-    }
-
-    /// Its name: `f32`, `bf16` or `int8`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Precision::F32 => "f32",
-            Precision::Bf16 => "bf16",
-            Precision::Int8 => "int8",
-        }
-    }
-}
-
-/// A model ready to predict. Shared by threads; each thread has its own [`Scratch`].
+/// AstroMAE model that is ready to predict. Threads can share it; each thread needs its own [`Scratch`].
 #[derive(Debug)]
 pub struct Model {
     isa: Isa,
@@ -62,7 +24,25 @@ pub struct Model {
     head: Head,
 }
 
-/// The working memory of one thread, allocated once: predicting allocates nothing.
+/// Working memory of one thread for predictions. Allocate it once with [`Model::scratch`]; predictions then allocate
+/// nothing.
+///
+/// A scratch fits only the model that made it, and models of the same sizes, precision and instruction set. It keeps no
+/// state from one prediction to the next.
+///
+/// ```
+/// use astromae::init::{Sizes, seeded};
+/// use astromae::{Isa, Model, Precision};
+///
+/// let model = Model::from_bytes(&seeded(&Sizes::small(), 1), None, Precision::F32, Isa::detect())?;
+/// let mut scratch = model.scratch();
+/// let mut redshift = [0.0];
+/// for flux in [0.5, 1.0] {
+///     let image = vec![flux; model.bands() * model.image_size().pow(2)];
+///     model.predict(&image, &vec![19.0; model.bands()], &mut scratch, &mut redshift);
+/// }
+/// # Ok::<(), astromae::checkpoint::CheckpointError>(())
+/// ```
 #[derive(Debug)]
 pub struct Scratch {
     vit: VitScratch,
@@ -73,8 +53,12 @@ pub struct Scratch {
 }
 
 impl Model {
-    /// Reads a checkpoint in any of its forms, with the `config.json` beside it if there is one, folds it in `f64`,
-    /// and packs it for `isa`.
+    /// Makes a model from the bytes of a checkpoint file and, if there is one, the text of its `config.json`.
+    ///
+    /// This is [`Checkpoint::read_with_config`] followed by [`Model::from_checkpoint`].
+    ///
+    /// # Errors
+    /// The errors of these two functions.
     pub fn from_bytes(
         bytes: &[u8],
         config_json: Option<&str>,
@@ -84,16 +68,45 @@ impl Model {
         Model::from_checkpoint(&Checkpoint::read_with_config(bytes, config_json)?, precision, isa)
     }
 
-    /// As [`Model::from_bytes`], from a checkpoint already read.
+    /// Makes a model from a checkpoint: checks all tensors, folds norms into weights in `f64`, and packs the weights
+    /// for `precision` and `isa`.
+    ///
+    /// Sizes such as the number of blocks and the size of images come from the shapes of the tensors. Attributes that
+    /// the checkpoint lacks, such as the number of attention heads, are assumed as in the published model and listed in
+    /// [`Config::assumed`].
+    ///
+    /// # Errors
+    /// - [`CheckpointError::MissingTensor`] and [`CheckpointError::Shape`]: a tensor is missing or has another shape.
+    /// - [`CheckpointError::Unsupported`]: the checkpoint is not an AstroMAE model, it has additional tensors, or `isa`
+    ///   has no instruction for `precision`.
+    /// - [`CheckpointError::Malformed`] and [`CheckpointError::Unreadable`]: a tensor is damaged or cannot be read.
+    ///   Only checkpoints of [`Checkpoint::open`] give these errors here, because they read tensors on demand.
+    ///
+    /// ```
+    /// use astromae::checkpoint::Checkpoint;
+    /// use astromae::init::{Sizes, seeded};
+    /// use astromae::{Isa, Model, Precision};
+    ///
+    /// // The bytes of a checkpoint file; here, a small model with random weights.
+    /// let bytes = seeded(&Sizes::small(), 1);
+    /// let checkpoint = Checkpoint::read(&bytes)?;
+    /// let model = Model::from_checkpoint(&checkpoint, Precision::F32, Isa::detect())?;
+    /// assert_eq!((model.bands(), model.image_size()), (5, 32));
+    /// # Ok::<(), astromae::checkpoint::CheckpointError>(())
+    /// ```
     pub fn from_checkpoint(
         checkpoint: &Checkpoint<'_>,
         precision: Precision,
         isa: Isa,
     ) -> Result<Model, CheckpointError> {
-        Model::from_checkpoint_joined(checkpoint, precision, isa, &InTurn)
+        Model::from_checkpoint_joined(checkpoint, precision, isa, &Sequential)
     }
 
-    /// As [`Model::from_checkpoint`], in two halves of about the same work that `join` may run at the same time.
+    /// Makes a model like [`Model::from_checkpoint`], but passes the work to `join` in two parts of similar size, which
+    /// it may run at the same time.
+    ///
+    /// # Errors
+    /// The errors of [`Model::from_checkpoint`].
     pub fn from_checkpoint_joined(
         checkpoint: &Checkpoint<'_>,
         precision: Precision,
@@ -102,7 +115,7 @@ impl Model {
     ) -> Result<Model, CheckpointError> {
         if precision == Precision::Int8 && isa.instruction(Arithmetic::Int8).is_none() {
             return Err(CheckpointError::Unsupported(format!(
-                "precision int8: this CPU ({isa}) has no instruction for products of 8-bit integers; use bf16 or f32"
+                "precision `int8`: this CPU ({isa}) cannot multiply 8-bit integers; use precision `bf16` or `f32`"
             )));
         }
         let packing = Packing { isa, precision };
@@ -114,45 +127,47 @@ impl Model {
             Ok::<_, CheckpointError>((layers, vit, inception))
         };
         let (networks, packed) = join.join(move || networks(layers), || Layers::pack_ahead(checkpoint, packing));
-        let (mut layers, (vit, behind_vit), (inception, linear)) = networks?;
-        layers.adopt(packed);
-        let head = Head::read(&layers, &config, &behind_vit, (&inception, &linear), packing)?;
+        let (mut layers, (vit, vit_norm), (inception, linear)) = networks?;
+        layers.set_packed(packed);
+        let head = Head::read(&layers, &config, &vit_norm, (&inception, &linear), packing)?;
         config.assumed = layers.finish()?;
         Ok(Model { isa, precision, config, vit, inception, head })
     }
 
-    /// The model's sizes.
+    /// Sizes of the model.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Lines and columns of the images it takes.
+    /// Height and width of the images, in pixels.
     pub fn image_size(&self) -> usize {
         self.config.image_size
     }
 
-    /// Bands of an image, and magnitudes of a galaxy.
+    /// Number of bands of an image, and of magnitudes of a galaxy.
     pub fn bands(&self) -> usize {
         self.config.bands
     }
 
-    /// Parameters in the checkpoint.
+    /// Number of parameters in the checkpoint.
     pub fn parameters(&self) -> usize {
         self.config.parameters
     }
 
-    /// The instruction set it was packed for.
+    /// Instruction set that the model is packed for.
     pub fn isa(&self) -> Isa {
         self.isa
     }
 
-    /// The arithmetic of its matrix products.
+    /// Arithmetic of the matrix products.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// Floating-point operations of one image in `part`, a multiply-add counting as two: those of products, convolutions
-    /// and attention, as the checkpoint defines them. Activations, norms and pools are not counted.
+    /// Number of floating-point operations for one image in `part`. A multiply-add counts as two operations.
+    ///
+    /// It counts the matrix products, convolutions and attention that the checkpoint defines. It does not count
+    /// activations, norms and pools.
     pub fn operations(&self, part: Part) -> f64 {
         let multiply_adds = match part {
             Part::Inception => self.inception.multiply_adds(),
@@ -162,7 +177,7 @@ impl Model {
         2.0 * multiply_adds as f64
     }
 
-    /// Working memory for one thread.
+    /// Allocates the working memory of one thread.
     pub fn scratch(&self) -> Scratch {
         Scratch {
             vit: self.vit.scratch(),
@@ -173,18 +188,42 @@ impl Model {
         }
     }
 
-    /// Predicts `redshift` (n) from `images` (n, bands, size, size) and `magnitudes` (n, bands), on this thread.
+    /// Predicts the redshifts of n galaxies on the current thread.
     ///
-    /// An image's redshift depends on nothing but that image and its magnitudes: the same bits whatever n is and
-    /// whatever lies beside it. An input that is not finite gives a redshift that is not finite.
+    /// - `images` is (n, bands, size, size): fluxes in nanomaggies, bands in the order u g r i z.
+    /// - `magnitudes` is (n, bands), in the same order.
+    /// - `redshift` is (n) and receives the predictions.
+    ///
+    /// n may be any number, 0 included. A redshift depends only on its own image and magnitudes: it has the same bits
+    /// whatever n is and whatever other galaxies are predicted with it. If a pixel or magnitude is NaN or infinite, the
+    /// redshift of that galaxy is NaN or infinite.
     ///
     /// # Panics
-    /// Where the slices are not of these sizes.
+    /// If the lengths of the slices do not match these shapes.
+    ///
+    /// ```
+    /// # use astromae::init::{Sizes, seeded};
+    /// # use astromae::{Isa, Model, Precision};
+    /// # let model = Model::from_bytes(&seeded(&Sizes::small(), 1), None, Precision::F32, Isa::detect())?;
+    /// let pixels = model.bands() * model.image_size().pow(2);
+    /// // Two galaxies; the second one has a broken pixel.
+    /// let mut images = vec![0.1; 2 * pixels];
+    /// images[pixels] = f32::NAN;
+    /// let magnitudes = vec![20.0; 2 * model.bands()];
+    ///
+    /// let mut redshift = [0.0; 2];
+    /// model.predict(&images, &magnitudes, &mut model.scratch(), &mut redshift);
+    /// assert!(redshift[0].is_finite() && !redshift[1].is_finite());
+    /// # Ok::<(), astromae::checkpoint::CheckpointError>(())
+    /// ```
     pub fn predict(&self, images: &[f32], magnitudes: &[f32], scratch: &mut Scratch, redshift: &mut [f32]) {
         self.predict_observed(images, magnitudes, scratch, redshift, &mut ());
     }
 
-    /// As [`Model::predict`], telling `observer` which part of the model begins.
+    /// Predicts like [`Model::predict`], and notifies `observer` when each part of the model begins.
+    ///
+    /// # Panics
+    /// If the lengths of the slices do not match the shapes of [`Model::predict`].
     pub fn predict_observed(
         &self,
         images: &[f32],
@@ -214,23 +253,3 @@ impl Model {
         }
     }
 }
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Precision {
-    type Err = UnknownPrecision;
-
-    fn from_str(name: &str) -> Result<Precision, UnknownPrecision> {
-        let found = Precision::ALL.into_iter().find(|precision| precision.name() == name);
-        found.ok_or_else(|| UnknownPrecision(name.to_owned()))
-    }
-}
-
-/// A name that is no precision.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("precision `{0}` is unknown; available: f32, bf16, int8")]
-pub struct UnknownPrecision(String);

@@ -1,31 +1,32 @@
-//! The parts of the model, for whoever wants to know what each costs.
+//! [`Part`] and [`Observer`]: the parts of the model, to measure how long each takes.
 
 use std::fmt;
 
-/// A part of the way of an image through the model. What a product needs before it (layer norm, quantisation) and
-/// after it (activation, residual) counts as part of it.
+/// Part of the model. The work before a matrix product (layer norm, quantisation) and after it (activation, residual)
+/// belongs to the part of the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
-    /// Images to tokens, with class token and positions.
+    /// Patch embedding: images to tokens, with class token and positions.
     PatchEmbed,
-    /// Tokens to queries, keys and values.
+    /// Linear layer from tokens to queries, keys and values.
     Qkv,
     /// Softmax attention and its projection.
     Attention,
-    /// The parallel convolutional module beside the attention.
+    /// Parallel convolutional module (PCM), which works in parallel to the attention.
     Pcm,
-    /// The two linear layers behind the attention, and GELU between.
+    /// The two linear layers after the attention, with GELU between them.
     Mlp,
-    /// The Inception network up to its flat features.
+    /// Inception network up to its flattened features.
     Inception,
-    /// The linear layers of the magnitudes.
+    /// Linear layers of the magnitudes.
     Magnitude,
-    /// The linear layers behind the transformer and the Inception network, and those that join all three.
+    /// Linear layers after the transformer and after the Inception network, and those that combine both with the
+    /// magnitudes.
     Head,
 }
 
 impl Part {
-    /// All parts, in the order of an image's way.
+    /// All parts, in the order in which they are computed.
     pub const ALL: [Part; 8] = [
         Part::PatchEmbed,
         Part::Qkv,
@@ -37,7 +38,7 @@ impl Part {
         Part::Head,
     ];
 
-    /// Its name, as tables print it.
+    /// Name of the part in tables.
     pub fn name(self) -> &'static str {
         match self {
             Part::PatchEmbed => "patch embed",
@@ -58,13 +59,14 @@ impl fmt::Display for Part {
     }
 }
 
-/// Hears which part begins; the one before it ends there. This crate knows no clock, so that is all it tells.
+/// Observer of a prediction. It is called when a part begins, which is also when the previous part ends. This crate
+/// does not read the clock; an observer may.
 pub trait Observer {
-    /// `part` begins.
+    /// Called when `part` begins. A part may begin several times.
     fn begin(&mut self, part: Part);
 }
 
-/// Nobody: costs nothing.
+/// Observes nothing, at no cost.
 impl Observer for () {
     #[inline(always)]
     fn begin(&mut self, _: Part) {}

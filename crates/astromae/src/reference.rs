@@ -1,12 +1,15 @@
-//! The model by the book, in `f64`: one layer after another with the checkpoint's own tensors, nothing folded, nothing
-//! reordered. Slow, and the judge of everything fast; itself judged by PyTorch's values, layer by layer.
+//! Reference implementation of the model in `f64`: one layer after another, with the tensors of the checkpoint, nothing
+//! folded and nothing reordered.
+//!
+//! It is slow. Tests compare [`Model`] with it, and compare it with PyTorch, layer by layer.
 
 use kernels::Isa;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::Config;
 use crate::layers::Layers;
-use crate::model::{Model, Precision};
+use crate::model::Model;
+use crate::precision::Precision;
 
 mod inception;
 mod ops;
@@ -14,58 +17,57 @@ mod vit;
 
 /// Predicts redshifts (n) from `images` (n, bands, size, size) and `magnitudes` (n, bands).
 ///
-/// `observe` is handed the name and the values of each layer's output, image by image: `patch_embed` and
-/// `blocks.i` (tokens, dim), `vit` (dim), `vis_inception.i` (channels, side, side), `inception`, `magnitude`,
-/// `vit_block`.
+/// Calls `observe` with the name and the output of each layer, image by image: `patch_embed` and `blocks.i`
+/// (tokens, dim), `vit` (dim), `vis_inception.i` (channels, side, side), `inception`, `magnitude` and `vit_block`.
 ///
 /// # Errors
-/// Where the checkpoint is no AstroMAE.
+/// The errors of [`Model::from_checkpoint`].
 ///
 /// # Panics
-/// Where the slices are not of these sizes.
+/// If the lengths of the slices do not match these shapes.
 pub fn predict(
     checkpoint: &Checkpoint<'_>,
     images: &[f32],
     magnitudes: &[f32],
     observe: &mut dyn FnMut(&str, &[f64]),
 ) -> Result<Vec<f64>, CheckpointError> {
-    // Building the model checks every shape, so that the reading below needs no checks of its own.
+    // Making the model checks all shapes, so the code below does not.
     Model::from_checkpoint(checkpoint, Precision::F32, Isa::detect())?;
     let layers = Layers::new(checkpoint);
     let config = Config::read(&layers)?;
     let pixels = config.bands * config.image_size * config.image_size;
-    assert_eq!(images.len() / pixels, magnitudes.len() / config.bands, "as many images as magnitudes");
+    assert_eq!(images.len() / pixels, magnitudes.len() / config.bands, "the numbers of images and magnitudes differ");
     assert_eq!(images.len() % pixels, 0, "images are not (n, bands, size, size)");
     let vit = vit::Vit::read(&layers, &config)?;
     let inception = inception::Inception::read(&layers, &config)?;
-    let joint = Joint::read(&layers)?;
+    let head = Head::read(&layers)?;
     let galaxies = images.chunks_exact(pixels).zip(magnitudes.chunks_exact(config.bands));
     let redshift = galaxies.map(|(image, magnitudes)| {
         let image: Vec<f64> = image.iter().map(|x| f64::from(*x)).collect();
         let magnitudes: Vec<f64> = magnitudes.iter().map(|x| f64::from(*x)).collect();
         let tokens = vit.forward(&image, observe);
         let features = inception.forward(&image, observe);
-        joint.forward(&tokens, &features, &magnitudes, observe)
+        head.forward(&tokens, &features, &magnitudes, observe)
     });
     Ok(redshift.collect())
 }
 
-/// `head`, `vit_block`, `magnitude_block`, `concat_block`.
-struct Joint {
+/// The linear layers `head`, `vit_block`, `magnitude_block` and `concat_block`.
+struct Head {
     head: ops::Linear,
     vit_block: [ops::Linear; 2],
     magnitude_block: Vec<ops::Linear>,
     concat_block: [ops::Linear; 2],
 }
 
-impl Joint {
-    fn read(layers: &Layers<'_, '_>) -> Result<Joint, CheckpointError> {
+impl Head {
+    fn read(layers: &Layers<'_, '_>) -> Result<Head, CheckpointError> {
         let mut magnitude_block = Vec::new();
         while layers.has(&format!("inception_model.magnitude_block.{}.weight", 2 * magnitude_block.len())) {
             let name = format!("inception_model.magnitude_block.{}", 2 * magnitude_block.len());
             magnitude_block.push(ops::Linear::read(layers, &name)?);
         }
-        Ok(Joint {
+        Ok(Head {
             head: ops::Linear::read(layers, "head")?,
             vit_block: [ops::Linear::read(layers, "vit_block.0")?, ops::Linear::read(layers, "vit_block.2")?],
             magnitude_block,
@@ -94,7 +96,7 @@ impl Joint {
     }
 }
 
-/// Linear, ReLU, linear.
+/// Linear layer, ReLU, linear layer.
 fn two_layers(layers: &[ops::Linear; 2], x: &[f64]) -> Vec<f64> {
     let mut hidden = layers[0].forward(x);
     ops::relu(&mut hidden);

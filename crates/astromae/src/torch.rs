@@ -1,13 +1,12 @@
-//! PyTorch's file format (`torch.save` since 1.6) as pure data: bytes in, a directory of entries, a
-//! pickle's values and tensor layouts out.
+//! Reads and writes the file format of `torch.save` (PyTorch 1.6 and later): zip directory, pickle and tensor layouts.
 //!
-//! A file is a zip of stored entries under one folder: `F/data.pkl` says what the objects are,
-//! `F/data/K` holds the elements of storage `K`, `F/byteorder` how they are laid out. Nothing here
-//! opens a file or waits for a network: the caller brings the bytes, either a whole file (a
-//! checkpoint) or the ranges this module asks for (a partition in object storage).
+//! A file is a zip archive of uncompressed entries in one folder F. `F/data.pkl` is a pickle that describes the
+//! objects, `F/data/K` holds the elements of storage `K`, and `F/byteorder` states their byte order. This module does
+//! not access files or the network: the caller passes the bytes of a whole file (a checkpoint), or the byte ranges that
+//! the functions here return (a partition in object storage).
 //!
-//! Never here: code named by a pickle. [`pickle`] builds plain values and refuses every global that
-//! the caller's allow-list lacks.
+//! Nothing in a pickle is executed. [`pickle`] builds plain values and rejects every class or function that is not on
+//! the list of the caller.
 
 pub mod pickle;
 pub mod tensor;
@@ -20,18 +19,19 @@ pub use archive::Archive;
 pub use tensor::{Dtype, TensorSpec};
 pub use view::{TensorView, encode_f32, encode_f64, row_major_strides};
 
-/// Why bytes are not a PyTorch file that can be read. Messages name the entry or offset; the caller
-/// adds the path.
+/// Reason why a file of PyTorch cannot be read. Messages contain the entry or offset; the caller adds the path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TorchError {
-    /// Truncated, inconsistent or beyond a named limit: no valid writer produces it.
+    /// The file is truncated, inconsistent or exceeds a limit. PyTorch does not write such a file.
     #[error("{0}")]
     Malformed(String),
-    /// A valid file in a form that is not read here (compressed, big-endian, the format before 1.6).
+    /// The file is valid, but in a form that is not supported: compressed, big-endian, or older than PyTorch 1.6.
     #[error("{0}")]
     Unsupported(String),
-    /// The pickle names a class or function outside the allow-list, given here in full.
-    #[error("the pickle names `{0}`, which such a file does not need; it was refused and nothing was executed")]
+    /// The pickle refers to a class or function that is not on the list of the caller, given here by its full name.
+    #[error(
+        "the pickle refers to `{0}`, which this file does not need; it was rejected and nothing in it was executed"
+    )]
     Refused(String),
 }
 
@@ -45,10 +45,12 @@ impl TorchError {
     }
 }
 
-/// Its archives hold compressed code and `constants.pkl`; either gives them away.
-const TORCHSCRIPT: &str = "a TorchScript archive (torch.jit.save); save the module or its state dict with torch.save";
+/// Message for TorchScript archives. They are recognised by compressed code or by the entry `constants.pkl`.
+const TORCHSCRIPT: &str =
+    "the file is a TorchScript archive of torch.jit.save; save the module or its state dict with torch.save instead";
 
-/// Globals through which every tensor is pickled. Allow-lists of models and partitions build on it.
+/// Returns true for the classes and functions that the pickle of any tensor refers to. The lists for models and
+/// partitions contain these and more.
 pub fn is_tensor_global(module: &str, name: &str) -> bool {
     match module {
         "torch" => Dtype::from_storage_class(name).is_some(),

@@ -1,26 +1,28 @@
-//! The vision transformer: images (n, bands, size, size) in, one mean token (n, dim) out.
+//! The vision transformer: computes the mean token (n, dim) of images (n, bands, size, size).
 //!
-//! Where blocks have a PCM (grouped convolutions beside the attention), the residual stream keeps its channels in the
-//! order (channel within group, group) from the patch embedding to the last block, so that the grouped convolutions
-//! read it as it lies; the weights are reordered once, at load.
+//! Blocks may have a PCM, a parallel convolutional module: grouped convolutions in parallel to the attention. The
+//! residual stream then keeps its channels in the order (channel within group, group), called *stream order*, from the
+//! patch embedding to the last block. The grouped convolutions need this order. Weights are reordered once, when the
+//! model is loaded.
 
-use kernels::Isa;
 use kernels::{
-    Activation, AttentionShape, GroupedConv, InvertedBottleneck, Layout, Product, Staging, StagingSize, Taps, Weights,
-    add_rows, attention, attention_scratch_len, gemm, grouped_conv, inverted_bottleneck, layer_norm, mean_rows,
+    Activation, AttentionShape, GroupedConv, InvertedBottleneck, Isa, Layout, Product, Staging, StagingSize, Taps,
+    Weights, add_rows, attention, attention_scratch_len, gemm, grouped_conv, inverted_bottleneck, layer_norm,
+    mean_rows,
 };
 
 use crate::checkpoint::CheckpointError;
 use crate::config::Config;
-use crate::fold::{Affine, to_f32};
+use crate::fold::{Affine, OutputNorm, to_f32};
 use crate::layers::Layers;
 use crate::packing::Packing;
 use crate::part::{Observer, Part};
 
-/// Images that go through the blocks together: their activations stay in a core's cache while the weights stream by.
+/// Number of images that the blocks process together. Their activations stay in the cache of a core while the weights
+/// are read.
 pub(crate) const GROUP: usize = 12;
 
-/// The widest window of a PCM's convolutions.
+/// Largest window of the convolutions of a PCM.
 const PCM_WINDOW_MAX: usize = 7;
 
 #[derive(Debug)]
@@ -29,14 +31,14 @@ pub(crate) struct Vit {
     config: Config,
     patch_embed: Weights,
     patch_taps: Vec<usize>,
-    /// Class token and positions: what every image's tokens start from.
+    /// Initial tokens of every image: positions, and the class token in the first.
     start: Vec<f32>,
     blocks: Vec<Block>,
-    /// Largest width of a token inside a block (3·dim, or the MLP's).
+    /// Largest number of values per token inside a block: q, k and v, or the hidden layer of the MLP.
     widest: usize,
-    /// Largest width of an attention's output.
+    /// Largest number of values per token in the output of an attention.
     attended: usize,
-    /// Largest width of a PCM's hidden map, where one is kept.
+    /// Largest number of hidden values per token of a PCM, or 0 if none keeps hidden values in memory.
     pcm_width: usize,
     fc_norm_eps: f32,
 }
@@ -56,15 +58,13 @@ struct Block {
 /// Parallel convolutional module: grouped convolution, batch norm (folded), SiLU, grouped convolution.
 #[derive(Debug)]
 enum Pcm {
-    /// A window of one, as published: no hidden map is kept.
+    /// Convolutions of window 1 and 4 channels per group, as in the published model. Hidden values stay in registers.
     Pointwise(InvertedBottleneck),
-    Windowed {
-        expand: GroupedConv,
-        reduce: GroupedConv,
-    },
+    /// Convolutions of any other size.
+    Windowed { expand: GroupedConv, reduce: GroupedConv },
 }
 
-/// Activations of a group of images; allocated once per thread.
+/// Working memory of the transformer for one thread: the activations of a group of images.
 #[derive(Debug)]
 pub(crate) struct VitScratch {
     tokens: Vec<f32>,
@@ -77,18 +77,18 @@ pub(crate) struct VitScratch {
 }
 
 impl Vit {
-    /// Reads, folds and packs everything before `vit_block`; returns with it the gain and bias of `fc_norm`, for the
-    /// linear map behind it, and the order of the stream's channels.
+    /// Reads, folds and packs everything before `head` and `vit_block`. Also returns the gain and bias of `fc_norm` and
+    /// the stream order, to be folded into `head`.
     pub(crate) fn read(
         layers: &Layers<'_, '_>,
         config: &Config,
         packing: Packing,
-    ) -> Result<(Vit, Behind), CheckpointError> {
+    ) -> Result<(Vit, OutputNorm), CheckpointError> {
         let &Config { bands, image_size, patch_size, dim, .. } = config;
         let order = stream_order(layers, config)?;
         let tokens = config.tokens();
 
-        let patch_embed = layers.window("patch_embed.proj", dim, &[bands, patch_size, patch_size])?;
+        let patch_embed = layers.affine("patch_embed.proj", dim, &[bands, patch_size, patch_size])?;
         let class = layers.values("cls_token", &[1, 1, dim])?;
         let positions = layers.values("pos_embed", &[1, tokens, dim])?;
         let mut start = Vec::with_capacity(tokens * dim);
@@ -103,7 +103,7 @@ impl Vit {
         let (gain, bias, eps) = layers.layer_norm("fc_norm", dim)?;
         let vit = Vit {
             isa: packing.isa,
-            patch_embed: patch_embed.reorder_outputs(&order).pack_windows(packing, patch_size),
+            patch_embed: patch_embed.reorder_outputs(&order).pack_convolution(packing, patch_size),
             patch_taps: (0..bands * patch_size)
                 .map(|run| run / patch_size * image_size * image_size + run % patch_size * image_size)
                 .collect(),
@@ -115,7 +115,7 @@ impl Vit {
             fc_norm_eps: eps as f32,
             config: config.clone(),
         };
-        Ok((vit, Behind { gain, bias, order }))
+        Ok((vit, OutputNorm { gain, bias, order }))
     }
 
     pub(crate) fn scratch(&self) -> VitScratch {
@@ -136,10 +136,10 @@ impl Vit {
         }
     }
 
-    /// Multiply-adds of one image in `part`.
+    /// Number of multiply-adds for one image in `part`.
     pub(crate) fn multiply_adds(&self, part: Part) -> usize {
         let (tokens, patches) = (self.config.tokens(), self.config.grid.pow(2));
-        let of_block = |block: &Block| match part {
+        let per_block = |block: &Block| match part {
             Part::Qkv => tokens * block.qkv.multiply_adds(),
             Part::Attention => tokens * (2 * tokens * self.config.dim + block.proj.multiply_adds()),
             Part::Pcm => patches * block.pcm.as_ref().map_or(0, Pcm::multiply_adds),
@@ -148,12 +148,12 @@ impl Vit {
         };
         match part {
             Part::PatchEmbed => patches * self.patch_embed.multiply_adds(),
-            _ => self.blocks.iter().map(of_block).sum(),
+            _ => self.blocks.iter().map(per_block).sum(),
         }
     }
 
-    /// `images` (n, bands, size, size), n at most [`GROUP`]; `features` (n, dim): the normalised mean of the patch
-    /// tokens, without `fc_norm`'s gain and bias, in stream order.
+    /// Computes `features` (n, dim) of `images` (n, bands, size, size), n ≤ [`GROUP`]. The features are the normalised
+    /// mean of the patch tokens, in stream order, without the gain and bias of `fc_norm`.
     pub(crate) fn features(
         &self,
         images: &[f32],
@@ -166,7 +166,7 @@ impl Vit {
         let count = features.len() / dim;
         let tokens = self.config.tokens();
         let rows = count * tokens;
-        // Patch tokens as a map, behind each image's class token.
+        // The patch tokens are a map that follows the class token of each image.
         let patches = Layout {
             offset: dim,
             images: count,
@@ -210,19 +210,6 @@ impl Vit {
     }
 }
 
-/// What the linear map behind [`Vit::features`] folds into itself.
-pub(crate) struct Behind {
-    gain: Vec<f64>,
-    bias: Vec<f64>,
-    order: Vec<usize>,
-}
-
-impl Behind {
-    pub(crate) fn fold_into(&self, next: Affine) -> Affine {
-        next.after_gain(&self.gain, &self.bias).reorder_inputs(&self.order)
-    }
-}
-
 impl Block {
     fn read(
         layers: &Layers<'_, '_>,
@@ -239,36 +226,37 @@ impl Block {
         let scale = layers.attribute(&format!("{name}.attn.scale")).unwrap_or((head_dim as f64).powf(-0.5));
         qkv.scale_outputs(0..dim, scale);
         let shape = AttentionShape { tokens: config.tokens(), heads, head_dim };
-        // q, k and v each in the order that the attention takes, and the projection from the order that it gives.
+        // q, k and v are put into the order of values that the attention needs. Its output has the same order, which
+        // the inputs of the projection follow.
         let values = shape.order(packing.isa);
         let parts = (0..3).flat_map(|part| values.iter().map(move |value| value.map(|value| part * dim + value)));
         let qkv = qkv.after_gain(&gain, &bias).reorder_inputs(order).place_outputs(&parts.collect::<Vec<_>>());
-        let proj = layers.window(&format!("{name}.attn.proj"), dim, &[dim])?.reorder_outputs(order);
+        let proj = layers.affine(&format!("{name}.attn.proj"), dim, &[dim])?.reorder_outputs(order);
         let proj = proj.place_inputs(&values);
         let (gain, bias, norm2_eps) = layers.layer_norm(&format!("{name}.norm2"), dim)?;
         let fc1 = layers.linear(&format!("{name}.mlp.fc1"), dim)?;
-        let fc2 = layers.window(&format!("{name}.mlp.fc2"), dim, &[fc1.n])?.reorder_outputs(order);
+        let fc2 = layers.affine(&format!("{name}.mlp.fc2"), dim, &[fc1.n])?.reorder_outputs(order);
         let fc1 = fc1.after_gain(&gain, &bias).reorder_inputs(order);
         Ok(Block {
             pcm: Pcm::read(layers, &format!("{name}.PCM"), dim, packing.isa)?,
             norm1_eps: norm1_eps as f32,
-            qkv: qkv.pack_rows(packing),
+            qkv: qkv.pack_linear(packing),
             shape,
-            proj: proj.pack_rows(packing),
+            proj: proj.pack_linear(packing),
             norm2_eps: norm2_eps as f32,
-            fc1: fc1.pack_rows(packing),
-            fc2: fc2.pack_rows(packing),
+            fc1: fc1.pack_linear(packing),
+            fc2: fc2.pack_linear(packing),
         })
     }
 
-    /// a = norm1(x); x += PCM(x); x += attention(a); x += mlp(norm2(x))
+    /// Updates the tokens x: a = norm1(x); x += PCM(x); x += attention(a); x += mlp(norm2(x)).
     fn forward(&self, isa: Isa, rows: usize, patches: &Layout, scratch: &mut VitScratch, observer: &mut impl Observer) {
         let dim = self.proj.n();
         let VitScratch { tokens, normed, wide, pcm_hidden, pcm, attention: attention_scratch, staging } = scratch;
         let x = &mut tokens[..rows * dim];
         let attended = rows * self.proj.k();
 
-        // The attention sees the block's input too, before the PCM changes it.
+        // The attention uses the input of the block, so norm1 is computed before the PCM changes x.
         observer.begin(Part::Qkv);
         layer_norm(isa, dim, self.norm1_eps, x, &mut normed[..rows * dim]);
         if let Some(module) = &self.pcm {
@@ -297,9 +285,9 @@ impl Pcm {
         };
         let (hidden, window) = pcm_sizes(layers, name)?;
         let (inputs, per_group) = (dim / groups, hidden / groups);
-        let expand = layers.window(&format!("{name}.0"), hidden, &[inputs, window, window])?;
+        let expand = layers.affine(&format!("{name}.0"), hidden, &[inputs, window, window])?;
         let expand = expand.before_batch_norm(&layers.batch_norm(&format!("{name}.1"), hidden)?);
-        let reduce = layers.window(&format!("{name}.3"), dim, &[per_group, window, window])?;
+        let reduce = layers.affine(&format!("{name}.3"), dim, &[per_group, window, window])?;
         let [expand_weight, expand_bias] = [&expand.weight, &expand.bias].map(|values| to_f32(values));
         let [reduce_weight, reduce_bias] = [&reduce.weight, &reduce.bias].map(|values| to_f32(values));
         if window == 1 && inputs == InvertedBottleneck::CHANNELS {
@@ -315,7 +303,7 @@ impl Pcm {
         }))
     }
 
-    /// Width of the hidden map that is kept.
+    /// Number of hidden values per token that are kept in memory.
     fn width(&self) -> usize {
         match self {
             Pcm::Pointwise(_) => 0,
@@ -323,7 +311,7 @@ impl Pcm {
         }
     }
 
-    /// Multiply-adds of one patch.
+    /// Number of multiply-adds for one patch.
     fn multiply_adds(&self) -> usize {
         match self {
             Pcm::Pointwise(bottleneck) => bottleneck.multiply_adds(),
@@ -331,7 +319,7 @@ impl Pcm {
         }
     }
 
-    /// x += PCM(x) at `patches`.
+    /// Computes x += PCM(x) for the tokens at `patches`.
     fn add_to(&self, x: &mut [f32], patches: &Layout, hidden: &mut [f32], output: &mut [f32]) {
         let (expand, reduce) = match self {
             Pcm::Pointwise(bottleneck) => return inverted_bottleneck(bottleneck, x, patches),
@@ -352,10 +340,11 @@ impl Pcm {
     }
 }
 
-/// `qkv.weight` (3·dim, dim) with `qkv.bias`, or with `q_bias` and `v_bias` where present (k has none).
+/// Reads `qkv.weight` (3·dim, dim) and its bias. The bias is `qkv.bias` if it exists. Otherwise it consists of `q_bias`
+/// and `v_bias`, which are optional, and 0 for k.
 fn read_qkv(layers: &Layers<'_, '_>, name: &str, dim: usize) -> Result<Affine, CheckpointError> {
     if layers.has(&format!("{name}.qkv.bias")) {
-        return layers.window(&format!("{name}.qkv"), 3 * dim, &[dim]);
+        return layers.affine(&format!("{name}.qkv"), 3 * dim, &[dim]);
     }
     let weight = layers.values(&format!("{name}.qkv.weight"), &[3 * dim, dim])?;
     let part = |part: &str| {
@@ -366,7 +355,7 @@ fn read_qkv(layers: &Layers<'_, '_>, name: &str, dim: usize) -> Result<Affine, C
     Ok(Affine::new(3 * dim, dim, weight, bias))
 }
 
-/// The order of the residual stream: stream channel `i` is checkpoint channel `order[i]`.
+/// Order of the channels of the residual stream: stream channel `i` is checkpoint channel `order[i]`.
 fn stream_order(layers: &Layers<'_, '_>, config: &Config) -> Result<Vec<usize>, CheckpointError> {
     let mut groups = None;
     for index in 0..config.depth {
@@ -374,7 +363,8 @@ fn stream_order(layers: &Layers<'_, '_>, config: &Config) -> Result<Vec<usize>, 
         match (groups, pcm_groups(layers, &name, config.dim)?) {
             (Some(before), Some(here)) if before != here => {
                 return Err(CheckpointError::Unsupported(format!(
-                    "`{name}` has {here} groups, an earlier block {before}; one number for all blocks is supported"
+                    "`{name}` has {here} groups, but an earlier block has {before}; all blocks must have the same \
+                     number of groups"
                 )));
             }
             (None, found) => groups = found,
@@ -386,7 +376,7 @@ fn stream_order(layers: &Layers<'_, '_>, config: &Config) -> Result<Vec<usize>, 
     Ok((0..config.dim).map(|stream| stream % groups * inputs + stream / groups).collect())
 }
 
-/// The number of groups of a block's PCM, if it has one.
+/// Number of groups of the PCM `name`, or `None` if the block has no PCM.
 fn pcm_groups(layers: &Layers<'_, '_>, name: &str, dim: usize) -> Result<Option<usize>, CheckpointError> {
     if !layers.has(&format!("{name}.0.weight")) {
         return Ok(None);
@@ -395,13 +385,13 @@ fn pcm_groups(layers: &Layers<'_, '_>, name: &str, dim: usize) -> Result<Option<
     let (hidden, _) = pcm_sizes(layers, name)?;
     if inputs == 0 || !dim.is_multiple_of(inputs) || hidden == 0 || !hidden.is_multiple_of(dim / inputs) {
         return Err(CheckpointError::Unsupported(format!(
-            "`{name}.0`: {inputs} inputs a group do not divide {dim} channels and {hidden} outputs into groups"
+            "`{name}.0`: {dim} input and {hidden} output channels cannot be divided into groups of {inputs} inputs"
         )));
     }
     Ok(Some(dim / inputs))
 }
 
-/// (hidden channels, window) of a PCM.
+/// Number of hidden channels and window size of the PCM `name`.
 fn pcm_sizes(layers: &Layers<'_, '_>, name: &str) -> Result<(usize, usize), CheckpointError> {
     let shape = layers.shape(&format!("{name}.0.weight"))?;
     match shape {
@@ -409,11 +399,13 @@ fn pcm_sizes(layers: &Layers<'_, '_>, name: &str) -> Result<(usize, usize), Chec
             Ok((hidden, window))
         }
         _ => Err(CheckpointError::Unsupported(format!(
-            "`{name}.0.weight` is {shape:?}, not (hidden, inputs, window, window) with an odd window up to {PCM_WINDOW_MAX}"
+            "tensor `{name}.0.weight`: shape (hidden, inputs, window, window) with an odd window of at most \
+             {PCM_WINDOW_MAX} expected, {shape:?} found"
         ))),
     }
 }
 
+/// Computes a linear layer of `rows` rows: `y = activation(x · weightsᵀ + bias)`, or `y += …` if `accumulate` is set.
 fn linear(
     weights: &Weights,
     rows: usize,

@@ -1,4 +1,4 @@
-//! Checkpoints that PyTorch wrote, each read as PyTorch reads it.
+//! Reads checkpoints that PyTorch wrote, and compares the values with those that PyTorch reads.
 
 use astromae::checkpoint::{Checkpoint, CheckpointError};
 use serde_json::Value;
@@ -39,7 +39,7 @@ fn assert_expected(name: &str, checkpoint: &Checkpoint<'_>, expected: &Value) {
 }
 
 #[test]
-fn every_checkpoint_reads_as_pytorch_reads_it() {
+fn checkpoints_have_the_values_that_pytorch_reads() {
     let mut good = 0;
     for (name, expected) in &expected() {
         if expected.get("error").is_some() {
@@ -61,13 +61,13 @@ fn every_checkpoint_reads_as_pytorch_reads_it() {
 }
 
 #[test]
-fn every_refused_checkpoint_says_why() {
-    let mut refused = 0;
+fn rejected_checkpoints_have_the_expected_message() {
+    let mut rejected = 0;
     for (name, expected) in &expected() {
         let Some(words) = expected.get("error").and_then(Value::as_array) else {
             continue;
         };
-        refused += 1;
+        rejected += 1;
         let bytes = file(&format!("{name}.pt"));
         let error = Checkpoint::read(&bytes).expect_err(name);
         for word in words {
@@ -77,5 +77,5 @@ fn every_refused_checkpoint_says_why() {
             assert!(matches!(error, CheckpointError::Refused(_)), "{name}: {error:?}");
         }
     }
-    assert!(refused >= 10, "{refused} checkpoints");
+    assert!(rejected >= 10, "{rejected} checkpoints");
 }

@@ -1,22 +1,22 @@
-//! The full-size module of the reference material, where it is present.
+//! A full-size model as PyTorch pickles it, from the reference data (ignored tests). `checkpoint_pytorch.rs` and
+//! `golden.rs` make the same checks on small models, in every clone.
+
+#[path = "../../../tests/reference_data.rs"]
+mod reference_data;
 
 use astromae::checkpoint::{Checkpoint, Dtype, Form};
 
-/// Parameters of AstroMAE.
+/// Number of parameters of AstroMAE.
 const PARAMETERS: usize = 15_902_889;
 
-fn shared_module() -> Option<Vec<u8>> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/astromae-module.pt");
-    let bytes = std::fs::read(path).ok();
-    if bytes.is_none() {
-        eprintln!("skipped: no {path}");
-    }
-    bytes
+fn pickled_module() -> Vec<u8> {
+    std::fs::read(reference_data::reference_data("golden/astromae-module.pt")).unwrap()
 }
 
 #[test]
+#[ignore = "needs the reference data: set COSMICAI_SHARED"]
 fn reads_the_pickled_module() {
-    let Some(bytes) = shared_module() else { return };
+    let bytes = pickled_module();
     let checkpoint = Checkpoint::read(&bytes).unwrap();
     assert_eq!(checkpoint.form(), Form::PickledModule);
 
@@ -29,7 +29,7 @@ fn reads_the_pickled_module() {
     assert_eq!(shape("inception_model.vis_inception.0.weight"), Some(vec![32, 5, 1, 1]));
     assert_eq!(shape("concat_block.0.weight"), Some(vec![1024, 3216]));
 
-    // `vis_inception.0` is `conv2d_init` once more; running statistics are buffers.
+    // `vis_inception.0` is a second copy of `conv2d_init`; running statistics are buffers.
     let parameters: usize = checkpoint
         .tensors()
         .filter(|(name, tensor)| {
@@ -50,8 +50,9 @@ fn reads_the_pickled_module() {
 }
 
 #[test]
-fn safetensors_hold_the_same() {
-    let Some(bytes) = shared_module() else { return };
+#[ignore = "needs the reference data: set COSMICAI_SHARED"]
+fn conversion_to_safetensors_preserves_everything() {
+    let bytes = pickled_module();
     let module = Checkpoint::read(&bytes).unwrap();
     let written = module.to_safetensors().unwrap();
     assert!(written == module.to_safetensors().unwrap(), "equal checkpoints give equal bytes");

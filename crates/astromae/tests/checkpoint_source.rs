@@ -1,5 +1,5 @@
-//! Checkpoints that are read a range at a time: the same tensors, no more bytes at once than a tensor's, and the same
-//! refusals, when a tensor is asked for.
+//! Checkpoints that are read a range at a time: they give the same model, read few bytes at once, and report damage
+//! when a tensor is read.
 
 mod assemble;
 
@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use assemble::*;
 use astromae::checkpoint::{Checkpoint, CheckpointError, Source};
 use astromae::init::{Sizes, seeded};
-use astromae::{InTurn, Isa, Model, Precision};
+use astromae::{Isa, Model, Precision, Sequential};
 
-/// A file that remembers what was read of it, and cannot be read from some byte on.
+/// File that records how much is read, and fails for bytes after the first `readable`.
 #[derive(Debug)]
 struct Ranges {
     bytes: Vec<u8>,
@@ -55,19 +55,19 @@ fn redshift(model: &Model) -> Vec<u32> {
 }
 
 #[test]
-fn a_model_read_in_ranges_is_the_same_and_reads_little_at_once() {
+fn model_from_ranges_is_the_same_and_reads_few_bytes_at_once() {
     let bytes = seeded(&Sizes::full(), 3);
     let whole = Model::from_bytes(&bytes, None, Precision::F32, Isa::detect()).unwrap();
     let source = Ranges::new(bytes);
     let checkpoint = Checkpoint::open(&source, None).unwrap();
-    assert!(source.read.load(Ordering::Relaxed) < 1 << 20, "opening reads the header alone");
-    let model = Model::from_checkpoint_joined(&checkpoint, Precision::F32, Isa::detect(), &InTurn).unwrap();
+    assert!(source.read.load(Ordering::Relaxed) < 1 << 20, "opening must read only the header");
+    let model = Model::from_checkpoint_joined(&checkpoint, Precision::F32, Isa::detect(), &Sequential).unwrap();
     assert_eq!(redshift(&model), redshift(&whole));
     let longest = source.longest.load(Ordering::Relaxed);
     assert!(longest <= 256 << 10, "{longest} bytes read at once");
 }
 
-/// Two tensors in one storage, and one alone in another, column by column.
+/// Archive with two tensors that share a storage, and a third one in its own storage in column-major order.
 fn archive_of_three() -> Vec<u8> {
     let tensors = ordered_dict(&[
         ("a", tensor(storage("FloatStorage", "0", 6), 0, &[2, 2], &[2, 1])),
@@ -83,12 +83,12 @@ fn values(source: &Ranges, name: &str) -> Result<Vec<f64>, CheckpointError> {
 }
 
 #[test]
-fn damage_is_found_when_a_tensor_is_asked_for() {
+fn damage_is_reported_when_a_tensor_is_read() {
     let bytes = archive_of_three();
-    let sound = Ranges::new(bytes.clone());
-    assert_eq!(values(&sound, "a").unwrap(), [1., 2., 3., 4.]);
-    assert_eq!(values(&sound, "b").unwrap(), [5., 6.]);
-    assert_eq!(values(&sound, "c").unwrap(), [1., 3., 2., 4.]);
+    let undamaged = Ranges::new(bytes.clone());
+    assert_eq!(values(&undamaged, "a").unwrap(), [1., 2., 3., 4.]);
+    assert_eq!(values(&undamaged, "b").unwrap(), [5., 6.]);
+    assert_eq!(values(&undamaged, "c").unwrap(), [1., 3., 2., 4.]);
 
     let last = floats(&[5., 6.]);
     let at = bytes.windows(8).position(|eight| eight == last).unwrap();
@@ -103,7 +103,7 @@ fn damage_is_found_when_a_tensor_is_asked_for() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_not_called_damaged() {
+fn read_error_is_not_reported_as_damage() {
     let mut source = Ranges::new(seeded(&Sizes::small(), 1));
     source.readable = source.bytes() - 1;
     let checkpoint = Checkpoint::open(&source, None).unwrap();

@@ -1,4 +1,5 @@
-//! The model beside PyTorch's golden values: `tests/golden/make_golden.py` made them, layer by layer, in float64.
+//! Compares the model with golden values from PyTorch. `tests/golden/make_golden.py` made them, layer by layer, in
+//! float64.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +8,7 @@ use astromae::checkpoint::{Checkpoint, Form};
 use astromae::{Isa, Model, Precision, reference};
 use safetensors::SafeTensors;
 
-/// (expected values, model file, config.json beside it, form)
+/// (name of the expected values, model file, config.json, form)
 const CASES: [(&str, &str, Option<&str>, Form); 3] = [
     ("pcm", "pcm.pt", None, Form::PickledModule),
     ("pcm3x3", "pcm3x3.pt", Some("pcm3x3.config.json"), Form::StateDict),
@@ -17,13 +18,13 @@ const CASES: [(&str, &str, Option<&str>, Form); 3] = [
 struct Golden {
     images: Vec<f32>,
     magnitudes: Vec<f32>,
-    /// Outputs of all images one after another, by layer.
+    /// Outputs of all images, one after another, for each layer.
     layers: BTreeMap<String, Vec<f64>>,
 }
 
 fn read(file: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run make_golden.py", path.display()))
 }
 
 fn golden(name: &str) -> Golden {
@@ -42,7 +43,7 @@ fn golden(name: &str) -> Golden {
 
 fn isas() -> Vec<Isa> {
     match std::env::var("COSMICAI_ISA") {
-        Ok(name) => vec![name.parse().expect("COSMICAI_ISA names an instruction set of this CPU")],
+        Ok(name) => vec![name.parse().expect("COSMICAI_ISA must name an instruction set of this CPU")],
         Err(_) => Isa::available().collect(),
     }
 }
@@ -57,7 +58,7 @@ fn largest_error(values: &[f64], expected: &[f64]) -> f64 {
 }
 
 #[test]
-fn the_reference_agrees_with_pytorch_layer_by_layer() {
+fn reference_matches_pytorch_layer_by_layer() {
     for (name, file, config, _) in CASES {
         let golden = golden(name);
         let (bytes, config) = (read(file), config.map(|file| String::from_utf8(read(file)).unwrap()));
@@ -76,7 +77,7 @@ fn the_reference_agrees_with_pytorch_layer_by_layer() {
 }
 
 #[test]
-fn the_model_agrees_with_pytorch_on_every_instruction_set() {
+fn model_matches_pytorch_on_every_instruction_set() {
     for (name, file, config, form) in CASES {
         let golden = golden(name);
         let (bytes, config) = (read(file), config.map(|file| String::from_utf8(read(file)).unwrap()));
@@ -93,7 +94,7 @@ fn the_model_agrees_with_pytorch_on_every_instruction_set() {
 }
 
 #[test]
-fn every_form_survives_conversion_to_safetensors() {
+fn conversion_to_safetensors_changes_no_redshift() {
     for (name, file, config, _) in CASES {
         let golden = golden(name);
         let (bytes, config) = (read(file), config.map(|file| String::from_utf8(read(file)).unwrap()));

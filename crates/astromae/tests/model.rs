@@ -1,5 +1,5 @@
-//! What the model promises beyond its values: independence of neighbours, no hidden non-finite inputs, no allocation,
-//! and refusals where a checkpoint does not fit.
+//! Properties of the model: redshifts do not depend on other galaxies, inputs that are not finite are visible in the
+//! result, predictions do not allocate, and checkpoints that do not match the model are rejected.
 
 use astromae::checkpoint::{Checkpoint, CheckpointError};
 use astromae::init::{Sizes, seeded};
@@ -8,7 +8,7 @@ use safetensors::SafeTensors;
 
 fn isas() -> Vec<Isa> {
     match std::env::var("COSMICAI_ISA") {
-        Ok(name) => vec![name.parse().expect("COSMICAI_ISA names an instruction set of this CPU")],
+        Ok(name) => vec![name.parse().expect("COSMICAI_ISA must name an instruction set of this CPU")],
         Err(_) => Isa::available().collect(),
     }
 }
@@ -17,7 +17,7 @@ fn model(bytes: &[u8], isa: Isa) -> Result<Model, CheckpointError> {
     Model::from_bytes(bytes, None, Precision::F32, isa)
 }
 
-/// The model in every precision on every instruction set that has it.
+/// The model in every precision on every instruction set that supports it.
 fn models(bytes: &[u8]) -> impl Iterator<Item = (String, Model)> {
     let ways = isas().into_iter().flat_map(|isa| Precision::ALL.map(|precision| (isa, precision)));
     let possible = ways.filter(|(isa, precision)| isa.instruction(precision.arithmetic()).is_some());
@@ -25,7 +25,7 @@ fn models(bytes: &[u8]) -> impl Iterator<Item = (String, Model)> {
         .map(|(isa, precision)| (format!("{isa} {precision}"), Model::from_bytes(bytes, None, precision, isa).unwrap()))
 }
 
-/// `count` images with their magnitudes, none like another.
+/// `count` different images with their magnitudes.
 fn galaxies(model: &Model, count: usize) -> (Vec<f32>, Vec<f32>) {
     let pixels = model.bands() * model.image_size().pow(2);
     let image = (0..count * pixels).map(|i| ((i * 7919 + i / pixels * 31) % 1000) as f32 / 500.0 - 1.0).collect();
@@ -40,7 +40,7 @@ fn predict(model: &Model, images: &[f32], magnitudes: &[f32]) -> Vec<f32> {
 }
 
 #[test]
-fn a_redshift_has_the_same_bits_whatever_lies_beside_it() {
+fn redshift_does_not_depend_on_other_galaxies() {
     let bytes = seeded(&Sizes::small(), 3);
     for (isa, model) in models(&bytes) {
         let (images, magnitudes) = galaxies(&model, 211);
@@ -58,7 +58,7 @@ fn a_redshift_has_the_same_bits_whatever_lies_beside_it() {
 }
 
 #[test]
-fn a_non_finite_pixel_or_magnitude_spoils_its_own_redshift_and_no_other() {
+fn non_finite_input_makes_only_its_redshift_non_finite() {
     let bytes = seeded(&Sizes::small(), 4);
     for (isa, model) in models(&bytes) {
         let (images, magnitudes) = galaxies(&model, 8);
@@ -66,15 +66,15 @@ fn a_non_finite_pixel_or_magnitude_spoils_its_own_redshift_and_no_other() {
         let pixels = images.len() / 8;
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for pixel in [0, 517, pixels - 1] {
-                let mut spoilt = images.clone();
-                spoilt[3 * pixels + pixel] = value;
-                let redshift = predict(&model, &spoilt, &magnitudes);
+                let mut broken = images.clone();
+                broken[3 * pixels + pixel] = value;
+                let redshift = predict(&model, &broken, &magnitudes);
                 assert!(!redshift[3].is_finite(), "{isa} {value} at {pixel}: {}", redshift[3]);
                 assert!((0..8).filter(|i| *i != 3).all(|i| redshift[i] == clean[i]), "{isa} {value}");
             }
-            let mut spoilt = magnitudes.clone();
-            spoilt[3 * 5 + 2] = value;
-            let redshift = predict(&model, &images, &spoilt);
+            let mut broken = magnitudes.clone();
+            broken[3 * 5 + 2] = value;
+            let redshift = predict(&model, &images, &broken);
             assert!(!redshift[3].is_finite(), "{isa} magnitude {value}: {}", redshift[3]);
             assert!((0..8).filter(|i| *i != 3).all(|i| redshift[i] == clean[i]), "{isa} {value}");
         }
@@ -82,7 +82,7 @@ fn a_non_finite_pixel_or_magnitude_spoils_its_own_redshift_and_no_other() {
 }
 
 #[test]
-fn predicting_allocates_nothing() {
+fn predict_does_not_allocate() {
     let bytes = seeded(&Sizes::small(), 5);
     for (isa, model) in models(&bytes) {
         let (images, magnitudes) = galaxies(&model, 100);
@@ -95,7 +95,7 @@ fn predicting_allocates_nothing() {
 }
 
 #[test]
-fn shorter_arithmetic_gives_other_bits() {
+fn every_precision_gives_other_bits() {
     let bytes = seeded(&Sizes::full(), 5);
     let by_name: std::collections::BTreeMap<String, Vec<f32>> = models(&bytes)
         .map(|(name, model)| {
@@ -105,11 +105,11 @@ fn shorter_arithmetic_gives_other_bits() {
         .collect();
     let distinct: std::collections::BTreeSet<Vec<u32>> =
         by_name.values().map(|z| z.iter().map(|z| z.to_bits()).collect()).collect();
-    assert_eq!(distinct.len(), by_name.len(), "a precision is not what it says: {by_name:?}");
+    assert_eq!(distinct.len(), by_name.len(), "two precisions or instruction sets give the same bits: {by_name:?}");
 }
 
 #[test]
-fn other_sizes_agree_with_the_reference() {
+fn other_sizes_match_the_reference() {
     let small = Sizes::small();
     let others = [
         Sizes { image_size: 64, ..small.clone() },
@@ -126,7 +126,8 @@ fn other_sizes_agree_with_the_reference() {
             let expected = reference::predict(&checkpoint, &images, &magnitudes, &mut |_, _| {}).unwrap();
             let tolerance = match model.precision() {
                 Precision::F32 => 1e-5,
-                // A rounded factor is off by up to 2⁻⁹ or half a 127th (a 64th); a mistake would be of the order of 1.
+                // The rounding error of a factor is up to 2⁻⁹ for bf16, and half of 1/127 (of 1/64 with AVX2) for int8.
+                // A programming error would give errors of about 1.
                 Precision::Bf16 => 0.02,
                 Precision::Int8 => 0.1,
             };
@@ -138,7 +139,7 @@ fn other_sizes_agree_with_the_reference() {
     }
 }
 
-/// The small checkpoint with one change to its tensors.
+/// Copy of a checkpoint in which `change` may change the shape of a tensor, or remove it by returning false.
 fn changed(bytes: &[u8], change: impl Fn(&str, &mut Vec<usize>) -> bool) -> Vec<u8> {
     let file = SafeTensors::deserialize(bytes).unwrap();
     let (_, metadata) = SafeTensors::read_metadata(bytes).unwrap();
@@ -159,26 +160,27 @@ fn changed(bytes: &[u8], change: impl Fn(&str, &mut Vec<usize>) -> bool) -> Vec<
 }
 
 #[test]
-fn a_missing_tensor_is_named_whichever_it_is() {
+fn rejects_checkpoint_with_any_tensor_missing() {
     let bytes = seeded(&Sizes::small(), 6);
     let names: Vec<String> =
         SafeTensors::deserialize(&bytes).unwrap().iter().map(|(name, _)| name.to_owned()).collect();
     for missing in names {
-        // Unused or optional ones: the second name of `vis_inception.0`, a branch never used, biases that may be absent.
+        // Tensors that are not used or optional: the copy of `vis_inception.0`, a branch that is never used, two
+        // biases.
         let optional = missing.contains("conv2d_init")
             || missing.contains("vis_inception.8.branch3")
             || missing.ends_with("q_bias")
             || missing.ends_with("v_bias");
         let result = model(&changed(&bytes, |name, _| name != missing), Isa::detect());
         match result {
-            Ok(_) => assert!(optional, "{missing} was not missed"),
+            Ok(_) => assert!(optional, "the checkpoint without {missing} was accepted"),
             Err(error) => assert!(!optional && !error.to_string().is_empty(), "{missing}: {error}"),
         }
     }
 }
 
 #[test]
-fn a_wrong_shape_is_refused_whichever_tensor_has_it() {
+fn rejects_checkpoint_with_any_shape_wrong() {
     let bytes = seeded(&Sizes::small(), 6);
     let names: Vec<String> =
         SafeTensors::deserialize(&bytes).unwrap().iter().map(|(name, _)| name.to_owned()).collect();
@@ -199,7 +201,7 @@ fn a_wrong_shape_is_refused_whichever_tensor_has_it() {
 }
 
 #[test]
-fn a_tensor_without_a_use_is_refused() {
+fn rejects_checkpoint_with_unknown_tensor() {
     let bytes = seeded(&Sizes::small(), 6);
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
@@ -210,7 +212,7 @@ fn a_tensor_without_a_use_is_refused() {
     assert!(error.contains("blocks.0.gamma_1"), "{error}");
 }
 
-/// Counts how often each part begins.
+/// Observer that counts how often each part begins.
 #[derive(Default)]
 struct Begun(std::collections::BTreeMap<Part, usize>);
 
@@ -221,7 +223,7 @@ impl Observer for Begun {
 }
 
 #[test]
-fn every_part_begins_and_has_its_operations() {
+fn every_part_begins_and_counts_its_operations() {
     let model = model(&seeded(&Sizes::full(), 7), Isa::detect()).unwrap();
     let (images, magnitudes) = galaxies(&model, 1);
     let (mut begun, mut observed) = (Begun::default(), [f32::NAN]);
@@ -231,7 +233,8 @@ fn every_part_begins_and_has_its_operations() {
         assert!(begun.0.contains_key(&part), "{part} never begins");
     }
     assert_eq!(begun.0[&Part::Mlp], 12);
-    // Counted by hand from the published sizes: 17 tokens, of them 16 patches; 192 wide, MLP 768, 48 groups of 4.
+    // Counted by hand from the published sizes: 17 tokens, 16 of them patches; dim 192, MLP 768, 48 groups of 4
+    // channels.
     let blocks = [
         (Part::PatchEmbed, 16 * 192 * 320),
         (Part::Qkv, 12 * 17 * 192 * 576),

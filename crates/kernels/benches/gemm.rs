@@ -1,15 +1,16 @@
-//! GFLOP/s of the product at the model's shapes, beside the peak measured in the same run: `cargo bench -p kernels`.
+//! Measures GFLOP/s of matrix products at the shapes of AstroMAE, and the peak of the CPU: `cargo bench -p kernels`.
 //!
-//! Each shape's answer is checked before it is timed.
+//! Checks a result of each shape before timing it.
 
-#![expect(clippy::print_stdout, reason = "what a benchmark measures is its output")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its measurements")]
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use kernels::{Activation, Arithmetic, Isa, Layout, Product, Staging, Taps, Weights, gemm, multiply_adds};
 
-/// (rows, k, n): tokens of six images through qkv, projection and MLP; pixels through a 3×3 window; the heads.
+/// (rows, k, n): tokens of six images in qkv, projection and MLP; pixels in a 3×3 and a 5×5 convolution; the linear
+/// layers of the head.
 const SHAPES: [(usize, usize, usize); 8] = [
     (102, 192, 576),
     (102, 192, 192),
@@ -59,7 +60,7 @@ fn main() {
     }
 }
 
-/// The best of several runs, in GFLOP/s: interruptions only ever slow a run down.
+/// Best of seven runs, in GFLOP/s. The best is the right statistic here, because other processes only slow a run down.
 fn best(mut run: impl FnMut() -> f64) -> f64 {
     (0..7)
         .map(|_| {

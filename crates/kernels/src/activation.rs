@@ -1,19 +1,20 @@
-//! ReLU, GELU and SiLU, and the exponential under them and the softmax, lane by lane.
+//! ReLU, GELU and SiLU, and the exponential that SiLU and the softmax use, lane by lane.
 //!
-//! Each states its largest error, found by the tests over the whole range on every instruction set. NaN stays NaN.
+//! Each function states its largest error, which the tests check over the whole range on every instruction set. The
+//! result for NaN is NaN.
 
 use crate::simd::{EXP2_BIAS, Simd};
 
-/// What a product or a convolution does to its result, element by element.
+/// Function that a product or a convolution applies to each value of its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// x
     Identity,
-    /// max(0, x); NaN stays NaN, as in PyTorch
+    /// max(0, x). The result for NaN is NaN, as in PyTorch.
     Relu,
-    /// x·Φ(x), exact (erf), within 6e-7 of it relative to max(1, |x|)
+    /// x·Φ(x), the exact GELU that uses erf. Largest error: 6e-7, relative to max(1, |x·Φ(x)|).
     Gelu,
-    /// x/(1 + e⁻ˣ), within 3e-7 of it relative to max(1, |x|)
+    /// x/(1 + e⁻ˣ). Largest error: 3e-7, relative to max(1, |x/(1 + e⁻ˣ)|).
     Silu,
 }
 
@@ -24,8 +25,8 @@ impl Activation {
         value
     }
 
-    /// As [`Activation::apply`], of several vectors side by side: constants are loaded once for all, and one's chain of
-    /// dependent operations fills the gaps of another's.
+    /// Applies the activation to several vectors. This is faster than one after another: constants are loaded once, and
+    /// the CPU overlaps the dependent operations of different vectors.
     #[inline(always)]
     pub(crate) fn apply_all<S: Simd, const V: usize>(self, s: S, x: [S::F; V]) -> [S::F; V] {
         match self {
@@ -45,12 +46,15 @@ fn relu<S: Simd, const V: usize>(s: S, mut x: [S::F; V]) -> [S::F; V] {
     x
 }
 
-/// x·Φ(x) = x·(½ + x·g(x²)) with g(s) = erf(√(s/2))/(2·√s), which is smooth: on |x| ≤ 5.4 a polynomial in 2·s/5.4² − 1
-/// (highest power first), fitted to the least largest error of the product; neither exponential nor division. Beyond,
-/// Φ is its value at the bound, 0 or 1 to the last bits, and x no less than the lower bound.
+/// x·Φ(x) = x·(½ + x·g(x²)) with the smooth function g(s) = erf(√(s/2))/(2·√s). It needs neither an exponential nor a
+/// division.
+///
+/// For |x| ≤ 5.4, g is a polynomial in 2·s/5.4² − 1, fitted to minimise the largest error of x·Φ(x). Outside, Φ has its
+/// value at ±5.4, which is 0 or 1 to the last bits, and x is clamped to −5.4 from below.
 #[inline(always)]
 fn gelu<S: Simd, const V: usize>(s: S, mut x: [S::F; V]) -> [S::F; V] {
     const BOUND: f32 = 5.4;
+    // Highest power first.
     const COEFFICIENTS: [f32; 15] = [
         4.306_487_7e-4,
         -1.094_064_2e-3,
@@ -90,18 +94,18 @@ fn silu<S: Simd, const V: usize>(s: S, mut x: [S::F; V]) -> [S::F; V] {
     x
 }
 
-/// eˣ within 3e-7 + 8e-8·|x| relative for −87 ≤ x ≤ 87; the value at the nearer bound beyond them.
+/// eˣ for −87 ≤ x ≤ 87, with a relative error of at most 3e-7 + 8e-8·|x|. Outside, the value at the nearer bound.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
     let [value] = exp_signed::<S, 1, false>(s, [x]);
     value
 }
 
-/// eˣ, or e⁻ˣ: 2ⁿ·2ᶠ with n whole and |f| ≤ ½.
+/// eˣ, or e⁻ˣ if NEGATIVE, computed as 2ⁿ·2ᶠ with an integer n and |f| ≤ ½.
 #[inline(always)]
 fn exp_signed<S: Simd, const V: usize, const NEGATIVE: bool>(s: S, x: [S::F; V]) -> [S::F; V] {
     const BOUND: f32 = 87.0;
-    // 2ᶠ on |f| ≤ ½ to the least largest relative error, 7.5e-8, highest power first.
+    // Polynomial for 2ᶠ on |f| ≤ ½ with the smallest largest relative error, 7.5e-8. Highest power first.
     const COEFFICIENTS: [f32; 6] =
         [1.327_647_1e-3, 9.675_541e-3, 5.550_713e-2, 2.402_212e-1, 6.931_469_4e-1, 1.000_000_1];
     let factor = s.splat(if NEGATIVE { -std::f32::consts::LOG2_E } else { std::f32::consts::LOG2_E });
@@ -119,7 +123,7 @@ fn exp_signed<S: Simd, const V: usize, const NEGATIVE: bool>(s: S, x: [S::F; V])
     value
 }
 
-/// The polynomial with `coefficients`, highest power first, at each `t`.
+/// Value at each `t` of the polynomial with `coefficients`, highest power first.
 #[inline(always)]
 fn polynomial<S: Simd, const N: usize, const V: usize>(s: S, coefficients: [f32; N], t: [S::F; V]) -> [S::F; V] {
     let mut sum = [s.splat(coefficients[0]); V];
@@ -139,7 +143,7 @@ mod tests {
     use crate::simd::{Kernel, dispatch};
     use crate::testing::{assert_all_within, every_isa};
 
-    /// Applies an activation, or the exponential when there is none, to a slice of any length.
+    /// Applies an activation, or the exponential if it is `None`, to a slice of any length.
     struct Map<'a>(Option<Activation>, &'a [f32], &'a mut [f32]);
 
     impl Kernel for Map<'_> {
@@ -189,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn exp_is_relative_everywhere_and_bounded_outside() {
+    fn exp_stays_within_its_stated_error_and_is_bounded_outside() {
         let x = grid(-87.0, 87.0);
         for isa in every_isa() {
             let mut y = vec![0.0; x.len()];
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_stays_nan() {
+    fn activation_of_nan_is_nan() {
         for isa in every_isa() {
             for activation in [
                 Some(Activation::Identity),
@@ -224,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_lengths_touch_only_their_elements() {
+    fn partial_vectors_change_only_their_elements() {
         for isa in every_isa() {
             for len in 0..40 {
                 let x: Vec<f32> = (0..len).map(|i| i as f32 - 7.5).collect();

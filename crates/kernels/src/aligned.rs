@@ -1,8 +1,8 @@
-//! A vector whose first element lies on a cache line.
+//! [`AlignedVec`]: a vector that starts on a cache line.
 
 const LINE_BYTES: usize = 64;
 
-/// Fixed-length storage starting on a 64-byte boundary, so that full-width loads of packed weights never straddle two
+/// Vector of fixed length that starts on a 64-byte boundary. A full-width load of packed weights then never spans two
 /// cache lines.
 #[derive(Debug)]
 pub struct AlignedVec<T> {
@@ -12,7 +12,7 @@ pub struct AlignedVec<T> {
 }
 
 impl<T: Copy + Default> AlignedVec<T> {
-    /// `len` zeros.
+    /// Allocates `len` zeros.
     pub fn zeroed(len: usize) -> AlignedVec<T> {
         let slack = LINE_BYTES / size_of::<T>();
         let storage = vec![T::default(); len + slack];
@@ -22,7 +22,7 @@ impl<T: Copy + Default> AlignedVec<T> {
 }
 
 impl<T> AlignedVec<T> {
-    /// Bytes of its elements.
+    /// Total size of the elements in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.len * size_of::<T>()
     }
@@ -46,7 +46,7 @@ impl<T> std::ops::DerefMut for AlignedVec<T> {
 mod tests {
     use super::*;
 
-    fn starts_on_a_line<T: Copy + Default>() {
+    fn assert_aligned<T: Copy + Default>() {
         for len in [0, 1, 15, 16, 17, 1000] {
             let vec = AlignedVec::<T>::zeroed(len);
             assert_eq!(vec.len(), len);
@@ -57,8 +57,8 @@ mod tests {
 
     #[test]
     fn starts_on_a_cache_line_and_holds_its_length() {
-        starts_on_a_line::<f32>();
-        starts_on_a_line::<u16>();
-        starts_on_a_line::<i8>();
+        assert_aligned::<f32>();
+        assert_aligned::<u16>();
+        assert_aligned::<i8>();
     }
 }

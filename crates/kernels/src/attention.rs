@@ -1,94 +1,98 @@
-//! Softmax attention within each image, for the few tokens of a small transformer: neighbouring lanes are neighbouring
+//! Softmax attention within each image, for the few tokens of a small transformer.
+//!
+//! Neighbouring lanes of a vector belong to neighbouring heads. Scores, softmax and weighted sums of several heads are
+//! then whole vectors in memory order: nothing is transposed, and almost nothing is summed across lanes. If the heads
+//! do not fill a vector (with 8 lanes, 12 heads are 8 and 4), the remaining lanes hold further values of the same
 //! heads.
 //!
-//! Scores, softmax and weighted sums of a vector of heads are then whole vectors read as they lie: nothing is
-//! transposed and almost nothing is summed across lanes. Heads that fill no vector (12 heads are 8 and 4 where a vector
-//! has 8 lanes) share theirs with further values of the same heads. [`AttentionShape::order`] is the order of values
-//! that this takes; whoever makes q, k and v and reads the output puts weights into that order, once.
+//! [`AttentionShape::order`] returns the order of values that this needs. The caller reorders the weights that produce
+//! q, k and v, and the weights that read the output, once.
 
 use crate::activation::exp;
 use crate::isa::Isa;
 use crate::simd::{Kernel, LANES_MAX, Simd, dispatch, lanes};
 
-/// Queries that go through the keys together: each key loaded serves all of them.
+/// Number of queries that are processed together, so that each loaded key is used for all of them.
 const QUERIES: usize = 3;
 
-/// Keys that a tile of scores, and vectors of values that a tile of weighted sums, takes at most: with [`QUERIES`],
-/// twelve sums in sixteen registers.
+/// Largest number of keys in a tile of scores, and of value vectors in a tile of weighted sums. With [`QUERIES`], a
+/// tile has 12 sums, which fit 16 registers.
 const TILE: usize = 4;
 
-/// Sizes of an attention: each image has `tokens` rows of q, k and v, each of `heads` × `head_dim` values.
+/// Sizes of an attention layer. Each image has `tokens` rows of q, k and v, each of `heads` × `head_dim` values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttentionShape {
     /// Rows per image, the class token included.
     pub tokens: usize,
-    /// Heads.
+    /// Number of heads.
     pub heads: usize,
     /// Values per head.
     pub head_dim: usize,
 }
 
 impl AttentionShape {
-    /// What lies where in a row of q, k, v or output on `isa`: value `head · head_dim + d`, or nothing. Where a row of
-    /// q, k or v holds nothing it must hold 0, and so will the output.
+    /// Order of the values in a row of q, k, v and of the output on `isa`. Position i holds the value
+    /// `order[i] = head · head_dim + d`. If `order[i]` is `None`, q, k and v must hold 0 there, and the output holds 0.
     pub fn order(&self, isa: Isa) -> Vec<Option<usize>> {
         let lanes = lanes(isa);
         let mut order = Vec::new();
-        for part in self.parts(lanes) {
-            for slot in 0..part.vectors * lanes {
-                let (d, head) = (slot / part.heads, part.first_head + slot % part.heads);
+        for group in self.head_groups(lanes) {
+            for slot in 0..group.vectors * lanes {
+                let (d, head) = (slot / group.heads, group.first_head + slot % group.heads);
                 order.push((d < self.head_dim).then_some(head * self.head_dim + d));
             }
         }
         order
     }
 
-    /// Values of a row of q, k, v or output on `isa`: the length of [`AttentionShape::order`].
+    /// Number of values in a row of q, k, v or output on `isa`: the length of [`AttentionShape::order`].
     pub fn width(&self, isa: Isa) -> usize {
         let lanes = lanes(isa);
-        self.parts(lanes).map(|part| part.vectors * lanes).sum()
+        self.head_groups(lanes).map(|group| group.vectors * lanes).sum()
     }
 
-    /// Splits the heads into powers of two that fit a vector.
-    fn parts(&self, lanes: usize) -> impl Iterator<Item = Part> {
+    /// Splits the heads into groups whose sizes are powers of two and fit a vector.
+    fn head_groups(&self, lanes: usize) -> impl Iterator<Item = HeadGroup> {
         let AttentionShape { heads, head_dim, .. } = *self;
         let (mut first_head, mut first) = (0, 0);
         std::iter::from_fn(move || {
             let left = heads - first_head;
             let heads = lanes.min(1 << left.checked_ilog2()?);
             let vectors = head_dim.div_ceil(lanes / heads);
-            let part = Part { first_head, heads, first, vectors };
+            let group = HeadGroup { first_head, heads, first, vectors };
             first_head += heads;
             first += vectors * lanes;
-            Some(part)
+            Some(group)
         })
     }
 }
 
-/// Heads that share vectors: (d, head) in `vectors` whole vectors from value `first` of a row on.
+/// Heads that share vectors. Their values (d, head) fill `vectors` whole vectors of a row from index `first` on.
 #[derive(Clone, Copy)]
-struct Part {
+struct HeadGroup {
     first_head: usize,
     heads: usize,
     first: usize,
     vectors: usize,
 }
 
-/// `output = softmax(q·kᵀ)·v` per image and head. `qkv` is (images, tokens, 3, width) with q already scaled; `output` is
-/// (images, tokens, width), both in [`AttentionShape::order`]; `scratch` has at least [`attention_scratch_len`] values.
+/// Computes `output = softmax(q·kᵀ)·v` for each image and head.
+///
+/// `qkv` is (images, tokens, 3, width), with q already scaled. `output` is (images, tokens, width). Rows of both are in
+/// [`AttentionShape::order`]. `scratch` has at least [`attention_scratch_len`] values.
 ///
 /// # Panics
-/// Where the lengths do not fit each other.
+/// If the lengths do not match these shapes, or a size in `shape` is zero.
 pub fn attention(isa: Isa, shape: AttentionShape, qkv: &[f32], scratch: &mut [f32], output: &mut [f32]) {
     let width = shape.width(isa);
-    assert!(width > 0 && shape.tokens > 0, "an attention without values");
+    assert!(width > 0 && shape.tokens > 0, "the attention has no values");
     assert!(output.len().is_multiple_of(shape.tokens * width), "output is not whole images");
     assert_eq!(qkv.len(), 3 * output.len(), "qkv is not three times the output");
     assert!(scratch.len() >= attention_scratch_len(shape), "scratch is too small");
     dispatch(isa, Attention { shape, width, qkv, scratch, output });
 }
 
-/// Values of scratch that [`attention`] needs, whatever the instruction set.
+/// Number of scratch values that [`attention()`] needs on any instruction set.
 pub fn attention_scratch_len(shape: AttentionShape) -> usize {
     QUERIES * shape.tokens * LANES_MAX
 }
@@ -107,19 +111,26 @@ impl Kernel for Attention<'_> {
         let (tokens, width) = (self.shape.tokens, self.width);
         let images = self.qkv.chunks_exact(tokens * 3 * width).zip(self.output.chunks_exact_mut(tokens * width));
         for (qkv, output) in images {
-            for part in self.shape.parts(S::LANES) {
+            for group in self.shape.head_groups(S::LANES) {
                 for query in (0..tokens).step_by(QUERIES) {
                     let weights = self.scratch.as_mut_ptr();
-                    let at =
-                        Strip { tokens, width, part, query, qkv: qkv.as_ptr(), weights, output: output.as_mut_ptr() };
-                    // SAFETY: a row has the part's vectors from its first value on, q, k and v lie `width` apart in
-                    // rows of 3·width, and there are `tokens` rows in qkv and output; `attention` asserted that the
-                    // scratch has a vector for each of these queries and all keys.
+                    let block = QueryBlock {
+                        tokens,
+                        width,
+                        group,
+                        query,
+                        qkv: qkv.as_ptr(),
+                        weights,
+                        output: output.as_mut_ptr(),
+                    };
+                    // SAFETY: a row holds all vectors of the group. q, k and v are `width` apart in rows of 3·width,
+                    // and qkv and output have `tokens` rows. `attention` asserted that the scratch has a vector for
+                    // each of these queries and each key.
                     unsafe {
                         match tokens - query {
-                            1 => at.run::<S, 1>(s),
-                            2 => at.run::<S, 2>(s),
-                            _ => at.run::<S, QUERIES>(s),
+                            1 => block.run::<S, 1>(s),
+                            2 => block.run::<S, 2>(s),
+                            _ => block.run::<S, QUERIES>(s),
                         }
                     }
                 }
@@ -128,12 +139,12 @@ impl Kernel for Attention<'_> {
     }
 }
 
-/// A few queries of an image against all its keys, for one part of the heads.
-struct Strip {
+/// A few queries of an image with all its keys, for one group of heads.
+struct QueryBlock {
     tokens: usize,
     width: usize,
-    part: Part,
-    /// The first query.
+    group: HeadGroup,
+    /// First query.
     query: usize,
     qkv: *const f32,
     /// (key, query, lane)
@@ -141,13 +152,15 @@ struct Strip {
     output: *mut f32,
 }
 
-impl Strip {
+impl QueryBlock {
+    /// Computes the output rows of Q queries.
+    ///
     /// # Safety
-    /// Behind the pointers lie `tokens` rows of qkv and output, Q queries among them from `query` on, and tokens × Q
-    /// vectors of weights.
+    /// `qkv` and `output` point to `tokens` rows, which include Q queries from `query` on. `weights` points to
+    /// tokens × Q vectors.
     #[inline(always)]
     unsafe fn run<S: Simd, const Q: usize>(&self, s: S) {
-        // SAFETY: handed on from the caller; tiles cover every key and every vector of the part once.
+        // SAFETY: guaranteed by the caller; the tiles cover every key and every vector of the group once.
         unsafe {
             for (key, keys) in tiles(self.tokens) {
                 match keys {
@@ -158,7 +171,7 @@ impl Strip {
                 }
             }
             let scale = self.softmax::<S, Q>(s);
-            for (vector, vectors) in tiles(self.part.vectors) {
+            for (vector, vectors) in tiles(self.group.vectors) {
                 match vectors {
                     1 => self.sums::<S, Q, 1>(s, vector, scale),
                     2 => self.sums::<S, Q, 2>(s, vector, scale),
@@ -169,19 +182,19 @@ impl Strip {
         }
     }
 
-    /// Writes the scores of the queries with K keys from `key` on, in each lane that of the lane's head.
+    /// Writes the scores of the queries with K keys from `key` on. Each lane holds the score of its head.
     ///
     /// # Safety
-    /// As for `run`, and there are K keys from `key` on.
+    /// The conditions of `run` hold, and there are K keys from `key` on.
     #[inline(always)]
     unsafe fn scores<S: Simd, const Q: usize, const K: usize>(&self, s: S, key: usize) {
         let stride = 3 * self.width;
         let mut sums = [[s.splat(0.0); Q]; K];
-        // SAFETY: row + first + vector stays inside q or k of a row that is there.
+        // SAFETY: row + first + vector stays inside q or k of an existing row.
         unsafe {
-            let q = self.qkv.add(self.query * stride + self.part.first);
-            let k = self.qkv.add(key * stride + self.width + self.part.first);
-            for vector in 0..self.part.vectors {
+            let q = self.qkv.add(self.query * stride + self.group.first);
+            let k = self.qkv.add(key * stride + self.width + self.group.first);
+            for vector in 0..self.group.vectors {
                 let q: [S::F; Q] = std::array::from_fn(|i| s.load(q.add(i * stride + vector * S::LANES)));
                 for (j, sums) in sums.iter_mut().enumerate() {
                     let k = s.load(k.add(j * stride + vector * S::LANES));
@@ -190,7 +203,7 @@ impl Strip {
                     }
                 }
             }
-            add_across(s, sums.as_flattened_mut(), self.part.heads);
+            sum_lanes_of_each_head(s, sums.as_flattened_mut(), self.group.heads);
             for (j, sums) in sums.iter().enumerate() {
                 for (i, sum) in sums.iter().enumerate() {
                     s.store(self.weights.add(((key + j) * Q + i) * S::LANES), *sum);
@@ -199,10 +212,10 @@ impl Strip {
         }
     }
 
-    /// Turns scores into exp(score − largest score) and returns the inverse sums of these.
+    /// Replaces each score by exp(score − largest score) and returns the inverse of the sum over all keys.
     ///
     /// # Safety
-    /// As for `run`.
+    /// The conditions of `run` hold.
     #[inline(always)]
     unsafe fn softmax<S: Simd, const Q: usize>(&self, s: S) -> [S::F; Q] {
         let mut largest = [s.splat(f32::MIN); Q];
@@ -211,7 +224,7 @@ impl Strip {
         unsafe {
             for key in 0..self.tokens {
                 for (i, largest) in largest.iter_mut().enumerate() {
-                    // A NaN may be lost here; its own weight is NaN all the same, and with it the sum.
+                    // `max` may lose a NaN, but the exponential of that score is NaN, and so is the sum.
                     *largest = s.max(*largest, s.load(self.weights.add((key * Q + i) * S::LANES)));
                 }
             }
@@ -227,15 +240,15 @@ impl Strip {
         total.map(|total| s.div(s.splat(1.0), total))
     }
 
-    /// Writes the values' sums under the weights, times `scale`, for V vectors of the part from `vector` on.
+    /// Writes the weighted sums of the values, times `scale`, for V vectors of the group from `vector` on.
     ///
     /// # Safety
-    /// As for `run`, and the part has V vectors from `vector` on.
+    /// The conditions of `run` hold, and the group has V vectors from `vector` on.
     #[inline(always)]
     unsafe fn sums<S: Simd, const Q: usize, const V: usize>(&self, s: S, vector: usize, scale: [S::F; Q]) {
-        let first = self.part.first + vector * S::LANES;
+        let first = self.group.first + vector * S::LANES;
         let mut sums = [[s.splat(0.0); V]; Q];
-        // SAFETY: row + first + vector stays inside v, or inside the output, of a row that is there.
+        // SAFETY: row + first + vector stays inside v or the output of an existing row.
         unsafe {
             for key in 0..self.tokens {
                 let row = self.qkv.add((3 * key + 2) * self.width + first);
@@ -257,8 +270,8 @@ impl Strip {
     }
 }
 
-/// Cuts `count` into (first, length) of at most [`TILE`] each, as even as can be: a short last tile would wait for its
-/// few sums.
+/// Splits `count` into tiles (first, length) of nearly equal length, at most [`TILE`]. A short last tile would have too
+/// few independent sums to keep the CPU busy.
 #[inline(always)]
 fn tiles(count: usize) -> impl Iterator<Item = (usize, usize)> {
     let tiles = count.div_ceil(TILE);
@@ -268,9 +281,10 @@ fn tiles(count: usize) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// Gives each lane the sum over all lanes whose index is the same modulo `heads`, a power of two.
+/// Sets each lane to the sum of all lanes that belong to the same head: those with the same index modulo `heads`, which
+/// is a power of two.
 #[inline(always)]
-fn add_across<S: Simd>(s: S, vectors: &mut [S::F], heads: usize) {
+fn sum_lanes_of_each_head<S: Simd>(s: S, vectors: &mut [S::F], heads: usize) {
     if S::LANES > 8 && heads <= 8 {
         vectors.iter_mut().for_each(|v| *v = s.add(*v, s.swap::<8>(*v)));
     }
@@ -297,14 +311,14 @@ mod tests {
             .map(|(tokens, heads, head_dim)| AttentionShape { tokens, heads, head_dim })
     }
 
-    /// From rows of (heads, head_dim) to such rows.
+    /// Reorders rows of (heads, head_dim), computes the attention, and returns rows of (heads, head_dim).
     fn run(isa: Isa, shape: AttentionShape, qkv: &[f32]) -> Vec<f32> {
         let order = shape.order(isa);
         assert_eq!(order.len(), shape.width(isa));
         let rows = qkv.chunks(shape.heads * shape.head_dim);
         let ordered: Vec<f32> =
             rows.flat_map(|row| order.iter().map(|value| value.map_or(0.0, |value| row[value]))).collect();
-        // Stale scratch of NaN shows any value read before it is written.
+        // NaN in the scratch memory reveals a value that is read before it is written.
         let mut scratch = vec![f32::NAN; attention_scratch_len(shape)];
         let mut output = vec![f32::NAN; ordered.len() / 3];
         attention(isa, shape, &ordered, &mut scratch, &mut output);
@@ -321,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_that_fill_vectors_leave_no_gaps() {
+    fn order_has_no_padding_if_heads_fill_vectors() {
         for isa in every_isa() {
             for (heads, head_dim) in [(12, 16), (4, 16), (16, 1), (6, 32)] {
                 let shape = AttentionShape { tokens: 1, heads, head_dim };
@@ -334,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn agrees_with_the_naive_attention() {
+    fn matches_the_naive_attention() {
         for isa in every_isa() {
             for shape in shapes() {
                 let len = 3 * 3 * shape.tokens * shape.heads * shape.head_dim;
@@ -357,15 +371,15 @@ mod tests {
     }
 
     #[test]
-    fn a_nan_key_spoils_its_image_and_no_other() {
+    fn nan_key_makes_only_its_image_nan() {
         let shape = AttentionShape { tokens: 5, heads: 1, head_dim: 8 };
         for isa in every_isa() {
-            for spoilt in 0..5 {
+            for token in 0..5 {
                 let mut qkv = Random::new(3).floats(2 * 5 * 24);
-                qkv[spoilt * 24 + 8] = f32::NAN;
+                qkv[token * 24 + 8] = f32::NAN;
                 let output = run(isa, shape, &qkv);
-                assert!(output[..40].iter().all(|x| x.is_nan()), "{isa} {spoilt}");
-                assert!(output[40..].iter().all(|x| x.is_finite()), "{isa} {spoilt}");
+                assert!(output[..40].iter().all(|x| x.is_nan()), "{isa} {token}");
+                assert!(output[40..].iter().all(|x| x.is_finite()), "{isa} {token}");
             }
         }
     }

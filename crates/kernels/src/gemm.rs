@@ -1,8 +1,49 @@
-//! Matrix products with weights packed once: rows · Wᵀ + bias, then an activation.
+//! Matrix products with weights packed once: `output = activation(input · weightsᵀ + bias)`.
 //!
-//! Convolutions are the same product: a row is a pixel, and each tap of the window is a further run of inputs at a
-//! fixed distance from it ([`Taps`]), so nothing is copied into columns. One loop serves every [`Arithmetic`]; `dot`
-//! says how each multiplies.
+//! The input has m rows of k values, the weights are (n, k), the output has m rows of n values. Names follow BLIS:
+//!
+//! - A *tile* is MR rows × NR columns of the output. Its sums fit the vector registers: MR × NR is 6 × 16 with AVX2,
+//!   8 × 48 with AVX-512, 6 × 16 with NEON. NR is a number of vectors times their lanes.
+//! - A *panel* is NR columns of the output with all their weights, k × NR. It plays the part of a panel of B in BLIS.
+//!   The input plays the part of A and is not packed: a tile broadcasts single values of it.
+//! - A *block* is a range of k, of length KC in BLIS. The weights of a panel in one block fit the first-level cache.
+//!
+//! ```text
+//! for each panel of NR columns                              Gemm::run
+//!     for each group of rows                                Panel::run (BLOCK_ROWS; all rows if k is one block)
+//!         for each block of k                               Panel::run
+//!             for each tile of MR rows                      Panel::rows
+//!                 sums[MR][NR] = bias, or the partial sums of the previous block
+//!                 prefetch some weights of the next block
+//!                 for each step p of the block              Panel::tile, the micro-kernel
+//!                     sums[r][c] += input[r][p] · panel[p][c]      for all r < MR, c < NR
+//!                 last block: write the sums to the output; other blocks: keep them as partial sums
+//!         apply the activation to the finished rows         Panel::activate
+//! ```
+//!
+//! A **[`Dot`]** is one way to multiply: an arithmetic on an instruction set. It defines the types of inputs, weights
+//! and sums, how many values of k one step takes, and the instructions of a step. The loops in `tile` are generic over
+//! it, so `f32`, bfloat16 and 8-bit integers share them. An arithmetic that does not multiply `f32` inputs first
+//! converts ("stages") them into a [`Staging`] buffer.
+//!
+//! **Packing** happens once, when a model is loaded. A packed panel holds the weights in the order in which the tile
+//! reads them, padded with zeros to whole vectors. The micro-kernel then reads one contiguous stream and needs no
+//! special case for the last columns.
+//!
+//! **Prefetching** hides memory latency. All weights together exceed the caches, and each weight is read once per group
+//! of rows, so the weights of a block usually come from a slower cache or from memory. Each tile requests its share of
+//! the next block's cache lines while it multiplies the current one.
+//!
+//! **Convolutions** use the same loops: a row is a pixel, and each position of the window adds a run of inputs at a
+//! fixed distance ([`Taps`]). Nothing is copied into columns.
+//!
+//! | file | step |
+//! |---|---|
+//! | `product` | [`Product`], [`Taps`], and [`gemm`], which checks every size once |
+//! | `dispatch` | chooses the [`Dot`] for an instruction set and an arithmetic |
+//! | `pack` | [`Weights`]: the order of panels, rounding and quantisation of weights |
+//! | `tile` | the loops above |
+//! | `dot` | the trait [`Dot`] and its implementations: `floats`, `bf16`, `int8` |
 
 mod dispatch;
 mod dot;

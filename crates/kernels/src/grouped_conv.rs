@@ -1,8 +1,8 @@
-//! Grouped convolutions of a token map, all groups side by side in a vector.
+//! Grouped convolutions of a token map, with neighbouring groups in neighbouring lanes.
 //!
-//! Channels are ordered (channel within group, group), not as in a checkpoint (group, channel within group): then each
-//! multiply-add takes one weight and one input per group, and neighbouring lanes are neighbouring groups. The model
-//! keeps its whole residual stream in this order, so that no value is moved to get there.
+//! Channels are in the order (channel within group, group). A checkpoint has (group, channel within group). In this
+//! order one multiply-add handles one weight and one input of each group. A model that keeps all its channels in this
+//! order moves no value before a grouped convolution.
 
 use crate::activation::Activation;
 use crate::aligned::AlignedVec;
@@ -10,10 +10,11 @@ use crate::isa::Isa;
 use crate::layout::Layout;
 use crate::simd::{Kernel, Simd, dispatch};
 
-/// The widest window.
+/// Largest window.
 const WINDOW_MAX: usize = 7;
 
-/// A convolution in groups, square window (odd size, padded to keep the map's size), stride 1, with an activation.
+/// Grouped convolution with a square window of odd size, stride 1, padding that keeps the size of the map, and an
+/// activation.
 #[derive(Debug)]
 pub struct GroupedConv {
     isa: Isa,
@@ -29,11 +30,11 @@ pub struct GroupedConv {
 }
 
 impl GroupedConv {
-    /// From a checkpoint's weight (groups × outputs, inputs, window, window) and bias (groups × outputs); `inputs` and
-    /// `outputs` are counted per group.
+    /// Packs `weight` (groups × outputs, inputs, window, window) and `bias` (groups × outputs), in the order of a
+    /// checkpoint. `inputs` and `outputs` are channels per group.
     ///
     /// # Panics
-    /// Where the lengths do not fit, or the window is even or wider than 7.
+    /// If the lengths do not match these shapes, or the window is even or larger than 7.
     pub fn new(
         isa: Isa,
         (groups, inputs, outputs, window): (usize, usize, usize, usize),
@@ -41,10 +42,10 @@ impl GroupedConv {
         bias: &[f32],
         activation: Activation,
     ) -> GroupedConv {
-        assert!(window % 2 == 1 && window <= WINDOW_MAX, "the window is even or too wide");
+        assert!(window % 2 == 1 && window <= WINDOW_MAX, "the window is even or larger than {WINDOW_MAX}");
         let taps = window * window;
-        assert_eq!(weight.len(), groups * outputs * inputs * taps, "weight does not fit");
-        assert_eq!(bias.len(), groups * outputs, "bias does not fit");
+        assert_eq!(weight.len(), groups * outputs * inputs * taps, "weight is not (outputs, inputs, window, window)");
+        assert_eq!(bias.len(), groups * outputs, "bias is not (outputs)");
         let mut ordered = AlignedVec::zeroed(weight.len());
         for (index, value) in weight.iter().enumerate() {
             let (rest, tap) = (index / taps, index % taps);
@@ -59,22 +60,24 @@ impl GroupedConv {
         GroupedConv { isa, groups, inputs, outputs, window, weight: ordered, bias: ordered_bias, activation }
     }
 
-    /// Values per token of the output.
+    /// Number of output values per token.
     pub fn output_width(&self) -> usize {
         self.outputs * self.groups
     }
 
-    /// Multiply-adds of one token inside the map.
+    /// Number of multiply-adds for one token that is not at the border of the map.
     pub fn multiply_adds(&self) -> usize {
         self.weight.len()
     }
 }
 
-/// `output[token] = activation(conv(input)[token])`. The layouts' lines and columns are the token map; input rows hold
-/// (inputs, groups), output rows (outputs, groups).
+/// Computes `output[token] = activation(conv(input)[token])`.
+///
+/// `from` and `to` state where the rows of input and output start; their lines and columns are the token map. Input
+/// rows hold (inputs, groups), output rows hold (outputs, groups).
 ///
 /// # Panics
-/// Where a layout reaches outside its slice or the maps differ.
+/// If a layout reaches outside its slice, or the maps differ in size.
 pub fn grouped_conv(conv: &GroupedConv, input: &[f32], from: &Layout, output: &mut [f32], to: &Layout) {
     assert_eq!((from.images, from.lines, from.columns), (to.images, to.lines, to.columns), "token maps differ");
     assert!(from.extent(conv.inputs * conv.groups) <= input.len(), "input rows reach outside the slice");
@@ -98,7 +101,7 @@ impl Kernel for Convolve<'_> {
         let reach = window / 2;
         for token in 0..self.to.rows() {
             let (image, line, column) = (token / columns / lines, token / columns % lines, token % columns);
-            // Where the inputs and the weights of each tap inside the map start.
+            // Start of the inputs and start of the weights of each tap that is inside the map.
             let mut taps = [(0, 0); WINDOW_MAX * WINDOW_MAX];
             let mut count = 0;
             for y in line.saturating_sub(reach)..(line + reach + 1).min(lines) {
@@ -112,7 +115,7 @@ impl Kernel for Convolve<'_> {
             let y = &mut self.output[self.to.start(token)..][..outputs * groups];
             let whole = groups / S::LANES * S::LANES;
             for first in (0..groups).step_by(S::LANES) {
-                // SAFETY: `grouped_conv` asserted that the (inputs, groups) of every token of the map lie in the input;
+                // SAFETY: `grouped_conv` asserted that the (inputs, groups) of every token are inside the input. The
                 // weight is (taps, outputs, inputs, groups), bias and y are (outputs, groups); first + lanes ≤ groups.
                 unsafe {
                     if first < whole {
@@ -126,11 +129,11 @@ impl Kernel for Convolve<'_> {
     }
 }
 
-/// All outputs of one token for `lanes` groups from `first` on; WHOLE says that these fill a vector.
+/// Computes all outputs of one token for `lanes` groups from `first` on. WHOLE is true if these fill a vector.
 ///
 /// # Safety
-/// For each of `taps` (input start, weight start), `first + lanes` ≤ groups values of every input and of every weight
-/// are there, and as many of bias and `y`.
+/// `first + lanes` ≤ groups. For each of `taps` (input start, weight start), all inputs and weights of these groups are
+/// readable. `bias` and `y` hold (outputs, groups).
 #[inline(always)]
 unsafe fn token_groups<S: Simd, const WHOLE: bool>(
     s: S,
@@ -142,16 +145,16 @@ unsafe fn token_groups<S: Simd, const WHOLE: bool>(
     y: &mut [f32],
 ) {
     let (groups, inputs) = (conv.groups, conv.inputs);
-    // SAFETY: the caller's promise, for every offset below.
+    // SAFETY: guaranteed by the caller for every offset below.
     unsafe {
         for out in 0..conv.outputs {
             let at = out * groups + first;
-            let mut sum = part::<S, WHOLE>(s, conv.bias.as_ptr().add(at), lanes);
+            let mut sum = load_lanes::<S, WHOLE>(s, conv.bias.as_ptr().add(at), lanes);
             for &(x, w) in taps {
                 let mut x = input.as_ptr().add(x + first);
                 let mut w = conv.weight.as_ptr().add(w + out * inputs * groups + first);
                 for left in (0..inputs).rev() {
-                    sum = s.fma(part::<S, WHOLE>(s, w, lanes), part::<S, WHOLE>(s, x, lanes), sum);
+                    sum = s.fma(load_lanes::<S, WHOLE>(s, w, lanes), load_lanes::<S, WHOLE>(s, x, lanes), sum);
                     if left > 0 {
                         x = x.add(groups);
                         w = w.add(groups);
@@ -168,11 +171,13 @@ unsafe fn token_groups<S: Simd, const WHOLE: bool>(
     }
 }
 
+/// Loads the first `lanes` lanes of a vector.
+///
 /// # Safety
-/// `lanes` ≤ LANES values are readable at `from`; LANES where WHOLE.
+/// `lanes` ≤ LANES values are readable at `from`. If WHOLE, LANES values are.
 #[inline(always)]
-unsafe fn part<S: Simd, const WHOLE: bool>(s: S, from: *const f32, lanes: usize) -> S::F {
-    // SAFETY: handed on from the caller.
+unsafe fn load_lanes<S: Simd, const WHOLE: bool>(s: S, from: *const f32, lanes: usize) -> S::F {
+    // SAFETY: guaranteed by the caller.
     unsafe { if WHOLE { s.load(from) } else { s.load_part(from, lanes) } }
 }
 
@@ -183,7 +188,7 @@ mod tests {
     use crate::testing::{Random, assert_all_within, every_isa};
 
     #[test]
-    fn agrees_with_the_naive_grouped_convolution() {
+    fn matches_the_naive_grouped_convolution() {
         for isa in every_isa() {
             for (groups, inputs, outputs) in [(1, 1, 1), (3, 2, 5), (8, 4, 2), (17, 3, 3), (48, 4, 16), (48, 16, 4)] {
                 for (window, lines, columns) in [(1, 4, 4), (3, 4, 4), (3, 1, 2), (5, 3, 2), (3, 2, 5)] {
@@ -191,7 +196,7 @@ mod tests {
                     let mut random = Random::new(groups as u64 * 10 + window as u64);
                     let weight = random.floats(groups * outputs * inputs * window * window);
                     let bias = random.floats(groups * outputs);
-                    // Tokens behind a class token, which must not be read as one of the map.
+                    // A class token precedes the map and must not be read as part of it.
                     let stride = inputs * groups;
                     let tokens = 1 + lines * columns;
                     let input = random.floats(images * tokens * stride);

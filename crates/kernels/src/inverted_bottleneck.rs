@@ -1,6 +1,7 @@
-//! An inverted bottleneck of grouped 1×1 convolutions, added to its input: the wide map between them stays in registers.
+//! Inverted bottleneck of two grouped 1×1 convolutions, added to its input. Its hidden values stay in registers.
 //!
-//! Channels are ordered (channel within group, group), as in `grouped_conv`: neighbouring lanes are neighbouring groups.
+//! Channels are in the order (channel within group, group), as in `grouped_conv`: neighbouring groups are in
+//! neighbouring lanes.
 
 use crate::activation::Activation;
 use crate::aligned::AlignedVec;
@@ -8,39 +9,40 @@ use crate::isa::Isa;
 use crate::layout::Layout;
 use crate::simd::{Kernel, Simd, dispatch, lanes};
 
-/// Channels of a group, in and out: those of a token wait in registers while its hidden channels come and go.
+/// Input and output channels of a group. The channels of a token stay in registers while its hidden values are computed
+/// one by one.
 const CHANNELS: usize = 4;
 
-/// A 1×1 convolution in groups, SiLU, and a 1×1 convolution back to as many channels.
+/// Grouped 1×1 convolution to `hidden` channels per group, SiLU, and grouped 1×1 convolution back to 4 channels.
 #[derive(Debug)]
 pub struct InvertedBottleneck {
     isa: Isa,
     groups: usize,
     hidden: usize,
-    /// For each vector of groups, in the order of use: to each hidden channel the bias and a weight from each input,
-    /// then its weight to each output; at the end the outputs' biases. Groups beyond the last are zero.
+    /// Weights in the order of use. For each vector of groups: for each hidden channel its bias, a weight for each
+    /// input and a weight for each output; then the biases of the outputs. Groups beyond the last one are zero.
     packed: AlignedVec<f32>,
 }
 
 impl InvertedBottleneck {
-    /// Channels per group, in and out.
+    /// Input and output channels per group.
     pub const CHANNELS: usize = CHANNELS;
 
-    /// From a checkpoint's weights and biases of the two convolutions: `expand` (groups × hidden, 4) and
-    /// (groups × hidden), `reduce` (groups × 4, hidden) and (groups × 4); `hidden` is counted per group.
+    /// Packs the (weight, bias) of both convolutions, in the order of a checkpoint: `expand` is (groups × hidden, 4)
+    /// and (groups × hidden), `reduce` is (groups × 4, hidden) and (groups × 4). `hidden` is channels per group.
     ///
     /// # Panics
-    /// Where the lengths do not fit.
+    /// If the lengths do not match these shapes.
     pub fn new(
         isa: Isa,
         (groups, hidden): (usize, usize),
         expand: (&[f32], &[f32]),
         reduce: (&[f32], &[f32]),
     ) -> InvertedBottleneck {
-        assert_eq!(expand.0.len(), groups * hidden * CHANNELS, "the first weight does not fit");
-        assert_eq!(expand.1.len(), groups * hidden, "the first bias does not fit");
-        assert_eq!(reduce.0.len(), groups * CHANNELS * hidden, "the second weight does not fit");
-        assert_eq!(reduce.1.len(), groups * CHANNELS, "the second bias does not fit");
+        assert_eq!(expand.0.len(), groups * hidden * CHANNELS, "the weight of `expand` is not (groups × hidden, 4)");
+        assert_eq!(expand.1.len(), groups * hidden, "the bias of `expand` is not (groups × hidden)");
+        assert_eq!(reduce.0.len(), groups * CHANNELS * hidden, "the weight of `reduce` is not (groups × 4, hidden)");
+        assert_eq!(reduce.1.len(), groups * CHANNELS, "the bias of `reduce` is not (groups × 4)");
         let lanes = lanes(isa);
         let len = packed_vectors(hidden) * lanes;
         let mut packed = AlignedVec::zeroed(groups.div_ceil(lanes) * len);
@@ -58,21 +60,21 @@ impl InvertedBottleneck {
         InvertedBottleneck { isa, groups, hidden, packed }
     }
 
-    /// Multiply-adds of one token.
+    /// Number of multiply-adds for one token.
     pub fn multiply_adds(&self) -> usize {
         2 * self.groups * CHANNELS * self.hidden
     }
 }
 
-/// Vectors of weights and biases for one vector of groups.
+/// Number of packed vectors for one vector of groups.
 fn packed_vectors(hidden: usize) -> usize {
     hidden * (1 + 2 * CHANNELS) + CHANNELS
 }
 
-/// `x[token] += reduce(silu(expand(x[token])))` for each row of `tokens`, which holds (4, groups).
+/// Computes `x[token] += reduce(silu(expand(x[token])))` for each row of `tokens`. A row holds (4, groups).
 ///
 /// # Panics
-/// Where the layout reaches outside `x`.
+/// If the layout reaches outside `x`.
 pub fn inverted_bottleneck(bottleneck: &InvertedBottleneck, x: &mut [f32], tokens: &Layout) {
     assert!(tokens.extent(CHANNELS * bottleneck.groups) <= x.len(), "rows reach outside the slice");
     dispatch(bottleneck.isa, AddTo { bottleneck, x, tokens });
@@ -89,13 +91,14 @@ impl Kernel for AddTo<'_> {
     fn run<S: Simd>(self, s: S) {
         let InvertedBottleneck { groups, hidden, ref packed, .. } = *self.bottleneck;
         let len = packed_vectors(hidden) * S::LANES;
-        // Groups outside, tokens inside: one vector's weights stay in the innermost cache for all tokens.
+        // The outer loop is over groups, so that the weights of one vector stay in the first-level cache for all
+        // tokens.
         for (packed, first) in packed.chunks_exact(len).zip((0..groups).step_by(S::LANES)) {
             let lanes = S::LANES.min(groups - first);
             let mut starts = self.tokens.cursor();
             for _ in 0..self.tokens.rows() {
-                // SAFETY: `inverted_bottleneck` asserted that each row's (4, groups) lie in x; first + lanes ≤ groups;
-                // packed holds the vectors of these groups.
+                // SAFETY: `inverted_bottleneck` asserted that the (4, groups) of each row are inside x; first + lanes ≤
+                // groups; packed holds the vectors of these groups.
                 unsafe {
                     let x = self.x.as_mut_ptr().add(starts.advance() + first);
                     if lanes == S::LANES {
@@ -109,11 +112,11 @@ impl Kernel for AddTo<'_> {
     }
 }
 
-/// One token, `lanes` groups of it; WHOLE says that these fill a vector.
+/// Adds the bottleneck to one token, for `lanes` groups. WHOLE is true if these fill a vector.
 ///
 /// # Safety
-/// `lanes` values lie behind `x` and behind each further channel, `groups` on; all of a vector's weights lie behind
-/// `packed`.
+/// `x` points to `lanes` values of the first channel, and the other channels follow `groups` values apart. `packed`
+/// points to all weights of these groups.
 #[inline(always)]
 unsafe fn add_to_token<S: Simd, const WHOLE: bool>(
     s: S,
@@ -123,7 +126,8 @@ unsafe fn add_to_token<S: Simd, const WHOLE: bool>(
     groups: usize,
     lanes: usize,
 ) {
-    // SAFETY: the caller's promise, for every offset below; `packed` advances over as many vectors as it holds.
+    // SAFETY: guaranteed by the caller for every offset below; `packed` advances over exactly the vectors that it
+    // holds.
     unsafe {
         let mut next = || {
             let vector = s.load(packed);
@@ -161,11 +165,11 @@ unsafe fn add_to_token<S: Simd, const WHOLE: bool>(
 mod tests {
     use super::*;
     use crate::naive;
-    use crate::testing::{Random, assert_all_within, every_isa, refuses};
+    use crate::testing::{Random, assert_all_within, every_isa, panics};
 
     fn tokens(images: usize, groups: usize) -> Layout {
         let stride = CHANNELS * groups;
-        // Behind a class token, which must not change.
+        // A class token precedes the tokens and must not change.
         Layout {
             offset: stride,
             images,
@@ -178,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn agrees_with_two_naive_convolutions_and_a_sum() {
+    fn matches_two_naive_convolutions_and_a_sum() {
         for isa in every_isa() {
             for (groups, hidden) in [(1, 1), (3, 5), (8, 16), (17, 3), (48, 16)] {
                 let images = 2;
@@ -211,9 +215,9 @@ mod tests {
     }
 
     #[test]
-    fn rows_outside_the_slice_are_refused() {
+    fn panics_if_rows_are_outside_the_slice() {
         let bottleneck = InvertedBottleneck::new(Isa::detect(), (2, 1), (&[0.0; 8], &[0.0; 2]), (&[0.0; 8], &[0.0; 8]));
         inverted_bottleneck(&bottleneck, &mut [0.0; 7 * 8], &tokens(1, 2));
-        assert!(refuses(|| inverted_bottleneck(&bottleneck, &mut [0.0; 7 * 8 - 1], &tokens(1, 2))));
+        assert!(panics(|| inverted_bottleneck(&bottleneck, &mut [0.0; 7 * 8 - 1], &tokens(1, 2))));
     }
 }

@@ -1,12 +1,14 @@
-//! Which instruction set runs: a token that only detection hands out.
+//! [`Isa`]: a token that proves that this CPU supports an instruction set.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::gemm::{Arithmetic, panel_shape};
 
-/// An instruction set that this CPU has. Holding one is the proof that its instructions run here: values come only
-/// from [`Isa::available`], [`Isa::detect`] and parsing, all of which ask the CPU.
+/// Instruction set that this CPU supports.
+///
+/// A value proves that its instructions run here, because values come only from [`Isa::available`], [`Isa::detect`] and
+/// parsing a name, and all of these ask the CPU.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Isa {
     kind: Kind,
@@ -24,25 +26,25 @@ pub(crate) enum Kind {
     Scalar,
 }
 
-/// Instructions beside a kind's own, which only some of its CPUs have.
+/// Additional instructions that only some CPUs with an instruction set have.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Extensions {
-    /// Products of bfloat16.
+    /// Multiplication of bfloat16.
     pub(crate) bf16: bool,
-    /// Products of 8-bit integers.
+    /// Multiplication of 8-bit integers.
     pub(crate) int8: bool,
 }
 
-/// Every name that [`Isa`] answers to on some CPU.
+/// Names of all instruction sets, on any CPU.
 const NAMES: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
 
 impl Isa {
-    /// The fastest instruction set of this CPU.
+    /// Returns the fastest instruction set of this CPU.
     pub fn detect() -> Isa {
         Isa::available().next().unwrap_or(Isa { kind: Kind::Scalar, extensions: Extensions::default() })
     }
 
-    /// The instruction sets of this CPU, fastest first; `scalar` is always there.
+    /// Lists the instruction sets of this CPU, fastest first. `scalar` is always the last one.
     pub fn available() -> impl Iterator<Item = Isa> {
         let none = Extensions::default();
         let candidates = [
@@ -67,7 +69,7 @@ impl Isa {
         present.map(|(kind, _, extensions)| Isa { kind, extensions })
     }
 
-    /// The instruction that multiplies in `arithmetic` here; none where this CPU has no good one.
+    /// Name of the instruction that multiplies in `arithmetic` on this CPU, or `None` if there is no suitable one.
     pub fn instruction(self, arithmetic: Arithmetic) -> Option<&'static str> {
         Some(match (arithmetic, self.kind) {
             (Arithmetic::F32, Kind::Scalar) => "multiply and add",
@@ -91,17 +93,18 @@ impl Isa {
         })
     }
 
-    /// Whether this CPU has an instruction that multiplies bfloat16.
+    /// Returns true if this CPU has an instruction that multiplies bfloat16.
     pub fn multiplies_bf16(self) -> bool {
         self.extensions.bf16
     }
 
-    /// Whether products in `arithmetic` are possible here over runs of `run` inputs, which must be whole steps of k.
+    /// Returns true if this CPU can multiply runs of `run` inputs in `arithmetic`. An instruction multiplies 1, 2 or 4
+    /// neighbouring inputs, and `run` must be a multiple of that.
     pub fn multiplies(self, arithmetic: Arithmetic, run: usize) -> bool {
         self.instruction(arithmetic).is_some() && run.is_multiple_of(panel_shape(self, arithmetic).depth)
     }
 
-    /// `avx512`, `avx2`, `neon` or `scalar`.
+    /// Name of the instruction set: `avx512`, `avx2`, `neon` or `scalar`.
     pub fn name(self) -> &'static str {
         match self.kind {
             #[cfg(target_arch = "x86_64")]
@@ -143,7 +146,7 @@ impl FromStr for Isa {
     }
 }
 
-/// A name that is no instruction set, or one that this CPU has not.
+/// Error for a name that is not an instruction set, or an instruction set that this CPU does not support.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownIsa {
     name: String,
@@ -152,7 +155,7 @@ pub struct UnknownIsa {
 impl fmt::Display for UnknownIsa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let here: Vec<&str> = Isa::available().map(Isa::name).collect();
-        let what = if NAMES.contains(&self.name.as_str()) { "this CPU has not" } else { "is unknown" };
+        let what = if NAMES.contains(&self.name.as_str()) { "is not supported by this CPU" } else { "is unknown" };
         write!(f, "instruction set `{}` {what}; available here: {}", self.name, here.join(", "))
     }
 }
@@ -172,10 +175,10 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_or_unknown_isa_is_refused_by_name() {
+    fn rejects_unsupported_and_unknown_names() {
         let absent = if cfg!(target_arch = "x86_64") { "neon" } else { "avx2" };
         let message = absent.parse::<Isa>().unwrap_err().to_string();
-        assert!(message.contains(absent) && message.contains("has not"), "{message}");
+        assert!(message.contains(absent) && message.contains("is not supported by this CPU"), "{message}");
         let message = "mmx".parse::<Isa>().unwrap_err().to_string();
         assert!(message.contains("unknown") && message.contains("scalar"), "{message}");
     }

@@ -1,35 +1,36 @@
-//! Where the rows of a matrix lie in a slice: images, lines within an image, columns within a line.
+//! [`Layout`]: positions in a slice where the rows of a matrix start.
 
-/// Row `r` of a matrix, counted as (image, line, column), starts at
+/// Positions where the rows of a matrix start. Rows are numbered by image, line within the image, and column within the
+/// line. Row (image, line, column) starts at
 /// `offset + image·image_stride + line·line_stride + column·column_stride`.
 ///
-/// One description serves plain matrices, tokens without their class token, patches of an image and the pixels inside
-/// a zero border, so that nothing is copied to be multiplied.
+/// A layout describes plain matrices, tokens without the class token, patches of an image, and pixels inside a border
+/// of zeros. Operations therefore read them in place, without a copy. All sizes and distances are in elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// Start of the first row.
     pub offset: usize,
-    /// Number of images and the distance between them.
+    /// Number of images.
     pub images: usize,
     /// Distance from one image to the next.
     pub image_stride: usize,
-    /// Lines in an image.
+    /// Number of lines in an image.
     pub lines: usize,
     /// Distance from one line to the next.
     pub line_stride: usize,
-    /// Columns in a line.
+    /// Number of columns in a line.
     pub columns: usize,
     /// Distance from one column to the next.
     pub column_stride: usize,
 }
 
 impl Layout {
-    /// `rows` rows, each `stride` after the one before.
+    /// Layout of a plain matrix: `rows` rows, `stride` elements apart.
     pub fn plain(rows: usize, stride: usize) -> Layout {
         Layout { offset: 0, images: 1, image_stride: 0, lines: 1, line_stride: 0, columns: rows, column_stride: stride }
     }
 
-    /// The same rows, starting `offset` elements further on.
+    /// Moves all rows `offset` elements further on.
     pub fn shifted(self, offset: usize) -> Layout {
         Layout { offset: self.offset + offset, ..self }
     }
@@ -39,7 +40,7 @@ impl Layout {
         self.images * self.lines * self.columns
     }
 
-    /// One past the last element touched when every row is `width` long; 0 without rows.
+    /// One past the index of the last element if every row has `width` elements; 0 if there are no rows.
     pub fn extent(&self, width: usize) -> usize {
         if self.rows() == 0 || width == 0 {
             return 0;
@@ -51,14 +52,14 @@ impl Layout {
             + width
     }
 
-    /// Where row `row` starts.
+    /// Start of row `row`.
     pub(crate) fn start(&self, row: usize) -> usize {
         let (line, column) = (row / self.columns, row % self.columns);
         let (image, line) = (line / self.lines, line % self.lines);
         self.offset + image * self.image_stride + line * self.line_stride + column * self.column_stride
     }
 
-    /// The starts of all rows in order, without the divisions of [`Layout::start`]: for hot loops.
+    /// Cursor over the starts of all rows. It needs no divisions, unlike [`Layout::start`].
     #[inline(always)]
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor {
@@ -72,7 +73,7 @@ impl Layout {
     }
 }
 
-/// Walks over the row starts of a [`Layout`].
+/// Position in the rows of a [`Layout`].
 #[derive(Clone)]
 pub(crate) struct Cursor {
     layout: Layout,
@@ -84,7 +85,7 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    /// The start of the row under the cursor, which moves on to the next.
+    /// Returns the start of the current row and moves to the next row.
     #[inline(always)]
     pub(crate) fn advance(&mut self) -> usize {
         let start = self.start;
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_run_over_columns_then_lines_then_images() {
+    fn rows_are_ordered_by_image_then_line_then_column() {
         let layout = Layout {
             offset: 3,
             images: 2,

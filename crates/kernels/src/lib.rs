@@ -1,12 +1,41 @@
-//! CPU operations of the AstroMAE model: slices of `f32` in, slices of `f32` out.
+//! CPU operations of the AstroMAE model (Fathkouhi & Fox, [arXiv:2409.01825](https://arxiv.org/abs/2409.01825)). All
+//! inputs and outputs are slices of `f32`.
 //!
-//! An [`Isa`] names an instruction set that this CPU runs and is chosen once; every operation is written once over a
-//! vector type and compiled for each of them. Weights are packed once ([`Weights`]) and multiplied many times
-//! ([`gemm`]); the other operations work on whole rows in place.
+//! - [`Isa`] is an instruction set that this CPU supports. Choose it once: [`Isa::detect`] returns the fastest. Every
+//!   operation is written once over a vector type and compiled for each instruction set.
+//! - [`gemm`] multiplies rows by a weight matrix. Pack the matrix once with [`Weights::pack`] and use it many times.
+//! - [`Layout`] states where the rows of an input or output start, so that operations work on parts of a slice without
+//!   copying.
+//! - The other operations are [`attention()`], [`layer_norm`], [`grouped_conv()`], [`inverted_bottleneck()`],
+//!   [`max_pool`], [`avg_pool`], [`mean_rows`] and [`add_rows`].
 //!
-//! Nothing here allocates once weights are packed, knows a model, or starts a thread. This is the only crate with
-//! `unsafe`: in `simd`, where a vector type is an instruction set's, and in the loops that read and write by pointer
-//! after their bounds were asserted at the entry of the operation.
+//! ```
+//! use kernels::{Activation, Arithmetic, Isa, Layout, Product, Staging, Taps, Weights, gemm};
+//!
+//! // A linear layer with k = 3 inputs and n = 2 outputs, weights (n, k) as in `torch.nn.Linear`.
+//! let (weight, bias) = ([1.0, 0.0, 0.0, 0.0, 1.0, 1.0], [0.5, -1.0]);
+//! let weights = Weights::pack(Isa::detect(), Arithmetic::F32, (2, 3), 3, &weight, &bias);
+//!
+//! // Two rows of input (2, 3), two rows of output (2, 2).
+//! let product = Product {
+//!     weights: &weights,
+//!     input: Layout::plain(2, 3),
+//!     taps: Taps::one(3),
+//!     output: Layout::plain(2, 2),
+//!     activation: Activation::Relu,
+//!     accumulate: false,
+//! };
+//! let mut staging = Staging::new(weights.staging_of_rows(2));
+//! let mut output = [0.0; 4];
+//! gemm(&product, &[1.0, 2.0, 3.0, -4.0, 5.0, 6.0], &mut staging, &mut output);
+//! assert_eq!(output, [1.5, 4.0, 0.0, 10.0]);
+//! ```
+//!
+//! Every operation checks the lengths of its slices and panics if they do not fit. After weights are packed, nothing
+//! here allocates. Nothing here knows a model or starts a thread.
+//!
+//! This is the only crate with `unsafe`: in `simd`, which wraps the instructions of each instruction set, and in loops
+//! that use pointers after the operation has asserted their bounds.
 
 mod activation;
 mod aligned;

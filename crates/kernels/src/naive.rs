@@ -1,4 +1,5 @@
-//! Each operation again, in `f64`, as its definition reads: the judge of the optimised ones.
+//! Naive versions of all operations in `f64`, written from their definitions. Tests compare the optimised ones with
+//! them.
 
 use crate::activation::Activation;
 use crate::attention::AttentionShape;
@@ -12,7 +13,7 @@ pub(crate) fn activate(activation: Activation, x: f64) -> f64 {
     }
 }
 
-/// erf by its Maclaurin series where that converges well, by the continued fraction of erfc beyond.
+/// Computes erf by its Maclaurin series for |x| < 2.5, and by the continued fraction of erfc beyond.
 pub(crate) fn erf(x: f64) -> f64 {
     let u = x.abs();
     let value = if u < 2.5 {
@@ -42,7 +43,7 @@ pub(crate) fn linear(input: &[f32], weight: &[f32], bias: &[f32], n: usize, k: u
     output
 }
 
-/// Rows of integers with a scale each.
+/// Rows of integers, with one scale per row.
 pub(crate) struct Quantised {
     integers: Vec<f32>,
     scales: Vec<f32>,
@@ -50,7 +51,7 @@ pub(crate) struct Quantised {
 }
 
 impl Quantised {
-    /// Each row's largest magnitude becomes `largest`.
+    /// Quantises rows of `k` values. The largest magnitude of each row becomes `largest`.
     pub(crate) fn rows(values: &[f32], k: usize, largest: f32) -> Quantised {
         let (mut integers, mut scales) = (Vec::new(), Vec::new());
         for row in values.chunks(k) {
@@ -63,13 +64,13 @@ impl Quantised {
         Quantised { integers, scales, k }
     }
 
-    /// What they stand for.
+    /// Values of the integers: integer × scale.
     pub(crate) fn values(&self) -> Vec<f32> {
         self.integers.iter().enumerate().map(|(at, q)| q * self.scales[at / self.k]).collect()
     }
 }
 
-/// A convolution without padding of (images, height, width, channels) by a weight (n, size, size, channels).
+/// Convolution without padding of `input` (images, height, width, channels) with `weight` (n, size, size, channels).
 pub(crate) fn convolution(
     input: &[f32],
     (images, height, width, channels): (usize, usize, usize, usize),
@@ -139,8 +140,8 @@ pub(crate) struct TokenMap {
     pub(crate) groups: usize,
 }
 
-/// Input (images, 1 + tokens, inputs, groups) behind a class token, weight (groups, outputs, inputs, window, window),
-/// SiLU after; output (images, tokens, outputs, groups).
+/// Grouped convolution and SiLU. `input` is (images, 1 + tokens, inputs, groups) with a class token first, `weight` is
+/// (groups, outputs, inputs, window, window), and the result is (images, tokens, outputs, groups).
 pub(crate) fn grouped_conv(
     input: &[f32],
     map: TokenMap,
@@ -195,8 +196,8 @@ pub(crate) fn max_pool(input: &[f32], (height, width, channels): (usize, usize, 
         .collect()
 }
 
-/// Every (i, j, k) below (a, b, c), k fastest. One range: of nested ones, memcheck says that compiled code looks at what
-/// no iterator has written yet.
+/// Lists every (i, j, k) below (a, b, c); k runs fastest. It uses one range, because valgrind's memcheck reports reads
+/// of uninitialised memory in the compiled code of nested ranges.
 fn triples(a: usize, b: usize, c: usize) -> impl Iterator<Item = (usize, usize, usize)> {
     (0..a * b * c).map(move |at| (at / (b * c), at / c % b, at % c))
 }

@@ -1,13 +1,14 @@
-//! Layer normalisation without gain and bias (they are folded into what follows), and sums and means of rows.
+//! Layer normalisation without gain and bias (callers fold these into the next layer), and sums and means of rows.
 
 use crate::isa::Isa;
 use crate::layout::Layout;
 use crate::simd::{Kernel, Simd, dispatch};
 
-/// `output[row] = (input[row] − mean)/√(variance + eps)` over each row's `width` values; both are plain (rows, width).
+/// Computes `output[row] = (input[row] − mean)/√(variance + eps)`, with mean and variance of the `width` values of the
+/// row. Both slices are (rows, width).
 ///
 /// # Panics
-/// Where the slices differ in length or are not whole rows.
+/// If the slices differ in length or are not whole rows.
 pub fn layer_norm(isa: Isa, width: usize, eps: f32, input: &[f32], output: &mut [f32]) {
     assert_eq!(input.len(), output.len(), "input and output differ in length");
     assert!(width > 0 && input.len().is_multiple_of(width), "not whole rows");
@@ -53,8 +54,8 @@ impl Kernel for LayerNorm<'_> {
     }
 }
 
-/// Adds up what `term` gives for each vector below `whole`, lanes last, always in the same order. Four sums at a time:
-/// one alone would wait for itself.
+/// Adds up `term(i)` for each whole vector, then the lanes, always in the same order. It uses four independent sums,
+/// because each addition to a single sum would wait for the previous one.
 #[inline(always)]
 fn sum_of<S: Simd>(s: S, whole: usize, term: impl Fn(usize) -> S::F, add: impl Fn(S::F, S::F) -> S::F) -> f32 {
     let mut sums = [s.splat(0.0); 4];
@@ -71,10 +72,11 @@ fn sum_of<S: Simd>(s: S, whole: usize, term: impl Fn(usize) -> S::F, add: impl F
     s.sum(s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3])))
 }
 
-/// `output[row] += input[row]`: `input` is plain (rows, width), `layout` says where the output's rows start.
+/// Computes `output[row] += input[row]`. `input` is (rows, width), and `layout` states where the rows of the output
+/// start.
 ///
 /// # Panics
-/// Where the layout reaches outside `output` or `input` is not as many rows.
+/// If the layout reaches outside `output`, or `input` has another number of rows.
 pub fn add_rows(width: usize, input: &[f32], layout: &Layout, output: &mut [f32]) {
     assert_eq!(input.len(), layout.rows() * width, "input is not (rows, width)");
     for (row, x) in input.chunks_exact(width).enumerate() {
@@ -84,10 +86,10 @@ pub fn add_rows(width: usize, input: &[f32], layout: &Layout, output: &mut [f32]
     }
 }
 
-/// The mean over the rows of each image of `layout`: (images, width) from rows of `width`.
+/// Computes the mean over the rows of each image: `output` (images, width) from rows of `width` values.
 ///
 /// # Panics
-/// Where the layout reaches outside `input` or `output` is not (images, width).
+/// If the layout reaches outside `input`, or `output` is not (images, width).
 pub fn mean_rows(width: usize, input: &[f32], layout: &Layout, output: &mut [f32]) {
     assert_eq!(output.len(), layout.images * width, "output is not (images, width)");
     let rows = layout.lines * layout.columns;
@@ -112,11 +114,11 @@ mod tests {
     use crate::testing::{Random, assert_all_within, every_isa};
 
     #[test]
-    fn layer_norm_agrees_with_the_naive_one() {
+    fn layer_norm_matches_the_naive_one() {
         for isa in every_isa() {
             for width in [1, 2, 3, 7, 8, 9, 16, 17, 31, 33, 48, 192] {
                 let mut random = Random::new(width as u64);
-                // An offset makes a one-pass variance fail.
+                // With this offset, a variance computed in one pass would be too inexact.
                 let input: Vec<f32> = random.floats(5 * width).iter().map(|x| x + 50.0).collect();
                 let mut output = vec![f32::NAN; input.len()];
                 layer_norm(isa, width, 1e-6, &input, &mut output);
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nan_stays_in_its_row() {
+    fn nan_makes_only_its_row_nan() {
         for isa in every_isa() {
             let mut input = Random::new(1).floats(3 * 19);
             input[19 + 4] = f32::NAN;
@@ -139,8 +141,8 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_added_and_averaged_where_the_layout_says() {
-        // Two images of a class row and two token rows, three wide.
+    fn add_rows_and_mean_rows_use_the_layout() {
+        // Two images, each with a class token and two tokens, three values wide.
         let layout =
             Layout { offset: 3, images: 2, image_stride: 9, lines: 1, line_stride: 0, columns: 2, column_stride: 3 };
         let mut tokens: Vec<f32> = (0..18).map(|x| x as f32).collect();

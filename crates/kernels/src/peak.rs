@@ -1,4 +1,4 @@
-//! The most that this CPU's multiply-add units give, to measure everything else against.
+//! Peak speed of the CPU's multiply-add units, for comparison with measured speeds.
 
 use std::hint::black_box;
 
@@ -6,43 +6,46 @@ use crate::gemm::{Arithmetic, Columns, Dot, DotKernel, dispatch_dot};
 use crate::isa::Isa;
 use crate::simd::{LANES_MAX, Simd};
 
-/// Sums that depend on nothing but themselves are enough to hide the latency of two units: these many inputs by these
-/// many vectors of weights, read anew each round from the first-level cache, as a product reads them.
+/// Inputs and vectors of weights in one round. Their 5 × 2 independent sums hide the latency of two multiply-add units.
+/// Each round loads them again from the first-level cache, as a matrix product does.
 const INPUTS: usize = 5;
 const VECTORS: usize = 2;
 
-/// More than any arithmetic takes in one step.
+/// Largest number of values of k in one step of any arithmetic.
 const DEPTH_MAX: usize = 4;
 
-/// Runs `rounds` rounds of independent multiply-adds in `arithmetic` and returns the operations done, two for each. Time
-/// it to know the peak of one thread. Where bfloat16 is multiplied in float32, its peak is that of float32.
+/// Runs `rounds` rounds of independent multiply-adds in `arithmetic` and returns the number of operations. A
+/// multiply-add counts as two operations.
+///
+/// Time this function to measure the peak of one thread. If the CPU cannot multiply bfloat16, [`Arithmetic::Bf16`] runs
+/// in `f32`, as products do.
 ///
 /// # Panics
-/// Where `isa` has no instruction for `arithmetic`.
+/// If `isa` has no instruction for `arithmetic`.
 pub fn multiply_adds(isa: Isa, arithmetic: Arithmetic, rounds: usize) -> f64 {
     let widened = arithmetic == Arithmetic::Bf16 && !isa.multiplies_bf16();
     let arithmetic = if widened { Arithmetic::F32 } else { arithmetic };
     let mut operations = 0.0;
-    dispatch_dot(isa, arithmetic, DEPTH_MAX, Chains { rounds, operations: &mut operations });
+    dispatch_dot(isa, arithmetic, DEPTH_MAX, PeakLoop { rounds, operations: &mut operations });
     operations
 }
 
-struct Chains<'a> {
+struct PeakLoop<'a> {
     rounds: usize,
     operations: &'a mut f64,
 }
 
-impl DotKernel for Chains<'_> {
+impl DotKernel for PeakLoop<'_> {
     #[inline(always)]
     fn run<D: Dot>(self, dot: D) {
-        // All bits zero are zeros in every arithmetic, which keeps sums from growing; CPUs multiply them no faster.
+        // Zero bits are the number zero in every arithmetic, so sums do not grow. CPUs multiply zeros no faster.
         let zeros = [0.0f32; VECTORS * LANES_MAX * DEPTH_MAX];
         let columns = Columns { bias: zeros.as_ptr(), scales: zeros.as_ptr(), offsets: zeros.as_ptr().cast() };
-        // SAFETY: the array holds VECTORS vectors of the widest step in the widest type, and more than INPUTS steps.
+        // SAFETY: the array holds VECTORS vectors of the largest step in the widest type, and more than INPUTS steps.
         unsafe {
             let mut sums: [[D::Sum; VECTORS]; INPUTS] = [[dot.start(columns, 0); VECTORS]; INPUTS];
             for _ in 0..self.rounds {
-                // Opaque, so that no product is computed once for all rounds.
+                // `black_box` prevents the compiler from computing a product once for all rounds.
                 let from = black_box(zeros.as_ptr());
                 for part in 0..D::PARTS {
                     let at = |v| D::offset(VECTORS, v, part);
@@ -70,7 +73,7 @@ mod tests {
     use crate::testing::every_isa;
 
     #[test]
-    fn counts_what_it_runs() {
+    fn operations_are_proportional_to_rounds() {
         for isa in every_isa() {
             for arithmetic in [Arithmetic::F32, Arithmetic::Bf16, Arithmetic::Int8] {
                 if isa.instruction(arithmetic).is_none() {

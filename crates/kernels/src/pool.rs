@@ -1,17 +1,17 @@
-//! Pooling of images whose channels are innermost (height, width, channels).
+//! Average and maximum pooling. Images are (height, width, channels), except for [`avg_pool_planar`].
 
 use crate::isa::Isa;
 use crate::simd::{Kernel, Simd, dispatch};
 
-/// Means of 2×2 windows at stride 2 of one image (channels, height, width), channels outermost as partitions hold
-/// them, into (height/2, width/2, channels). A last odd line or column is left out, as in PyTorch.
+/// Computes the means of 2×2 windows at stride 2 of one image (channels, height, width). `output` is
+/// (height/2, width/2, channels). An odd last line or column is ignored, as in PyTorch.
 ///
 /// # Panics
-/// Where the slices do not have these sizes.
+/// If the slices do not have these sizes.
 pub fn avg_pool_planar((channels, height, width): (usize, usize, usize), input: &[f32], output: &mut [f32]) {
     let (lines, columns) = (height / 2, width / 2);
-    assert_eq!(input.len(), channels * height * width, "input does not fit");
-    assert_eq!(output.len(), lines * columns * channels, "output does not fit");
+    assert_eq!(input.len(), channels * height * width, "input is not (channels, height, width)");
+    assert_eq!(output.len(), lines * columns * channels, "output is not (height/2, width/2, channels)");
     for (channel, plane) in input.chunks_exact(height * width).enumerate() {
         for line in 0..lines {
             let (upper, lower) = plane[2 * line * width..][..2 * width].split_at(width);
@@ -23,13 +23,14 @@ pub fn avg_pool_planar((channels, height, width): (usize, usize, usize), input: 
     }
 }
 
-/// Means of 2×2 windows at stride 2 of one image (height, width, channels), into (height/2, width/2, channels).
+/// Computes the means of 2×2 windows at stride 2 of one image (height, width, channels). `output` is
+/// (height/2, width/2, channels). An odd last line or column is ignored, as in PyTorch.
 ///
 /// # Panics
-/// Where the slices do not have these sizes.
+/// If the slices do not have these sizes.
 pub fn avg_pool(isa: Isa, (height, width, channels): (usize, usize, usize), input: &[f32], output: &mut [f32]) {
-    assert_eq!(input.len(), height * width * channels, "input does not fit");
-    assert_eq!(output.len(), (height / 2) * (width / 2) * channels, "output does not fit");
+    assert_eq!(input.len(), height * width * channels, "input is not (height, width, channels)");
+    assert_eq!(output.len(), (height / 2) * (width / 2) * channels, "output is not (height/2, width/2, channels)");
     dispatch(isa, AvgPool { size: (height, width, channels), input, output });
 }
 
@@ -55,14 +56,15 @@ impl Kernel for AvgPool<'_> {
     }
 }
 
-/// Maxima of 3×3 windows at stride 1 of one image (height, width, channels), windows cut at the border; same size out.
-/// A value in the window that is not finite gives NaN.
+/// Computes the maxima of 3×3 windows at stride 1 of one image (height, width, channels). `output` has the same size.
+/// At the border, a window contains only the pixels inside the image. If a value in a window is not finite, its maximum
+/// is NaN.
 ///
 /// # Panics
-/// Where the slices do not have this size.
+/// If the slices do not have this size.
 pub fn max_pool(isa: Isa, (height, width, channels): (usize, usize, usize), input: &[f32], output: &mut [f32]) {
-    assert_eq!(input.len(), height * width * channels, "input does not fit");
-    assert_eq!(output.len(), input.len(), "output does not fit");
+    assert_eq!(input.len(), height * width * channels, "input is not (height, width, channels)");
+    assert_eq!(output.len(), input.len(), "output is not (height, width, channels)");
     dispatch(isa, MaxPool { size: (height, width, channels), input, output });
 }
 
@@ -77,12 +79,12 @@ impl Kernel for MaxPool<'_> {
     fn run<S: Simd>(self, s: S) {
         let (height, width, channels) = self.size;
         for line in 0..height {
-            // At the border the line itself stands in for the one that is not there: no maximum changes.
+            // At the border, the line itself replaces the missing line, which changes no maximum.
             let lines = [line.saturating_sub(1), line, (line + 1).min(height - 1)].map(|line| line * width * channels);
             for first in (0..channels).step_by(S::LANES) {
                 let lanes = S::LANES.min(channels - first);
-                // SAFETY: lines and columns are those of the input and of the output, which have the same size, and
-                // first + lanes ≤ channels.
+                // SAFETY: `max_pool` asserted that input and output are (height, width, channels), and first + lanes ≤
+                // channels.
                 unsafe {
                     let lines = lines.map(|line| self.input.as_ptr().add(line + first));
                     let output = self.output.as_mut_ptr().add(line * width * channels + first);
@@ -97,10 +99,10 @@ impl Kernel for MaxPool<'_> {
     }
 }
 
-/// One line of maxima over three, for `lanes` channels; WHOLE says that these fill a vector.
+/// Computes one line of maxima from three lines, for `lanes` channels. WHOLE is true if these fill a vector.
 ///
 /// # Safety
-/// `lanes` values lie at each of `width` columns, `channels` apart, behind every pointer.
+/// Every pointer refers to `width` columns that are `channels` apart, with `lanes` values each.
 #[inline(always)]
 unsafe fn line_maxima<S: Simd, const WHOLE: bool>(
     s: S,
@@ -110,10 +112,10 @@ unsafe fn line_maxima<S: Simd, const WHOLE: bool>(
     lanes: usize,
     output: *mut f32,
 ) {
-    // The maximum of a column's three values; and their sum times 0, which is NaN where one is not finite: `max` may
-    // lose a NaN in its first argument.
+    // Maximum of the three values of a column, and their sum times 0, which is NaN if one is not finite. The second is
+    // needed because `max` may lose a NaN in its first argument.
     let column = |column: usize| {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let [a, b, c] = lines.map(|line| unsafe {
             let from = line.add(column * channels);
             if WHOLE { s.load(from) } else { s.load_part(from, lanes) }
@@ -127,7 +129,7 @@ unsafe fn line_maxima<S: Simd, const WHOLE: bool>(
         let after = if at + 1 < width { column(at + 1) } else { here };
         let largest = s.max(s.max(before.0, here.0), after.0);
         let value = s.add(largest, s.add(s.add(before.1, here.1), after.1));
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             let to = output.add(at * channels);
             if WHOLE {
@@ -149,7 +151,7 @@ mod tests {
     const SIZES: [(usize, usize, usize); 6] = [(2, 2, 1), (4, 6, 3), (5, 7, 8), (16, 16, 32), (1, 1, 5), (3, 2, 17)];
 
     #[test]
-    fn pools_agree_with_the_naive_ones() {
+    fn pools_match_the_naive_ones() {
         for isa in every_isa() {
             for size in SIZES {
                 let (height, width, channels) = size;
@@ -165,21 +167,21 @@ mod tests {
     }
 
     #[test]
-    fn a_planar_image_is_pooled_and_turned() {
+    fn avg_pool_planar_moves_channels_innermost() {
         for (height, width, channels) in SIZES {
-            let turned = Random::new(4).floats(height * width * channels);
-            let mut planar = vec![0.0; turned.len()];
-            for (index, value) in turned.iter().enumerate() {
+            let interleaved = Random::new(4).floats(height * width * channels);
+            let mut planar = vec![0.0; interleaved.len()];
+            for (index, value) in interleaved.iter().enumerate() {
                 planar[index % channels * height * width + index / channels] = *value;
             }
             let mut output = vec![f32::NAN; (height / 2) * (width / 2) * channels];
             avg_pool_planar((channels, height, width), &planar, &mut output);
-            assert_all_within(&output, &naive::avg_pool(&turned, (height, width, channels)), 1e-6, "planar");
+            assert_all_within(&output, &naive::avg_pool(&interleaved, (height, width, channels)), 1e-6, "planar");
         }
     }
 
     #[test]
-    fn a_pixel_that_is_not_finite_reaches_every_window_over_it() {
+    fn non_finite_pixel_makes_every_window_with_it_nan() {
         for isa in every_isa() {
             for (at, windows) in [(12, 9), (0, 4), (4, 4), (23, 6)] {
                 for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
@@ -187,8 +189,8 @@ mod tests {
                     input[at * 9 + 4] = value;
                     let mut output = vec![0.0; input.len()];
                     max_pool(isa, (5, 5, 9), &input, &mut output);
-                    let spoilt = output.iter().filter(|x| x.is_nan()).count();
-                    assert_eq!(spoilt, windows, "{isa} {at} {value}");
+                    let nans = output.iter().filter(|x| x.is_nan()).count();
+                    assert_eq!(nans, windows, "{isa} {at} {value}");
                 }
             }
         }

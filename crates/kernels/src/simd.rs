@@ -1,8 +1,7 @@
-//! One vector type per instruction set, and the door through which an operation is compiled for each of them.
+//! One vector type per instruction set, and [`dispatch`], which runs an operation with the vector type of an [`Isa`].
 //!
-//! An operation is a struct of its arguments implementing [`Kernel`]; [`dispatch`] runs it with the vector type of an
-//! [`Isa`]. Everything between is `#[inline(always)]`, so that the whole operation is compiled inside the function
-//! that enables the instructions.
+//! An operation is a struct of its arguments that implements [`Kernel`]. All functions that it calls are
+//! `#[inline(always)]`, so that the whole operation is compiled inside the function that enables the instructions.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -15,22 +14,24 @@ pub(crate) mod scalar;
 
 use crate::isa::{Isa, Kind};
 
-/// The widest vector of any instruction set, in lanes of `f32`.
+/// Number of `f32` lanes in the widest vector of any instruction set.
 pub(crate) const LANES_MAX: usize = 16;
 
-/// 1.5·2²³ + 127. Numbers of this size are whole, so that adding it rounds to the nearest whole number n; and the sum's
-/// lowest bits are n + 127, the exponent of 2ⁿ, so that a shift is all that is left to do.
+/// 1.5·2²³ + 127. Adding this number rounds to the nearest integer n, because `f32` of this size are integers. The
+/// lowest bits of the sum are n + 127, which is the exponent field of 2ⁿ, so a shift turns the sum into 2ⁿ.
 pub(crate) const EXP2_BIAS: f32 = 12_583_039.0;
 
-/// Vectors of `f32`. A value of the implementing type is the proof that its instructions run here.
+/// Vectors of `f32`. A value of the implementing type proves that this CPU supports its instructions.
 ///
-/// `min` and `max` return NaN when their second argument is NaN: callers put the data there, so that NaN is never
-/// swallowed by a bound. When only the first is NaN, NEON returns NaN and the others return the second.
+/// `min` and `max` return NaN if their second argument is NaN. Callers pass the data second and the bound first, so
+/// that a bound never hides a NaN. If only the first argument is NaN, NEON returns NaN and the others return the
+/// second.
 pub(crate) trait Simd: Copy {
-    /// `f32` in a vector.
+    /// Number of `f32` in a vector.
     const LANES: usize;
-    /// Rows and vectors of a GEMM tile (MR, and NR in vectors) that the register file holds.
+    /// Rows of a GEMM tile: MR.
     const TILE_ROWS: usize;
+    /// Vectors in a row of a GEMM tile: NR / LANES. The sums of a tile fit the vector registers.
     const TILE_VECTORS: usize;
     type F: Copy;
 
@@ -49,24 +50,24 @@ pub(crate) trait Simd: Copy {
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// a·b + c
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
-    /// The first of each pair of bfloat16, widened.
+    /// Loads the first value of each pair of bfloat16, widened to `f32`.
     ///
     /// # Safety
     /// 2 × `LANES` values are readable at `from`.
     unsafe fn load_bf16_first(self, from: *const u16) -> Self::F;
-    /// The second of each pair of bfloat16, widened.
+    /// Loads the second value of each pair of bfloat16, widened to `f32`.
     ///
     /// # Safety
-    /// As above.
+    /// 2 × `LANES` values are readable at `from`.
     unsafe fn load_bf16_second(self, from: *const u16) -> Self::F;
-    /// Asks for a cache line; a hint that reads nothing, so any address will do.
+    /// Prefetches a cache line. This is a hint that reads nothing, so any address is allowed.
     fn prefetch(self, line: *const u8);
-    /// 2ⁿ from n + [`EXP2_BIAS`], for whole n in −126 to 127; anything for other lanes.
+    /// Computes 2ⁿ from n + [`EXP2_BIAS`], for integers n from −126 to 127. Other lanes are unspecified.
     fn exp2_whole(self, biased: Self::F) -> Self::F;
-    /// Each lane's value moved to the lane whose index differs by the bit `DISTANCE`: 1, 2, 4 or 8, below `LANES`.
+    /// Exchanges lanes whose indices differ by the bit `DISTANCE`, which is 1, 2, 4 or 8 and less than `LANES`.
     fn swap<const DISTANCE: usize>(self, v: Self::F) -> Self::F;
 
-    /// The lanes as an array, the rest zero.
+    /// Returns the lanes as an array; the remaining elements are zero.
     #[inline(always)]
     fn lanes(self, v: Self::F) -> [f32; LANES_MAX] {
         let mut lanes = [0.0; LANES_MAX];
@@ -75,7 +76,7 @@ pub(crate) trait Simd: Copy {
         lanes
     }
 
-    /// Sum of the lanes, always in the same order.
+    /// Sums the lanes, always in the same order.
     #[inline(always)]
     fn sum(self, v: Self::F) -> f32 {
         let mut sum = v;
@@ -90,14 +91,14 @@ pub(crate) trait Simd: Copy {
         self.lanes(sum)[0]
     }
 
-    /// Loads the first `count` lanes, the rest zero.
+    /// Loads the first `count` lanes and sets the others to zero.
     ///
     /// # Safety
     /// `count` ≤ `LANES` floats are readable at `from`.
     #[inline(always)]
     unsafe fn load_part(self, from: *const f32, count: usize) -> Self::F {
         let mut lanes = [0.0; LANES_MAX];
-        // SAFETY: the caller vouches for `count` readable floats; the array holds LANES_MAX ≥ LANES ≥ count.
+        // SAFETY: the caller guarantees `count` readable floats; the array holds LANES_MAX ≥ LANES ≥ count.
         unsafe {
             std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count);
             self.load(lanes.as_ptr())
@@ -111,14 +112,14 @@ pub(crate) trait Simd: Copy {
     #[inline(always)]
     unsafe fn store_part(self, to: *mut f32, v: Self::F, count: usize) {
         let lanes = self.lanes(v);
-        // SAFETY: the caller vouches for `count` writable floats; the array holds at least as many.
+        // SAFETY: the caller guarantees `count` writable floats; the array holds at least as many.
         unsafe { std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count) };
     }
 }
 
-/// An operation with its arguments, ready to be compiled for any vector type.
+/// Operation with its arguments, generic over the vector type.
 pub(crate) trait Kernel {
-    /// Implementations are `#[inline(always)]`: see the module's first lines.
+    /// Implementations must be `#[inline(always)]`; the documentation of the module explains why.
     fn run<S: Simd>(self, simd: S);
 }
 
@@ -128,12 +129,12 @@ pub(crate) fn dispatch(isa: Isa, kernel: impl Kernel) {
     match isa.kind() {
         #[cfg(target_arch = "x86_64")]
         Kind::Avx512 => {
-            // SAFETY: an `Isa` of this kind exists only where the CPU was found to have these features.
+            // SAFETY: an `Isa` of this kind exists only if detection found these features on this CPU.
             unsafe { avx512::run(kernel) }
         }
         #[cfg(target_arch = "x86_64")]
         Kind::Avx2 => {
-            // SAFETY: as above.
+            // SAFETY: an `Isa` of this kind exists only if detection found these features on this CPU.
             unsafe { avx2::run(kernel) }
         }
         #[cfg(target_arch = "aarch64")]
@@ -142,7 +143,7 @@ pub(crate) fn dispatch(isa: Isa, kernel: impl Kernel) {
     }
 }
 
-/// Lanes of a vector of `isa`.
+/// Number of `f32` lanes in a vector of `isa`.
 pub(crate) fn lanes(isa: Isa) -> usize {
     match isa.kind() {
         #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,4 @@
-//! Numeric attributes by name: JSON in and out, and the lookup rules of [`Checkpoint::attribute`].
-//!
-//! [`Checkpoint::attribute`]: super::Checkpoint::attribute
+//! Numeric attributes: conversion from and to JSON, and lookup by name.
 
 use std::collections::BTreeMap;
 
@@ -8,32 +6,34 @@ use serde_json::Value;
 
 use super::{CheckpointError, MAX_ATTRIBUTES, MAX_CONFIG_BYTES, MAX_NAME_BYTES};
 
-/// Integers up to here are written without a decimal point and read back as they were.
+/// Integers up to this magnitude are written without a decimal point. They are exact as `f64`.
 const MAX_EXACT_INTEGER: f64 = (1_u64 << 53) as f64;
 
-/// The numbers of a JSON object under their dotted paths; a list of one repeated number (a kernel
-/// size) counts as that number.
+/// Reads all numbers of a JSON object, named by their dotted paths. A list that repeats one number, such as a kernel
+/// size, counts as that number.
 ///
 /// # Errors
-/// When the text is no JSON object.
+/// If the text is not a JSON object, or exceeds a limit.
 pub(super) fn from_json(text: &str) -> Result<BTreeMap<String, f64>, CheckpointError> {
     if text.len() > MAX_CONFIG_BYTES {
         return Err(CheckpointError::Malformed(format!(
-            "`config.json` has {} bytes, more than {MAX_CONFIG_BYTES}",
+            "`config.json` has {} bytes; at most {MAX_CONFIG_BYTES} are allowed",
             text.len()
         )));
     }
     let root: Value = serde_json::from_str(text)
-        .map_err(|error| CheckpointError::Malformed(format!("`config.json` is no valid JSON: {error}")))?;
+        .map_err(|error| CheckpointError::Malformed(format!("`config.json` is not valid JSON: {error}")))?;
     if !root.is_object() {
-        return Err(CheckpointError::Malformed("`config.json` is no JSON object".to_owned()));
+        return Err(CheckpointError::Malformed(
+            "`config.json` is not a JSON object such as {\"num_heads\": 12}".to_owned(),
+        ));
     }
     let mut attributes = BTreeMap::new();
     let mut pending = vec![(String::new(), root)];
     while let Some((path, value)) = pending.pop() {
         if path.len() > MAX_NAME_BYTES || attributes.len() > MAX_ATTRIBUTES {
             return Err(CheckpointError::Malformed(format!(
-                "`config.json` has more than {MAX_ATTRIBUTES} numbers or a name of more than {MAX_NAME_BYTES} bytes"
+                "`config.json` has more than {MAX_ATTRIBUTES} numbers, or a name longer than {MAX_NAME_BYTES} bytes"
             )));
         }
         match value {
@@ -59,7 +59,7 @@ pub(super) fn from_json(text: &str) -> Result<BTreeMap<String, f64>, CheckpointE
     Ok(attributes)
 }
 
-/// The attributes as one JSON object, sorted by name.
+/// Writes the attributes as one JSON object, sorted by name.
 pub(super) fn to_json(attributes: &BTreeMap<String, f64>) -> String {
     let fields: serde_json::Map<String, Value> = attributes
         .iter()
@@ -71,7 +71,8 @@ pub(super) fn to_json(attributes: &BTreeMap<String, f64>) -> String {
     Value::Object(fields).to_string()
 }
 
-/// Looks `name` up: in full, then as a configuration states it once for all modules.
+/// Looks up an attribute by its full name, then by its general name. The documentation of
+/// [`Checkpoint::attribute`](super::Checkpoint::attribute) states the rules.
 pub(super) fn find(attributes: &BTreeMap<String, f64>, name: &str) -> Option<f64> {
     if let Some(&value) = attributes.get(name) {
         return Some(value);
@@ -102,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_full_names_first_then_general_ones() {
+    fn find_prefers_full_names_to_general_names() {
         let config = r#"{"num_heads": 12, "layer_norm_eps": 1e-6, "blocks": {"1": {"attn": {"num_heads": 3}}},
             "patch_size": [8, 8], "image_size": [32, 64], "qkv_bias": true, "name": "AstroMAE"}"#;
         let attributes = from_json(config).unwrap();
@@ -110,7 +111,7 @@ mod tests {
         assert_eq!(find(&attributes, "blocks.1.attn.num_heads"), Some(3.0));
         assert_eq!(find(&attributes, "blocks.0.norm1.eps"), Some(1e-6));
         assert_eq!(find(&attributes, "fc_norm.eps"), Some(1e-6));
-        assert_eq!(find(&attributes, "blocks.0.PCM.1.eps"), None, "a batch norm's eps is another number");
+        assert_eq!(find(&attributes, "blocks.0.PCM.1.eps"), None, "the eps of a batch norm is another number");
         assert_eq!(find(&attributes, "patch_embed.patch_size"), Some(8.0));
         assert_eq!(find(&attributes, "qkv_bias"), Some(1.0));
         assert_eq!(find(&attributes, "image_size"), None);
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_every_number() {
+    fn json_preserves_every_number() {
         let attributes: BTreeMap<String, f64> =
             [("eps", 1e-6), ("scale", 0.1 + 0.2), ("heads", 12.0), ("tiny", f64::MIN_POSITIVE), ("big", 1e300)]
                 .into_iter()
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_object() {
+    fn from_json_rejects_text_that_is_not_an_object() {
         assert!(from_json("[1]").is_err());
         assert!(from_json("{").is_err());
         assert!(from_json(&"[".repeat(100_000)).is_err());

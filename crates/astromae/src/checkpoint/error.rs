@@ -1,51 +1,53 @@
-//! Why a checkpoint cannot be used, grouped by what the caller can do.
+//! [`CheckpointError`]: reasons why a checkpoint cannot be used.
 
 use std::ops::Range;
 
 use crate::torch::TorchError;
 
-/// Why a checkpoint cannot be used. The caller adds the path.
+/// Reason why a checkpoint cannot be used. Messages do not contain the path of the file; the caller adds it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CheckpointError {
-    /// Truncated, damaged or inconsistent: the file must be made or copied again.
+    /// The file is truncated, damaged or inconsistent. It must be copied or saved again.
     #[error("{0}")]
     Malformed(String),
-    /// The pickle names something that no model needs; the file should not be trusted.
+    /// The pickle refers to a class or function that no model needs, given here by its full name. Do not trust the
+    /// file.
     #[error(
-        "the pickle names `{0}`, which a model does not need; it was refused and nothing was executed: save the state dict instead, `torch.save(model.state_dict(), …)`"
+        "the pickle refers to `{0}`, which AstroMAE does not need; the file was rejected and nothing was executed; \
+         save the state dict instead: `torch.save(model.state_dict(), …)`"
     )]
     Refused(String),
-    /// A valid file of a kind or an architecture that is not read here.
+    /// The file is valid, but its format or its model is not supported.
     #[error("{0}")]
     Unsupported(String),
-    /// The file's bytes could not be had; nothing is known to be wrong with them.
-    #[error("bytes {range:?} could not be read: {said}")]
+    /// The file could not be read. Its content may be correct.
+    #[error("cannot read bytes {} to {}: {reason}", .range.start, .range.end)]
     Unreadable {
-        /// The bytes.
+        /// Bytes that could not be read.
         range: Range<u64>,
-        /// What the system said.
-        said: String,
+        /// Error message of the [`Source`](super::Source).
+        reason: String,
     },
-    /// The model needs a tensor that the checkpoint lacks.
-    #[error("tensor `{name}` is missing")]
+    /// The checkpoint lacks a tensor of the model.
+    #[error("tensor `{name}` is missing; save the state dict of the complete fine-tuned AstroMAE model")]
     MissingTensor {
-        /// Its name, without a leading `module.`.
+        /// Name of the tensor, without the prefix `module.`.
         name: String,
     },
-    /// A tensor's shape does not fit its place in the model.
+    /// The shape of a tensor does not match the other tensors of the model.
     #[error("tensor `{name}`: shape {expected:?} expected, {found:?} found")]
     Shape {
-        /// Its name, without a leading `module.`.
+        /// Name of the tensor, without the prefix `module.`.
         name: String,
-        /// The shape that the rest of the model calls for.
+        /// Shape that the other tensors require.
         expected: Vec<usize>,
-        /// The shape in the checkpoint.
+        /// Shape in the checkpoint.
         found: Vec<usize>,
     },
 }
 
 impl CheckpointError {
-    /// The same, of the tensor `name`.
+    /// Adds the name of the tensor that the error is about.
     pub(crate) fn in_tensor(self, name: &str) -> Self {
         match self {
             Self::Malformed(what) => Self::Malformed(format!("tensor `{name}`: {what}")),

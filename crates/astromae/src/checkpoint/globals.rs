@@ -1,18 +1,18 @@
-//! The classes and functions a model's pickle may name. Nothing here is ever called; the list is
-//! exact so that a file which names anything else is refused instead of half understood.
+//! Classes and functions that the pickle of a model may refer to. None of them is ever called. A file that refers to
+//! anything else is rejected, because it could not be read completely.
 
 use crate::torch::{Dtype, is_tensor_global};
 
-/// Whether a pickled AstroMAE, or a state dict of one, may name `module.name`.
+/// Returns true if the pickle of an AstroMAE model or of its state dict may refer to `module.name`.
 pub(super) fn is_model_global(module: &str, name: &str) -> bool {
     is_tensor_global(module, name)
         || EXACT.contains(&(module, name))
         || (module == "torch" && is_dtype(name))
         || (is_timm(module) && TIMM.contains(&name))
-        || (is_study_module(module) && STUDY.contains(&name))
+        || (is_astromae_module(module) && ASTROMAE.contains(&name))
 }
 
-/// PyTorch's layers and wrappers, each with the one module that defines it.
+/// Layers and wrappers of PyTorch, each with the module that defines it.
 const EXACT: &[(&str, &str)] = &[
     ("torch._utils", "_rebuild_parameter"),
     ("torch._utils", "_rebuild_parameter_with_state"),
@@ -43,7 +43,7 @@ const EXACT: &[(&str, &str)] = &[
     ("torch.nn.modules.pooling", "MaxPool2d"),
 ];
 
-/// timm's building blocks of a vision transformer; their modules moved between its releases
+/// Classes of the library timm for vision transformers. Their modules differ between its releases
 /// (`timm.models.layers.…`, `timm.layers.…`, `timm.models.vision_transformer`).
 const TIMM: &[&str] = &[
     "Attention",
@@ -57,9 +57,9 @@ const TIMM: &[&str] = &[
     "VisionTransformer",
 ];
 
-/// The classes of AstroMAE's own code. Their modules are files of its authors' working folder
-/// (`NormalCell`, `blocks.photoz`, `blocks.model_vit_inception`, `__main__` for a notebook).
-const STUDY: &[&str] = &[
+/// Classes of the original code of AstroMAE. Their modules are files in the folder of its authors (`NormalCell`,
+/// `blocks.photoz`, `blocks.model_vit_inception`), or `__main__` for a notebook.
+const ASTROMAE: &[&str] = &[
     "Attention",
     "Block",
     "ConvBlock",
@@ -74,9 +74,9 @@ const STUDY: &[&str] = &[
     "VisionTransformer",
 ];
 
-/// First components of modules that are nobody's model code: Python's own and the large libraries,
-/// whose every accepted name stands above.
-const NOT_STUDY: &[&str] = &[
+/// First components of modules that cannot contain the code of AstroMAE: those of Python itself and of large libraries.
+/// The lists above contain all accepted names of these modules.
+const NOT_ASTROMAE: &[&str] = &[
     "__builtin__",
     "_io",
     "_pickle",
@@ -161,12 +161,13 @@ fn is_timm(module: &str) -> bool {
         .any(|root| module.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
-fn is_study_module(module: &str) -> bool {
+fn is_astromae_module(module: &str) -> bool {
     let top = module.split('.').next().unwrap_or(module);
-    !top.is_empty() && !NOT_STUDY.contains(&top)
+    !top.is_empty() && !NOT_ASTROMAE.contains(&top)
 }
 
-/// Names such as `float32` in module `torch`, pickled where a module keeps a dtype as an attribute.
+/// Returns true for names such as `float32` of the module `torch`. Pickles contain them if a layer has a dtype
+/// attribute.
 fn is_dtype(name: &str) -> bool {
     const ALL: [Dtype; 10] = [
         Dtype::F64,
@@ -188,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepts_what_a_model_names() {
+    fn accepts_names_that_models_use() {
         for (module, name) in [
             ("torch._utils", "_rebuild_tensor_v2"),
             ("torch", "FloatStorage"),
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_everything_else() {
+    fn rejects_all_other_names() {
         for (module, name) in [
             ("os", "system"),
             ("posix", "system"),

@@ -1,32 +1,31 @@
-//! The object in a pickle: a module tree or a state dict in, tensor layouts and numbers by name out.
+//! Reads the object in a pickle: finds the tensors and numeric attributes of a module tree or a state dict.
 //!
-//! A module is recognised by its `_modules`, `_parameters` and `_buffers`, not by its class. One
-//! module may stand in several places of the tree; it is then listed under each of its names.
+//! A module is recognised by its `_modules`, `_parameters` and `_buffers`, not by its class. A module that occurs
+//! several times in the tree is listed under each of its names.
 
 use super::{CheckpointError, Form, MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_TENSORS};
 use crate::torch::TensorSpec;
 use crate::torch::pickle::{Node, Pickle, Value};
 
-/// Modules nested deeper are refused; AstroMAE has 6 levels.
+/// Largest depth of a module tree. AstroMAE has 6 levels.
 const MAX_DEPTH: usize = 64;
-/// A module tree with more places, the same module in two places counted twice, is refused; AstroMAE
-/// has 380.
+/// Largest number of modules in a tree, with a module counted each time it occurs. AstroMAE has 380.
 const MAX_MODULES: usize = 16_384;
-/// A walk over more attributes, parts and tensors than this is refused: shared modules let a small
+/// Largest number of attributes, modules and tensors to visit. It bounds the time, because shared modules let a small
 /// pickle describe a tree of any size.
 const MAX_STEPS: usize = 1_000_000;
-/// A longer tuple is no kernel size.
+/// Largest length of a tuple that may be a kernel size.
 const MAX_REPEATED: usize = 8;
 
-/// What a pickle holds.
+/// Tensors and numeric attributes in a pickle.
 pub(super) struct Tree {
     pub(super) form: Form,
     pub(super) tensors: Vec<(String, TensorSpec)>,
     pub(super) attributes: Vec<(String, f64)>,
 }
 
-/// Reads the root of a pickle: a module, a state dict, or a dict that holds either under
-/// `"state_dict"` or `"model"`.
+/// Reads the root of a pickle. It is a module, a state dict, or a dict with one of them under the key `"state_dict"` or
+/// `"model"`.
 pub(super) fn read(pickle: &Pickle<'_>) -> Result<Tree, CheckpointError> {
     let root = pickle.root();
     let mut attributes = Vec::new();
@@ -44,11 +43,12 @@ pub(super) fn read(pickle: &Pickle<'_>) -> Result<Tree, CheckpointError> {
         read_modules(pickle, object)?
     } else {
         return Err(CheckpointError::Unsupported(format!(
-            "a pickle of {}, neither a module nor a state dict",
+            "the pickle contains {}, which is neither a module nor a state dict; save the state dict: \
+             `torch.save(model.state_dict(), …)`",
             pickle.describe(object)
         )));
     };
-    // The module's own attributes prevail over those of its wrapper.
+    // Attributes of the module come last, because they take precedence over those of its wrapper.
     attributes.append(&mut tree.attributes);
     tree.attributes = attributes;
     Ok(tree)
@@ -57,11 +57,14 @@ pub(super) fn read(pickle: &Pickle<'_>) -> Result<Tree, CheckpointError> {
 fn read_state_dict<'p>(pickle: &Pickle<'p>, object: Value<'p>) -> Result<Tree, CheckpointError> {
     let items = pickle.items(object).unwrap_or_default();
     if items.len() > MAX_TENSORS {
-        return Err(CheckpointError::Malformed(format!("a state dict of {} items", items.len())));
+        return Err(CheckpointError::Malformed(format!(
+            "the state dict has {} items; at most {MAX_TENSORS} are allowed",
+            items.len()
+        )));
     }
     let mut tensors = Vec::new();
     for &(name, value) in items {
-        // Modules may add state of their own (`_extra_state`) that is no tensor.
+        // Modules may add state that is not a tensor (`_extra_state`).
         if let (Value::Str(name), true) = (name, TensorSpec::is_tensor(pickle, value)) {
             tensors.push((checked_name(name.to_owned())?, spec(pickle, name, value)?));
         }
@@ -76,15 +79,17 @@ fn read_modules<'p>(pickle: &Pickle<'p>, root: Value<'p>) -> Result<Tree, Checkp
     let mut steps = 0;
     while let Some((path, module, depth)) = pending.pop() {
         if depth > MAX_DEPTH {
-            return Err(CheckpointError::Malformed(format!("module `{path}` lies deeper than {MAX_DEPTH} levels")));
+            return Err(CheckpointError::Malformed(format!(
+                "module `{path}` is nested deeper than {MAX_DEPTH} levels"
+            )));
         }
         let state = module_state(pickle, module).ok_or_else(|| {
-            CheckpointError::Malformed(format!("`{path}` is {}, not a module", pickle.describe(module)))
+            CheckpointError::Malformed(format!("`{path}` is {}, which is not a module", pickle.describe(module)))
         })?;
         for &(key, value) in pickle.items(state).unwrap_or_default() {
             steps += 1 + pickle.items(value).map_or(0, <[_]>::len);
             if steps > MAX_STEPS {
-                return Err(CheckpointError::Malformed(format!("a tree of more than {MAX_STEPS} attributes")));
+                return Err(CheckpointError::Malformed(format!("the model has more than {MAX_STEPS} attributes")));
             }
             let Value::Str(key) = key else { continue };
             match key {
@@ -98,11 +103,13 @@ fn read_modules<'p>(pickle: &Pickle<'p>, root: Value<'p>) -> Result<Tree, Checkp
                     let children = named(pickle, &path, value)?;
                     modules += children.len();
                     if modules > MAX_MODULES {
-                        return Err(CheckpointError::Malformed(format!("a tree of more than {MAX_MODULES} modules")));
+                        return Err(CheckpointError::Malformed(format!(
+                            "the model has more than {MAX_MODULES} modules"
+                        )));
                     }
                     pending.extend(children.into_iter().map(|(name, child)| (name, child, depth + 1)));
                 }
-                // Private state of PyTorch's, and whether the module was being trained when saved.
+                // Private state of PyTorch, and the flag for training mode.
                 _ if key.starts_with('_') || key == "training" => {}
                 _ => {
                     if let Some(number) = number(pickle, value) {
@@ -112,7 +119,7 @@ fn read_modules<'p>(pickle: &Pickle<'p>, root: Value<'p>) -> Result<Tree, Checkp
             }
             if tree.tensors.len() > MAX_TENSORS || tree.attributes.len() > MAX_ATTRIBUTES {
                 return Err(CheckpointError::Malformed(format!(
-                    "more than {MAX_TENSORS} tensors or {MAX_ATTRIBUTES} attributes"
+                    "the model has more than {MAX_TENSORS} tensors or more than {MAX_ATTRIBUTES} attributes"
                 )));
             }
         }
@@ -120,28 +127,28 @@ fn read_modules<'p>(pickle: &Pickle<'p>, root: Value<'p>) -> Result<Tree, Checkp
     Ok(tree)
 }
 
-/// The entries of `_modules`, `_parameters` or `_buffers` that are not `None`, under their full names.
+/// Entries of `_modules`, `_parameters` or `_buffers` that are not `None`, with their full names.
 fn named<'p>(pickle: &Pickle<'p>, path: &str, dict: Value<'p>) -> Result<Vec<(String, Value<'p>)>, CheckpointError> {
     let items = pickle
         .items(dict)
-        .ok_or_else(|| CheckpointError::Malformed(format!("module `{path}` has no dict of its parts")))?;
+        .ok_or_else(|| CheckpointError::Malformed(format!("module `{path}`: its parts are not in a dict")))?;
     items
         .iter()
         .filter(|(_, value)| *value != Value::None)
         .map(|&(name, value)| match name {
             Value::Str(name) => Ok((checked_name(join(path, name))?, value)),
-            _ => Err(CheckpointError::Malformed(format!("module `{path}` has a part whose name is no string"))),
+            _ => Err(CheckpointError::Malformed(format!("module `{path}`: the name of a part is not a string"))),
         })
         .collect()
 }
 
-/// The state dict of attributes of a pickled module, if `value` is one.
+/// Dict with the attributes of a pickled module, or `None` if `value` is not a module.
 fn module_state<'p>(pickle: &Pickle<'p>, value: Value<'p>) -> Option<Value<'p>> {
     let state = pickle.call(value)?.state?;
     pickle.get(state, "_modules").map(|_| state)
 }
 
-/// Numbers that a training script saved beside its state dict, at the top or under `"config"`.
+/// Numbers that a training script saved together with the state dict, in the same dict or under its key `"config"`.
 fn wrapper_attributes<'p>(pickle: &Pickle<'p>, root: Value<'p>) -> Vec<(String, f64)> {
     let config = pickle.get(root, "config").and_then(|config| pickle.items(config)).unwrap_or_default();
     let top = pickle.items(root).unwrap_or_default();
@@ -154,7 +161,7 @@ fn wrapper_attributes<'p>(pickle: &Pickle<'p>, root: Value<'p>) -> Vec<(String, 
         .collect()
 }
 
-/// A number, or the number that a tuple or list repeats (a kernel size).
+/// Value of a number, or of the number that a tuple or list repeats, such as a kernel size.
 fn number<'p>(pickle: &Pickle<'p>, value: Value<'p>) -> Option<f64> {
     match value {
         Value::Bool(flag) => Some(f64::from(u8::from(flag))),
@@ -184,5 +191,8 @@ fn checked_name(name: String) -> Result<String, CheckpointError> {
         return Ok(name);
     }
     let start: String = name.chars().take(64).collect();
-    Err(CheckpointError::Malformed(format!("a name of {} bytes, `{start}…`", name.len())))
+    Err(CheckpointError::Malformed(format!(
+        "the name `{start}…` has {} bytes; at most {MAX_NAME_BYTES} are allowed",
+        name.len()
+    )))
 }

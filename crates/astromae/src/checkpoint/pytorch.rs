@@ -1,4 +1,4 @@
-//! PyTorch's archives: the zip directory and the pickle in, where tensors lie out.
+//! Reads a file of `torch.save`: finds the positions of the tensors from the zip directory and the pickle.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use crate::torch::pickle::{MAX_PICKLE_BYTES, Pickle};
 use crate::torch::zip::{Entry, LOCAL_HEADER_BYTES, TAIL_BYTES, locate_directory, parse_directory};
 use crate::torch::{Archive, TensorSpec, TorchError};
 
-/// Bytes that tell PyTorch's older formats apart.
+/// Number of bytes at the start of a file that identify the older formats of PyTorch.
 const START_BYTES: u64 = 512;
 
 pub(super) fn open(file: File<'_>) -> Result<Checkpoint<'_>, CheckpointError> {
@@ -20,7 +20,7 @@ pub(super) fn open(file: File<'_>) -> Result<Checkpoint<'_>, CheckpointError> {
     }
     if archive.pickle().bytes > MAX_PICKLE_BYTES {
         return Err(CheckpointError::Malformed(format!(
-            "a pickle of {} bytes, more than {MAX_PICKLE_BYTES}",
+            "the pickle has {} bytes; at most {MAX_PICKLE_BYTES} are allowed",
             archive.pickle().bytes
         )));
     }
@@ -46,7 +46,7 @@ fn open_archive(file: File<'_>) -> Result<Archive, CheckpointError> {
     Ok(Archive::new(parse_directory(directory, &location)?)?)
 }
 
-/// The data of `entry`, whose checksum is right.
+/// Reads the data of `entry` and verifies its checksum.
 fn entry_data<'b>(file: File<'b>, entry: &Entry, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], CheckpointError> {
     let data = file.read(data_range(file, entry)?, buffer)?;
     entry.check_crc32(crc32fast::hash(data))?;
@@ -58,7 +58,7 @@ fn data_range(file: File<'_>, entry: &Entry) -> Result<Range<u64>, CheckpointErr
     Ok(entry.data_range(file.read(header, &mut Vec::new())?)?)
 }
 
-/// `storages` remembers where they lie: several tensors may share one.
+/// Finds the position of a tensor. `storages` caches the positions of storages, because several tensors may share one.
 fn place(
     file: File<'_>,
     archive: &Archive,
@@ -77,6 +77,6 @@ fn place(
     let stored = place.storage.end - place.storage.start;
     spec.check_storage_bytes(stored)?;
     let start = spec.offset.checked_mul(spec.dtype.bytes() as u64).filter(|start| *start <= stored);
-    let start = start.ok_or_else(|| TorchError::malformed("a tensor that starts behind its storage"))?;
+    let start = start.ok_or_else(|| TorchError::malformed("the tensor starts after the end of its storage"))?;
     Ok(Tensor::new(spec.dtype, spec.shape, spec.strides, place, start)?)
 }

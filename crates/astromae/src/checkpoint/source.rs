@@ -1,4 +1,4 @@
-//! Where a checkpoint's bytes are: a range of the file in, its bytes out.
+//! [`Source`]: gives access to the bytes of a checkpoint file.
 
 use std::fmt::Debug;
 use std::io;
@@ -6,20 +6,20 @@ use std::ops::Range;
 
 use super::CheckpointError;
 
-/// A file that is read a range at a time. Whoever implements it knows files; this crate does not.
+/// File that can be read a range at a time. This crate does not access files, so the caller implements the trait.
 pub trait Source: Debug + Sync {
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     fn bytes(&self) -> u64;
 
-    /// The bytes of `range`, which lies within the file: in `buffer`, which may be longer and is used again and again,
-    /// or wherever they are already.
+    /// Returns the bytes of `range`, which is within the file. They are read into `buffer`, or borrowed from elsewhere
+    /// if they are already in memory. The buffer is reused and may have any length and content.
     ///
     /// # Errors
-    /// Where not all of them can be had.
+    /// If not all of the bytes can be read.
     fn read<'b>(&'b self, range: Range<u64>, buffer: &'b mut Vec<u8>) -> io::Result<&'b [u8]>;
 }
 
-/// A file in memory, or one that is not.
+/// Bytes of a file: in memory, or read from a [`Source`].
 #[derive(Debug, Clone, Copy)]
 pub(super) enum File<'a> {
     Memory(&'a [u8]),
@@ -34,7 +34,7 @@ impl<'a> File<'a> {
         }
     }
 
-    /// The bytes of `range`, which lies within the file.
+    /// Returns the bytes of `range`, which is within the file.
     pub(super) fn read<'b>(self, range: Range<u64>, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], CheckpointError>
     where
         'a: 'b,
@@ -44,7 +44,7 @@ impl<'a> File<'a> {
             Self::Source(source) => {
                 assert!(range.start <= range.end && range.end <= source.bytes(), "bytes {range:?} are not in the file");
                 let unreadable =
-                    |error: io::Error| CheckpointError::Unreadable { range: range.clone(), said: error.to_string() };
+                    |error: io::Error| CheckpointError::Unreadable { range: range.clone(), reason: error.to_string() };
                 source.read(range.clone(), buffer).map_err(unreadable)
             }
         }

@@ -1,4 +1,4 @@
-//! A tensor that still lies in its file: type, shape, strides, and where.
+//! [`Tensor`]: type, shape, strides and position of a tensor in its file.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,33 +7,35 @@ use crate::torch::tensor::span;
 use crate::torch::zip::Entry;
 use crate::torch::{Dtype, TensorView, TorchError, row_major_strides};
 
-/// Bytes read at once of a tensor that needs no reordering: what a core's cache holds from the reading to the decoding.
+/// Number of bytes of a row-major tensor that are read at once. They stay in the cache of a core until they are
+/// decoded.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// Bytes of a file that one or more tensors share.
+/// Storage in a file, which one or more tensors share.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
+    /// Bytes of the storage.
     pub(super) storage: Range<u64>,
-    /// The archive's entry that it is, which may have a checksum.
+    /// Zip entry of the storage, which may have a checksum; `None` for safetensors.
     pub(super) entry: Option<Arc<Entry>>,
 }
 
-/// A tensor of a checkpoint, whose elements are read by [`Checkpoint::view`](super::Checkpoint::view).
+/// Tensor of a checkpoint. [`Checkpoint::view`](super::Checkpoint::view) reads its elements.
 #[derive(Debug, Clone)]
 pub struct Tensor {
     dtype: Dtype,
     shape: Vec<usize>,
     strides: Vec<usize>,
     place: Place,
-    /// From its first element to its last, in the file.
+    /// Bytes of the file from the first to the last element.
     data: Range<u64>,
 }
 
 impl Tensor {
-    /// A tensor whose first element lies `start` bytes behind the start of its storage.
+    /// Makes a tensor whose first element is `start` bytes after the start of its storage.
     ///
     /// # Errors
-    /// When its last element lies beyond.
+    /// If its last element is outside the storage.
     pub(super) fn new(
         dtype: Dtype,
         shape: Vec<usize>,
@@ -51,7 +53,7 @@ impl Tensor {
                 Ok(Self { dtype, shape, strides, place, data: from..from + span * dtype.bytes() as u64 })
             }
             _ => Err(TorchError::malformed(format!(
-                "a tensor of shape {shape:?} and strides {strides:?} in {stored} {dtype} elements"
+                "a tensor of shape {shape:?} and strides {strides:?} does not fit into {stored} {dtype} elements"
             ))),
         }
     }
@@ -61,7 +63,7 @@ impl Tensor {
         &self.shape
     }
 
-    /// Element type in the file.
+    /// Type of the elements in the file.
     pub fn dtype(&self) -> Dtype {
         self.dtype
     }
@@ -71,7 +73,7 @@ impl Tensor {
         self.shape.iter().product()
     }
 
-    /// Bytes of its elements, each counted once for every index that shows it.
+    /// Size of all elements in bytes. An element that several indices share is counted for each index.
     pub fn bytes(&self) -> usize {
         self.elements().saturating_mul(self.dtype.bytes())
     }
@@ -80,18 +82,18 @@ impl Tensor {
         TensorView::new(self.dtype, self.shape.clone(), self.strides.clone(), data)
     }
 
-    /// Whether its elements lie in the file in the order of their indices, without gaps.
+    /// Returns true if the elements are in row-major order in the file, without gaps.
     pub(super) fn is_row_major(&self) -> bool {
         self.strides == row_major_strides(&self.shape)
     }
 
-    /// Its bytes in pieces of whole elements.
+    /// Splits the bytes of the tensor into pieces of whole elements.
     pub(super) fn pieces(&self) -> impl Iterator<Item = Range<u64>> {
         let Range { start, end } = self.data;
         (start..end).step_by(PIECE_BYTES).map(move |at| at..end.min(at + PIECE_BYTES as u64))
     }
 
-    /// A piece's elements in a row.
+    /// View of the elements of a piece, as a tensor of one dimension.
     pub(super) fn flat<'b>(&self, piece: &'b [u8]) -> Result<TensorView<'b>, TorchError> {
         TensorView::new(self.dtype, vec![piece.len() / self.dtype.bytes()], vec![1], piece)
     }

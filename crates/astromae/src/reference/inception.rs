@@ -1,4 +1,4 @@
-//! The Inception network, maps (channels, side, side) as PyTorch has them.
+//! The Inception network. Maps are (channels, side, side), as in PyTorch.
 
 use super::ops::{BatchNorm, Conv, Linear, relu};
 use crate::checkpoint::CheckpointError;
@@ -20,7 +20,7 @@ enum Stage {
 struct Block {
     branch1: ConvBlock,
     branch2: [ConvBlock; 2],
-    /// None in the last block, which has this branch and does not use it.
+    /// `None` in the last block, which has weights for this branch but does not use them.
     branch3: Option<[ConvBlock; 2]>,
     branch4: ConvBlock,
 }
@@ -104,7 +104,7 @@ impl ConvBlock {
     }
 }
 
-/// Means of 2×2 windows at stride 2 of maps with an even side.
+/// Means of 2×2 windows at stride 2, for maps with an even side.
 fn avg_pool(map: &[f64], side: usize) -> Vec<f64> {
     let half = side / 2;
     let mut output = Vec::new();
@@ -117,7 +117,8 @@ fn avg_pool(map: &[f64], side: usize) -> Vec<f64> {
     output
 }
 
-/// Maxima of 3×3 windows at stride 1, cut at the border; NaN where the window holds one.
+/// Maxima of 3×3 windows at stride 1. At the border, a window contains only the pixels inside the map. The maximum is
+/// NaN if the window contains NaN.
 fn max_pool(map: &[f64], side: usize) -> Vec<f64> {
     let mut output = Vec::new();
     for plane in map.chunks_exact(side * side) {

@@ -1,4 +1,4 @@
-//! The layers that the parts of the model share, as their definitions read.
+//! Layers that several parts of the model use, written from their definitions.
 
 use crate::checkpoint::CheckpointError;
 use crate::layers::Layers;
@@ -28,7 +28,7 @@ impl Linear {
     }
 }
 
-/// `torch.nn.Conv2d` at stride 1, padded to keep the map's size, in groups.
+/// `torch.nn.Conv2d` with groups, stride 1, and padding that keeps the size of the map.
 pub(super) struct Conv {
     pub(super) outputs: usize,
     inputs_per_group: usize,
@@ -45,7 +45,7 @@ impl Conv {
         Ok(Conv { outputs: shape[0], inputs_per_group: shape[1], window: shape[2], weight, bias })
     }
 
-    /// (inputs, height, width) to (outputs, height, width).
+    /// Computes (outputs, height, width) from `x` (inputs, height, width).
     pub(super) fn forward(&self, x: &[f64], (height, width): (usize, usize)) -> Vec<f64> {
         let groups = x.len() / (height * width) / self.inputs_per_group;
         let reach = (self.window / 2) as isize;
@@ -77,7 +77,7 @@ impl Conv {
     }
 }
 
-/// `torch.nn.BatchNorm2d`, predicting.
+/// `torch.nn.BatchNorm2d` in evaluation mode.
 pub(super) struct BatchNorm(crate::fold::BatchNorm);
 
 impl BatchNorm {
@@ -98,7 +98,7 @@ impl BatchNorm {
     }
 }
 
-/// `torch.nn.LayerNorm` over rows.
+/// `torch.nn.LayerNorm` of rows.
 pub(super) struct LayerNorm {
     gain: Vec<f64>,
     bias: Vec<f64>,
@@ -125,7 +125,7 @@ impl LayerNorm {
 }
 
 pub(super) fn relu(x: &mut [f64]) {
-    // `f64::max` would turn NaN into 0.
+    // `f64::max` would replace NaN by 0.
     x.iter_mut().filter(|x| **x < 0.0).for_each(|x| *x = 0.0);
 }
 
@@ -133,12 +133,13 @@ pub(super) fn silu(x: &mut [f64]) {
     x.iter_mut().for_each(|x| *x /= 1.0 + (-*x).exp());
 }
 
-/// x·Φ(x)
+/// x·Φ(x), with Φ(x) = ½·(1 + erf(x/√2)).
 pub(super) fn gelu(x: &mut [f64]) {
     x.iter_mut().for_each(|x| *x *= 0.5 * (1.0 + erf(*x / std::f64::consts::SQRT_2)));
 }
 
-/// By its Maclaurin series where that converges well, by the continued fraction of erfc beyond; within 1e-13.
+/// Computes erf by its Maclaurin series for |x| < 2.5, and by the continued fraction of erfc beyond. Largest error:
+/// 1e-13.
 fn erf(x: f64) -> f64 {
     let u = x.abs();
     let value = if u < 2.5 {

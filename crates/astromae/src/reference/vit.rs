@@ -1,4 +1,4 @@
-//! The vision transformer, tokens (tokens, dim) in the checkpoint's channel order.
+//! The vision transformer. Tokens are (tokens, dim), in the channel order of the checkpoint.
 
 use super::ops::{BatchNorm, Conv, LayerNorm, Linear, gelu, silu};
 use crate::checkpoint::CheckpointError;
@@ -29,7 +29,7 @@ struct Block {
 impl Vit {
     pub(super) fn read(layers: &Layers<'_, '_>, config: &Config) -> Result<Vit, CheckpointError> {
         let dim = config.dim;
-        let embed = layers.window("patch_embed.proj", dim, &[config.bands, config.patch_size, config.patch_size])?;
+        let embed = layers.affine("patch_embed.proj", dim, &[config.bands, config.patch_size, config.patch_size])?;
         Ok(Vit {
             patch_embed: Linear::from_parts(embed.k, embed.weight, embed.bias),
             cls_token: layers.values("cls_token", &[1, 1, dim])?,
@@ -142,7 +142,8 @@ impl Block {
     }
 }
 
-/// Patch tokens as a map (dim, grid, grid), through the module, and back to tokens.
+/// Computes the PCM: turns patch tokens into a map (dim, grid, grid), applies both convolutions, and turns the result
+/// back into tokens.
 fn convolve((expand, norm, reduce): &(Conv, BatchNorm, Conv), patches: &[f64], grid: usize, dim: usize) -> Vec<f64> {
     let pixels = grid * grid;
     let map: Vec<f64> = (0..dim * pixels).map(|i| patches[i % pixels * dim + i / pixels]).collect();

@@ -1,11 +1,11 @@
-//! A PyTorch archive's directory: zip entries in, the pickle and the storages by their keys out.
+//! [`Archive`]: finds the pickle and the storages among the entries of a zip directory.
 
 use std::collections::HashMap;
 
 use super::zip::Entry;
 use super::{TORCHSCRIPT, TorchError};
 
-/// Which entries of a zip are PyTorch's.
+/// Entries of a zip archive that belong to PyTorch.
 #[derive(Debug, Clone)]
 pub struct Archive {
     pickle: Entry,
@@ -14,18 +14,22 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Sorts the entries of a zip directory.
+    /// Finds the pickle and the storages among `entries`.
     ///
     /// # Errors
-    /// When there is no `*/data.pkl`, there are several, or the archive is TorchScript.
+    /// If there is no `*/data.pkl`, if there are several, or if the archive is TorchScript.
     pub fn new(entries: Vec<Entry>) -> Result<Self, TorchError> {
         let mut folders = entries.iter().filter_map(|entry| entry.name.strip_suffix("/data.pkl"));
         let folder = folders
             .next()
-            .ok_or_else(|| TorchError::malformed("no entry `*/data.pkl`: a zip, but not one that torch.save wrote"))?
+            .ok_or_else(|| {
+                TorchError::malformed("the zip archive has no entry `*/data.pkl`; torch.save did not write it")
+            })?
             .to_owned();
         if let Some(other) = folders.next() {
-            return Err(TorchError::malformed(format!("two pickles, `{folder}/data.pkl` and `{other}/data.pkl`")));
+            return Err(TorchError::malformed(format!(
+                "the zip archive has two pickles, `{folder}/data.pkl` and `{other}/data.pkl`"
+            )));
         }
 
         let mut pickle = None;
@@ -48,77 +52,78 @@ impl Archive {
                 }
             }
         }
-        let pickle = pickle.ok_or_else(|| TorchError::malformed("no entry `*/data.pkl`"))?;
+        let pickle = pickle.ok_or_else(|| TorchError::malformed("the zip archive has no entry `*/data.pkl`"))?;
         Ok(Self { pickle, byte_order, storages })
     }
 
-    /// `data.pkl`.
+    /// Entry `data.pkl`.
     pub fn pickle(&self) -> &Entry {
         &self.pickle
     }
 
-    /// `byteorder`; missing before PyTorch 2.1, which wrote little-endian.
+    /// Entry `byteorder`. PyTorch before 2.1 does not write it; its files are little-endian.
     pub fn byte_order(&self) -> Option<&Entry> {
         self.byte_order.as_ref()
     }
 
-    /// `data/KEY`, the elements of one storage.
+    /// Entry `data/KEY`, which holds the elements of one storage.
     ///
     /// # Errors
-    /// When there is none of that key.
+    /// If there is no such entry.
     pub fn storage(&self, key: &str) -> Result<&Entry, TorchError> {
         self.storages.get(key).ok_or_else(|| {
             TorchError::malformed(format!("the pickle uses storage `{key}`, but there is no entry `data/{key}`"))
         })
     }
 
-    /// Refuses a `byteorder` entry that says anything but little.
+    /// Checks that the content of the entry `byteorder` is `little`.
     ///
     /// # Errors
-    /// Big-endian files are unsupported, other words malformed.
+    /// [`TorchError::Unsupported`] for `big`, [`TorchError::Malformed`] for any other content.
     pub fn check_byte_order(content: &[u8]) -> Result<(), TorchError> {
         match content.trim_ascii() {
             b"little" => Ok(()),
             b"big" => Err(TorchError::unsupported(
-                "a big-endian file (its `byteorder` entry says `big`); save it again on a little-endian machine",
+                "the file is big-endian (its entry `byteorder` is `big`); save it again on a little-endian machine",
             )),
             other => Err(TorchError::malformed(format!(
-                "its `byteorder` entry says `{}`, neither `little` nor `big`",
+                "the entry `byteorder` is `{}`; `little` is expected",
                 other[..other.len().min(16)].escape_ascii()
             ))),
         }
     }
 
-    /// Refuses by name the formats that are not a zip, given the file's first bytes (262 are enough).
+    /// Checks that a file starts like a zip archive. `start` holds its first bytes; 262 bytes are enough.
     ///
     /// # Errors
-    /// The tar and pickle formats of PyTorch before 1.6 are unsupported, anything else malformed.
+    /// [`TorchError::Unsupported`] for the tar and pickle formats of PyTorch before 1.6, which the message names;
+    /// [`TorchError::Malformed`] for anything else.
     pub fn check_start(start: &[u8]) -> Result<(), TorchError> {
         if start.starts_with(b"PK") {
             return Ok(());
         }
         if start.is_empty() {
-            return Err(TorchError::malformed("an empty file"));
+            return Err(TorchError::malformed("this is an empty file; copy or save it again"));
         }
         if start.get(257..262) == Some(b"ustar".as_slice()) {
             return Err(TorchError::unsupported(
-                "the tar format of PyTorch before 0.4; load it in PyTorch and save it again with torch.save",
+                "the file has the tar format of PyTorch before 0.4; load it in PyTorch and save it again",
             ));
         }
-        // The legacy format starts with a pickle of its magic number, a 10-byte integer.
+        // The format before 1.6 starts with a pickle of its magic number, an integer of 10 bytes.
         const LEGACY_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
         if start.get(..32.min(start.len())).is_some_and(|head| head.windows(10).any(|ten| ten == LEGACY_MAGIC)) {
             return Err(TorchError::unsupported(
-                "the format of PyTorch before 1.6 (a pickle without a zip around it); load it in PyTorch and save it again with torch.save",
+                "the file has the format of PyTorch before 1.6; load it in PyTorch 1.6 or later and save it again",
             ));
         }
         if start.len() >= 2 && start[0] == 0x80 && (2..=5).contains(&start[1]) {
             return Err(TorchError::unsupported(
-                "a bare pickle, not the zip archive of torch.save (PyTorch 1.6 and later)",
+                "the file is a bare pickle; save it with torch.save of PyTorch 1.6 or later",
             ));
         }
         Err(TorchError::malformed(format!(
-            "not a zip archive as torch.save writes it (it starts with `{}`)",
+            "not a zip archive of torch.save: the file starts with `{}`",
             start[..start.len().min(8)].escape_ascii()
         )))
     }

@@ -1,25 +1,24 @@
-//! Pickles as values: bytes in, a graph of plain data out, nothing executed.
+//! Reads pickles as plain data. Nothing is executed.
 //!
-//! A pickle is a program for a stack machine that may call any function by name. [`Pickle::read`]
-//! runs the stack machine but no call: `REDUCE`, `NEWOBJ` and `BUILD` become [`Node::Call`]s that
-//! record what would be called with what, for the caller to recognise. Names outside the caller's
-//! allow-list are refused as they appear.
+//! A pickle is a program for a stack machine that may call any function by name. [`Pickle::read`] runs the stack
+//! machine but makes no calls: the operations `REDUCE`, `NEWOBJ` and `BUILD` become a [`Node::Call`], which records the
+//! function and its arguments. Names that are not on the list of the caller are rejected where they occur.
 //!
-//! Values are indices into one arena, so shared and cyclic objects cost nothing, dropping never
-//! recurses, and the memory is bounded by the length of the pickle. Whoever walks the graph bounds
-//! the walk, for a small pickle can describe exponentially many paths.
+//! Values are indices into one arena. Shared and cyclic objects therefore need no additional memory, dropping does not
+//! recurse, and the length of the pickle bounds the memory. A small pickle can describe exponentially many paths, so
+//! code that walks the graph must limit its steps.
 
 mod machine;
 mod program;
 
 use super::TorchError;
 
-/// A longer pickle is refused: a model of 500 tensors has 140 kB.
+/// Largest length of a pickle, in bytes. The pickle of a model with 500 tensors has 140 kB.
 pub const MAX_PICKLE_BYTES: u64 = 16 << 20;
-/// A pickle with more operations is refused.
+/// Largest number of operations of a pickle.
 pub const MAX_OPERATIONS: usize = 1_000_000;
 
-/// One value of a pickle, borrowed from its bytes.
+/// Value in a pickle. Strings and bytes are borrowed from the pickle.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'p> {
     /// `None`.
@@ -34,9 +33,9 @@ pub enum Value<'p> {
     Str(&'p str),
     /// `bytes`.
     Bytes(&'p [u8]),
-    /// A class or function, by its module and name.
+    /// A class or function: its module and name.
     Global(&'p str, &'p str),
-    /// Anything that contains values; see [`Pickle::node`].
+    /// A value that contains values; [`Pickle::node`] returns it.
     Node(NodeId),
 }
 
@@ -44,7 +43,7 @@ pub enum Value<'p> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NodeId(u32);
 
-/// A value that contains values.
+/// Value that contains other values.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Node<'p> {
     /// A tuple.
@@ -53,37 +52,37 @@ pub enum Node<'p> {
     List(Vec<Value<'p>>),
     /// A set or frozen set.
     Set(Vec<Value<'p>>),
-    /// A dict, in the order of its insertions.
+    /// A dict, in insertion order.
     Dict(Vec<(Value<'p>, Value<'p>)>),
-    /// A persistent id: PyTorch's reference to a storage.
+    /// A persistent id, which is how PyTorch refers to a storage.
     Persistent(Value<'p>),
-    /// What `function(*arguments)` or `class.__new__(*arguments)` would have made.
+    /// A recorded call: the result of `function(*arguments)` or `class.__new__(*arguments)`.
     Call(Call<'p>),
 }
 
-/// A call that was recorded instead of made.
+/// Call that was recorded and not made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call<'p> {
     /// Module of the class or function.
     pub module: &'p str,
-    /// Its name.
+    /// Name of the class or function.
     pub name: &'p str,
-    /// Its arguments, a tuple.
+    /// Tuple of arguments.
     pub arguments: Value<'p>,
-    /// What `__setstate__` would have received.
+    /// Argument of `__setstate__`.
     pub state: Option<Value<'p>>,
-    /// Items set on the object, as on an `OrderedDict`.
+    /// Items that are set on the object, as for an `OrderedDict`.
     pub items: Vec<(Value<'p>, Value<'p>)>,
 }
 
 impl Call<'_> {
-    /// Whether it calls `module.name`.
+    /// Returns true if this is a call of `module.name`.
     pub fn is(&self, module: &str, name: &str) -> bool {
         self.module == module && self.name == name
     }
 }
 
-/// A pickle's graph of values.
+/// Graph of the values of a pickle.
 #[derive(Debug, Clone)]
 pub struct Pickle<'p> {
     nodes: Vec<Node<'p>>,
@@ -91,27 +90,28 @@ pub struct Pickle<'p> {
 }
 
 impl<'p> Pickle<'p> {
-    /// Reads a pickle of protocol 2 to 5; `allowed(module, name)` says which globals it may name.
+    /// Reads a pickle of protocol 2 to 5. `allowed(module, name)` returns true for the classes and functions that it
+    /// may refer to.
     ///
     /// # Errors
-    /// [`TorchError::Refused`] with the full name of a global outside the list;
-    /// [`TorchError::Unsupported`] for operations PyTorch does not write;
-    /// [`TorchError::Malformed`] for anything truncated, inconsistent or beyond the limits.
+    /// - [`TorchError::Refused`] with the full name of a class or function that is not allowed.
+    /// - [`TorchError::Unsupported`] for operations that PyTorch does not write.
+    /// - [`TorchError::Malformed`] if the pickle is truncated, inconsistent or exceeds a limit.
     pub fn read(bytes: &'p [u8], allowed: fn(&str, &str) -> bool) -> Result<Self, TorchError> {
         machine::run(bytes, allowed)
     }
 
-    /// The value the pickle stands for.
+    /// Value of the whole pickle.
     pub fn root(&self) -> Value<'p> {
         self.root
     }
 
-    /// What a [`Value::Node`] contains.
+    /// Content of a [`Value::Node`].
     pub fn node(&self, id: NodeId) -> &Node<'p> {
         &self.nodes[id.0 as usize]
     }
 
-    /// The elements of a tuple.
+    /// Elements of a tuple, or `None` if `value` is something else.
     pub fn tuple(&self, value: Value<'p>) -> Option<&[Value<'p>]> {
         match value {
             Value::Node(id) => match self.node(id) {
@@ -122,7 +122,7 @@ impl<'p> Pickle<'p> {
         }
     }
 
-    /// The elements of a tuple, a list or a `torch.Size`.
+    /// Elements of a tuple, a list or a `torch.Size`, or `None` if `value` is something else.
     pub fn sequence(&self, value: Value<'p>) -> Option<&[Value<'p>]> {
         match value {
             Value::Node(id) => match self.node(id) {
@@ -137,7 +137,7 @@ impl<'p> Pickle<'p> {
         }
     }
 
-    /// The items of a dict or an `OrderedDict`.
+    /// Items of a dict or an `OrderedDict`, or `None` if `value` is something else.
     pub fn items(&self, value: Value<'p>) -> Option<&[(Value<'p>, Value<'p>)]> {
         match value {
             Value::Node(id) => match self.node(id) {
@@ -149,13 +149,13 @@ impl<'p> Pickle<'p> {
         }
     }
 
-    /// The last value under `key` in a dict or an `OrderedDict`.
+    /// Last value of `key` in a dict or an `OrderedDict`.
     pub fn get(&self, dict: Value<'p>, key: &str) -> Option<Value<'p>> {
         let items = self.items(dict)?;
         items.iter().rev().find(|(name, _)| *name == Value::Str(key)).map(|&(_, value)| value)
     }
 
-    /// The recorded call that `value` is.
+    /// Recorded call, or `None` if `value` is something else.
     pub fn call(&self, value: Value<'p>) -> Option<&Call<'p>> {
         match value {
             Value::Node(id) => match self.node(id) {
@@ -166,7 +166,7 @@ impl<'p> Pickle<'p> {
         }
     }
 
-    /// What `value` is, for messages: a class's name or a Python type.
+    /// Describes `value` for messages by its class or Python type, such as `a tuple of 3`.
     pub fn describe(&self, value: Value<'p>) -> String {
         match value {
             Value::None => "None".to_owned(),

@@ -1,17 +1,17 @@
-//! Tensor layouts: a pickled `_rebuild_tensor_v2` in, a validated [`TensorSpec`] out.
+//! [`TensorSpec`]: validates the layout of a pickled tensor.
 //!
-//! A spec that exists stays within its storage whatever its strides, so gathering its elements needs
-//! no further check than that the storage's bytes are all there.
+//! The elements of a [`TensorSpec`] are inside its storage for any strides. A reader only needs to check that the
+//! storage has all its bytes.
 
 use super::TorchError;
 use super::pickle::{Node, Pickle, Value};
 
-/// More dimensions are refused; a convolution's weight has four.
+/// Largest number of dimensions of a tensor. The weight of a convolution has four.
 pub const MAX_DIMENSIONS: usize = 8;
-/// A longer storage key is refused; PyTorch counts storages from `0`.
+/// Largest length of a storage key, in bytes. PyTorch numbers storages from `0`.
 pub const MAX_KEY_BYTES: usize = 64;
 
-/// Element type of a tensor, always little-endian.
+/// Type of the elements of a tensor. They are little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dtype {
     /// IEEE double.
@@ -20,7 +20,7 @@ pub enum Dtype {
     F32,
     /// IEEE half.
     F16,
-    /// The upper half of an IEEE single.
+    /// bfloat16: the upper half of an IEEE single.
     Bf16,
     /// 64-bit integer.
     I64,
@@ -37,7 +37,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// Bytes of one element.
+    /// Size of one element in bytes.
     pub fn bytes(self) -> usize {
         match self {
             Self::F64 | Self::I64 => 8,
@@ -47,7 +47,7 @@ impl Dtype {
         }
     }
 
-    /// PyTorch's name, as in `torch.float32`.
+    /// Name in PyTorch, such as `float32` for `torch.float32`.
     pub fn name(self) -> &'static str {
         match self {
             Self::F64 => "float64",
@@ -63,7 +63,7 @@ impl Dtype {
         }
     }
 
-    /// The storage class that PyTorch's pickles name for it, in module `torch`.
+    /// Name of the storage class in pickles, in the module `torch`.
     pub fn storage_class(self) -> &'static str {
         match self {
             Self::F64 => "DoubleStorage",
@@ -79,7 +79,7 @@ impl Dtype {
         }
     }
 
-    /// The type of a storage class, `None` for those not read (complex, quantised).
+    /// Type of the elements of a storage class, or `None` if it is not supported (complex, quantised).
     pub fn from_storage_class(name: &str) -> Option<Self> {
         const ALL: [Dtype; 10] = [
             Dtype::F64,
@@ -103,25 +103,25 @@ impl std::fmt::Display for Dtype {
     }
 }
 
-/// Where a tensor's elements lie in a storage.
+/// Layout of a tensor in a storage. All its elements are inside the storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSpec {
-    /// Element type.
+    /// Type of the elements.
     pub dtype: Dtype,
-    /// Key of the storage: entry `data/KEY` of the archive.
+    /// Key of the storage, which is the entry `data/KEY` of the archive.
     pub storage: String,
-    /// Elements of the storage.
+    /// Number of elements of the storage.
     pub storage_elements: u64,
-    /// The first element, counted in elements from the storage's start.
+    /// Index of the first element in the storage.
     pub offset: u64,
     /// Length of each dimension.
     pub shape: Vec<usize>,
-    /// Elements from one index to the next, for each dimension.
+    /// Distance in elements from one index to the next, for each dimension.
     pub strides: Vec<usize>,
 }
 
 impl TensorSpec {
-    /// Whether `value` is a pickled tensor or parameter.
+    /// Returns true if `value` is a pickled tensor or parameter.
     pub fn is_tensor(pickle: &Pickle<'_>, value: Value<'_>) -> bool {
         let Value::Node(id) = value else { return false };
         match pickle.node(id) {
@@ -134,21 +134,24 @@ impl TensorSpec {
         }
     }
 
-    /// Validates a pickled tensor or parameter.
+    /// Reads and validates a pickled tensor or parameter.
     ///
     /// # Errors
-    /// Says which of dtype, storage, offset, shape or strides is wrong.
+    /// If the dtype, storage, offset, shape or strides are wrong or not supported; the message names which.
     pub fn from_pickle<'p>(pickle: &Pickle<'p>, value: Value<'p>) -> Result<Self, TorchError> {
-        let found = || TorchError::malformed(format!("a tensor expected, {} found", pickle.describe(value)));
+        let found = || TorchError::malformed(format!("a tensor is expected, but {} was found", pickle.describe(value)));
         let arguments = tensor_arguments(pickle, value).ok_or_else(found)?;
         let &[storage, offset, shape, strides, _requires_grad, _hooks, ref rest @ ..] = arguments else {
-            return Err(TorchError::malformed(format!("a tensor of {} arguments", arguments.len())));
+            return Err(TorchError::malformed(format!(
+                "a pickled tensor has {} arguments; at least 6 are expected",
+                arguments.len()
+            )));
         };
-        // The seventh argument says that elements stand for their negatives or conjugates.
+        // The seventh argument marks tensors whose values are the negatives or conjugates of the stored elements.
         let plain = |&value| matches!(value, Value::None) || pickle.items(value).is_some_and(<[_]>::is_empty);
         if !rest.iter().all(plain) {
             return Err(TorchError::unsupported(
-                "a tensor that is a lazy negative or conjugate; call resolve_neg() before saving",
+                "the tensor is a lazy negative or conjugate; call `resolve_neg()` or `resolve_conj()` before saving it",
             ));
         }
         let (dtype, storage, storage_elements) = storage_id(pickle, storage)?;
@@ -156,36 +159,46 @@ impl TensorSpec {
             dtype,
             storage,
             storage_elements,
-            offset: count(offset).ok_or_else(|| TorchError::malformed("a tensor with a negative or no offset"))?,
-            shape: counts(pickle, shape).ok_or_else(|| TorchError::malformed("a tensor with an invalid shape"))?,
-            strides: counts(pickle, strides)
-                .ok_or_else(|| TorchError::malformed("a tensor with invalid strides (negative or no integers)"))?,
+            offset: count(offset)
+                .ok_or_else(|| TorchError::malformed("the offset of a tensor is negative or not an integer"))?,
+            shape: counts(pickle, shape).ok_or_else(|| {
+                TorchError::malformed(format!(
+                    "the shape of a tensor has negative values, values that are not integers, or more than \
+                     {MAX_DIMENSIONS} dimensions"
+                ))
+            })?,
+            strides: counts(pickle, strides).ok_or_else(|| {
+                TorchError::malformed(format!(
+                    "the strides of a tensor have negative values, values that are not integers, or more than \
+                     {MAX_DIMENSIONS} dimensions"
+                ))
+            })?,
         };
         spec.check()?;
         Ok(spec)
     }
 
-    /// Elements of the tensor (not of its storage).
+    /// Number of elements of the tensor (not of its storage).
     pub fn elements(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Elements from the first to the last one inclusive, 0 when the tensor is empty.
+    /// Number of elements in the storage from the first to the last element of the tensor, 0 if the tensor is empty.
     pub fn span(&self) -> u64 {
-        span(&self.shape, &self.strides).expect("checked when the spec was made")
+        span(&self.shape, &self.strides).expect("`from_pickle` has checked the span")
     }
 
-    /// Refuses a storage entry whose length is not that of its elements.
+    /// Checks that the entry of the storage has the size of its elements.
     ///
     /// # Errors
-    /// Says both lengths.
+    /// If the sizes differ; the message contains both.
     pub fn check_storage_bytes(&self, entry_bytes: u64) -> Result<(), TorchError> {
         let expected = self.storage_elements.checked_mul(self.dtype.bytes() as u64);
         if expected == Some(entry_bytes) {
             return Ok(());
         }
         Err(TorchError::malformed(format!(
-            "storage `{}` holds {} {} elements according to the pickle, {entry_bytes} bytes in the archive",
+            "storage `{}` should have {} {} elements, but has {entry_bytes} bytes in the archive",
             self.storage, self.storage_elements, self.dtype
         )))
     }
@@ -193,7 +206,7 @@ impl TensorSpec {
     fn check(&self) -> Result<(), TorchError> {
         if self.shape.len() != self.strides.len() {
             return Err(TorchError::malformed(format!(
-                "a tensor of {} dimensions with {} strides",
+                "a tensor of {} dimensions has {} strides",
                 self.shape.len(),
                 self.strides.len()
             )));
@@ -213,8 +226,8 @@ impl TensorSpec {
     }
 }
 
-/// Elements from the first to the last one inclusive, 0 when the tensor is empty; `None` when that
-/// overflows.
+/// Number of elements in memory from the first to the last element of a tensor. It is 0 if the tensor is empty, and
+/// `None` if it overflows.
 pub fn span(shape: &[usize], strides: &[usize]) -> Option<u64> {
     if shape.contains(&0) {
         return Some(0);
@@ -226,7 +239,7 @@ pub fn span(shape: &[usize], strides: &[usize]) -> Option<u64> {
     last.checked_add(1)
 }
 
-/// The arguments of `_rebuild_tensor_v2`, unwrapped from a parameter.
+/// Arguments of `_rebuild_tensor_v2`, for a tensor or for the tensor inside a parameter.
 fn tensor_arguments<'a, 'p>(pickle: &'a Pickle<'p>, value: Value<'p>) -> Option<&'a [Value<'p>]> {
     let call = pickle.call(value)?;
     let arguments = pickle.tuple(call.arguments)?;
@@ -234,10 +247,10 @@ fn tensor_arguments<'a, 'p>(pickle: &'a Pickle<'p>, value: Value<'p>) -> Option<
         ("torch._utils", "_rebuild_tensor_v2") => Some(arguments),
         ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
             let inner = pickle.call(*arguments.first()?)?;
-            // A parameter wraps a tensor, never another parameter: no recursion.
+            // A parameter contains a tensor, never another parameter, so there is no recursion.
             inner.is("torch._utils", "_rebuild_tensor_v2").then(|| pickle.tuple(inner.arguments))?
         }
-        // A tensor with Python attributes: function, type, arguments, attributes.
+        // A tensor with Python attributes has the arguments function, type, arguments, attributes.
         ("torch._tensor", "_rebuild_from_type_v2") => match arguments {
             &[Value::Global("torch._utils", "_rebuild_tensor_v2"), _, arguments, _] => pickle.tuple(arguments),
             _ => None,
@@ -246,9 +259,10 @@ fn tensor_arguments<'a, 'p>(pickle: &'a Pickle<'p>, value: Value<'p>) -> Option<
     }
 }
 
+/// Reads the dtype, key and number of elements of a storage, which is pickled as
 /// `("storage", torch.FloatStorage, key, location, elements)`.
 fn storage_id<'p>(pickle: &Pickle<'p>, value: Value<'p>) -> Result<(Dtype, String, u64), TorchError> {
-    let malformed = || TorchError::malformed("a tensor without a storage");
+    let malformed = || TorchError::malformed("a tensor has no valid storage");
     let Value::Node(id) = value else {
         return Err(malformed());
     };
@@ -264,7 +278,7 @@ fn storage_id<'p>(pickle: &Pickle<'p>, value: Value<'p>) -> Result<(Dtype, Strin
         return Err(malformed());
     }
     let dtype = Dtype::from_storage_class(class)
-        .ok_or_else(|| TorchError::unsupported(format!("a tensor in a `torch.{class}`")))?;
+        .ok_or_else(|| TorchError::unsupported(format!("tensors of type `torch.{class}` are not supported")))?;
     let elements = count(elements).ok_or_else(malformed)?;
     Ok((dtype, key.to_owned(), elements))
 }

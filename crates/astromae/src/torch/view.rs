@@ -1,32 +1,32 @@
-//! Elements of a tensor: a layout and its bytes in, row-major values out.
+//! [`TensorView`]: decodes the elements of a tensor in row-major order.
 
 use half::{bf16, f16};
 
 use super::tensor::span;
 use super::{Dtype, TorchError};
 
-/// A tensor whose elements still lie in the file, with any strides.
+/// Tensor with any strides, in the bytes of a file.
 #[derive(Clone)]
 pub struct TensorView<'a> {
     dtype: Dtype,
     shape: Vec<usize>,
     strides: Vec<usize>,
-    /// From the tensor's first element on.
+    /// Bytes from the first element of the tensor on.
     data: &'a [u8],
 }
 
 impl<'a> TensorView<'a> {
-    /// A tensor whose first element starts `data`, with `strides` in elements.
+    /// Makes a view of a tensor whose first element is at the start of `data`. `strides` are in elements.
     ///
     /// # Errors
-    /// When its last element lies beyond `data`.
+    /// If the last element is outside `data`.
     pub fn new(dtype: Dtype, shape: Vec<usize>, strides: Vec<usize>, data: &'a [u8]) -> Result<Self, TorchError> {
         let stored = (data.len() / dtype.bytes()) as u64;
         let countable = shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
         let span = span(&shape, &strides).filter(|_| countable.is_some() && shape.len() == strides.len());
         if span.is_none_or(|span| span > stored) {
             return Err(TorchError::malformed(format!(
-                "a tensor of shape {shape:?} and strides {strides:?} in {stored} {dtype} elements"
+                "a tensor of shape {shape:?} and strides {strides:?} does not fit into {stored} {dtype} elements"
             )));
         }
         Ok(Self { dtype, shape, strides, data })
@@ -37,7 +37,7 @@ impl<'a> TensorView<'a> {
         &self.shape
     }
 
-    /// Element type in the file.
+    /// Type of the elements in the file.
     pub fn dtype(&self) -> Dtype {
         self.dtype
     }
@@ -47,26 +47,26 @@ impl<'a> TensorView<'a> {
         self.shape.iter().product()
     }
 
-    /// Bytes of its elements, each counted once for every index that shows it.
+    /// Size of all elements in bytes. An element that several indices share is counted for each index.
     pub fn bytes(&self) -> usize {
         self.elements().saturating_mul(self.dtype.bytes())
     }
 
-    /// The values in row-major order; exact for every type but integers beyond 2⁵³.
+    /// Returns the values in row-major order. They are exact, except for integers beyond 2⁵³.
     pub fn to_f64(&self) -> Vec<f64> {
         let mut values = Vec::new();
         self.append_f64(&mut values);
         values
     }
 
-    /// The values in row-major order, rounded to the nearest where the type is wider.
+    /// Returns the values in row-major order, rounded to the nearest `f32`.
     pub fn to_f32(&self) -> Vec<f32> {
         let mut values = Vec::new();
         self.append_f32(&mut values);
         values
     }
 
-    /// Appends what [`TensorView::to_f64`] returns.
+    /// Appends the values that [`TensorView::to_f64`] returns.
     pub fn append_f64(&self, values: &mut Vec<f64>) {
         match self.dtype {
             Dtype::F64 => self.gather(values, f64::from_le_bytes),
@@ -82,7 +82,7 @@ impl<'a> TensorView<'a> {
         }
     }
 
-    /// Appends what [`TensorView::to_f32`] returns.
+    /// Appends the values that [`TensorView::to_f32`] returns.
     pub fn append_f32(&self, values: &mut Vec<f32>) {
         match self.dtype {
             Dtype::F64 => self.gather(values, |bytes| f64::from_le_bytes(bytes) as f32),
@@ -98,7 +98,7 @@ impl<'a> TensorView<'a> {
         }
     }
 
-    /// The elements' bytes in row-major order, for a file of the same type.
+    /// Returns the bytes of the elements in row-major order, little-endian.
     pub fn to_le_bytes(&self) -> Vec<u8> {
         match self.dtype.bytes() {
             8 => self.gather_bytes::<8>(),
@@ -127,7 +127,7 @@ impl<'a> TensorView<'a> {
         let mut at = 0;
         for _ in 0..elements {
             values.push(decode(stored[at]));
-            // An odometer: the last index runs fastest, a full turn moves the one before it.
+            // Increments the index like an odometer: the last axis runs fastest and carries into the one before it.
             for axis in (0..index.len()).rev() {
                 index[axis] += 1;
                 at += self.strides[axis];
@@ -147,19 +147,19 @@ impl std::fmt::Debug for TensorView<'_> {
     }
 }
 
-/// Appends float32 values as a file stores them.
+/// Appends float32 values in little-endian order.
 pub fn encode_f32(values: &[f32], bytes: &mut Vec<u8>) {
     bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
 }
 
-/// Appends float64 values as a file stores them.
+/// Appends float64 values in little-endian order.
 pub fn encode_f64(values: &[f64], bytes: &mut Vec<u8>) {
     bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
 }
 
-/// Strides of a tensor without gaps whose last index runs fastest.
+/// Strides, in elements, of a tensor in row-major order without gaps.
 pub fn row_major_strides(shape: &[usize]) -> Vec<usize> {
-    // Saturates only where the tensor is empty and no stride is used.
+    // The multiplication saturates only for empty tensors, whose strides are not used.
     let mut strides = vec![1_usize; shape.len()];
     for axis in (1..shape.len()).rev() {
         strides[axis - 1] = strides[axis].saturating_mul(shape[axis]);
@@ -207,17 +207,17 @@ mod tests {
     }
 
     #[test]
-    fn refuses_layouts_beyond_the_data() {
+    fn rejects_layouts_outside_the_data() {
         let storage = storage();
-        let refused = |shape: &[usize], strides: &[usize]| {
+        let rejected = |shape: &[usize], strides: &[usize]| {
             TensorView::new(Dtype::F32, shape.to_vec(), strides.to_vec(), &storage).is_err()
         };
-        assert!(!refused(&[3, 4], &[4, 1]));
-        assert!(refused(&[13], &[1]));
-        assert!(refused(&[2], &[12]));
-        assert!(refused(&[2, 2], &[1]));
-        assert!(refused(&[usize::MAX, 2], &[usize::MAX, 1]));
-        assert!(refused(&[usize::MAX, 2], &[0, 0]));
-        assert!(!refused(&[0, usize::MAX, 2], &[0, 0, 0]));
+        assert!(!rejected(&[3, 4], &[4, 1]));
+        assert!(rejected(&[13], &[1]));
+        assert!(rejected(&[2], &[12]));
+        assert!(rejected(&[2, 2], &[1]));
+        assert!(rejected(&[usize::MAX, 2], &[usize::MAX, 1]));
+        assert!(rejected(&[usize::MAX, 2], &[0, 0]));
+        assert!(!rejected(&[0, usize::MAX, 2], &[0, 0, 0]));
     }
 }

@@ -1,10 +1,14 @@
-//! The part of zip that PyTorch uses: stored (uncompressed) entries, with zip64 beyond 4 GiB.
+//! Reads and writes the part of the zip format that PyTorch uses: uncompressed entries, with zip64 beyond 4 GiB.
 //!
-//! Reading: the file's last bytes in, where the directory lies out ([`locate_directory`]); the
-//! directory's bytes in, its [`Entry`]s out ([`parse_directory`]); an entry's local header in, where
-//! its data lies out ([`Entry::data_range`]). Writing: [`Writer`] streams to any `std::io::Write`.
+//! To read an archive by byte ranges:
 //!
-//! Never here: compression, encryption, multi-disk archives; each is refused by name.
+//! 1. [`locate_directory`] finds the directory from the last bytes of the file.
+//! 2. [`parse_directory`] lists the entries from the bytes of the directory.
+//! 3. [`Entry::data_range`] finds the data of an entry from its local header.
+//!
+//! [`Writer`] writes an archive to any `std::io::Write`, in one pass.
+//!
+//! Compressed and encrypted entries and multi-disk archives are not supported; the error message names them.
 
 mod directory;
 mod writer;
@@ -19,21 +23,21 @@ const END: [u8; 4] = *b"PK\x05\x06";
 const END_64: [u8; 4] = *b"PK\x06\x06";
 const LOCATOR_64: [u8; 4] = *b"PK\x06\x07";
 
-/// Bytes of a local header before the name.
+/// Size of a local header without the name, in bytes.
 pub const LOCAL_HEADER_BYTES: u64 = 30;
 const CENTRAL_HEADER_BYTES: usize = 46;
 const END_BYTES: usize = 22;
 const END_64_BYTES: usize = 56;
 const LOCATOR_64_BYTES: usize = 20;
 
-/// Extra field that holds the 64-bit sizes and offset.
+/// Id of the extra field with 64-bit sizes and offset.
 const EXTRA_ZIP64: u16 = 0x0001;
-/// In a 32-bit field: the value is in the zip64 extra field.
+/// Value of a 32-bit field whose number is in the zip64 extra field.
 const IN_ZIP64: u32 = u32::MAX;
 
-/// A directory with more entries is refused: the largest model has some hundreds.
+/// Largest number of entries. Large models have some hundreds.
 pub const MAX_ENTRIES: u64 = 65_536;
-/// A longer directory is refused.
+/// Largest size of the directory, in bytes.
 pub const MAX_DIRECTORY_BYTES: u64 = 16 << 20;
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {

@@ -1,8 +1,8 @@
-//! Assembles PyTorch files operation by operation, the hostile ones that PyTorch itself never writes.
+//! Assembles PyTorch files operation by operation, also malicious ones that PyTorch never writes.
 //!
-//! Each function returns the operations that leave its value on the stack.
+//! Each function returns the pickle operations that push its value on the stack.
 
-#![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(dead_code, reason = "each test file uses a part of this module")]
 
 use astromae::torch::zip::Writer;
 
@@ -51,7 +51,7 @@ pub(crate) fn object(class: Vec<u8>, state: Vec<u8>) -> Vec<u8> {
     [&class[..], b")\x81", &state, b"b"].concat()
 }
 
-/// A module of `class` with these tensors, children and attributes.
+/// Module of `class` with the given tensors, children and attributes.
 pub(crate) fn module(
     class: Vec<u8>,
     parameters: &[(&str, Vec<u8>)],
@@ -84,12 +84,12 @@ pub(crate) fn parameter(tensor: Vec<u8>) -> Vec<u8> {
     call(global("torch._utils", "_rebuild_parameter"), tuple(&arguments))
 }
 
-/// A pickle of protocol 2 of one value.
+/// Pickle (protocol 2) of one value.
 pub(crate) fn pickle(value: &[u8]) -> Vec<u8> {
     [b"\x80\x02", value, b"."].concat()
 }
 
-/// A PyTorch file of `value`, with storages by their keys.
+/// PyTorch file of `value` with the given storages (key, data).
 pub(crate) fn archive(value: &[u8], storages: &[(&str, &[u8])]) -> Vec<u8> {
     let storages: Vec<_> = storages.iter().map(|(key, data)| (format!("data/{key}"), *data)).collect();
     let mut entries = vec![("data.pkl", pickle(value)), ("byteorder", b"little".to_vec())];
@@ -98,7 +98,7 @@ pub(crate) fn archive(value: &[u8], storages: &[(&str, &[u8])]) -> Vec<u8> {
     zip(&entries)
 }
 
-/// A zip of these entries in the folder `archive`.
+/// Zip archive of the given entries in the folder `archive`.
 pub(crate) fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new());
     for (name, data) in entries {

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Makes the small checkpoints of this folder and expected.json, what PyTorch reads back from them.
+"""Makes the small checkpoints in this folder, and expected.json with the values that PyTorch reads from them.
 
-    python3 make_checkpoints.py           (PyTorch 2.2.2, NumPy 1.26; any later version should do)
+    python3 make_checkpoints.py           (PyTorch 2.2.2, NumPy 1.26; later versions should work)
 
-They are about the file format, not the model: all the ways PyTorch has of pickling a tensor, a module
-and their attributes. expected.json has for every file its form, tensors and some attributes, or the
-words its refusal must contain.
+They test the file format and not the model: all ways in which PyTorch pickles a tensor, a module and their attributes.
+For every file, expected.json has its form, tensors and some attributes, or words that the error message must contain.
 """
 
 import json
@@ -77,7 +76,7 @@ def good(name, form, content, tensors, attributes={}, **options):
     }
 
 
-def refused(name, content, *words, **options):
+def rejected(name, content, *words, **options):
     torch.save(content, FOLDER / f"{name}.pt", **options)
     expected[name] = {"error": list(words)}
 
@@ -128,15 +127,15 @@ types = OrderedDict((str(dtype), (torch.arange(-3, 4) * 1.5).to(dtype)) for dtyp
 types["torch.uint8"] = torch.tensor([0, 1, 255], dtype=torch.uint8)
 good("types", "StateDict", types, types)
 
-refused("complex", {"weight": torch.ones(2, dtype=torch.complex64)}, "torch.ComplexFloatStorage")
-refused("negated", {"weight": torch._neg_view(torch.ones(2))}, "negative")
-refused("sparse", {"weight": torch.eye(2).to_sparse()}, "torch._utils._rebuild_sparse_tensor")
-refused("lstm", nn.LSTM(2, 2), "torch.nn.modules.rnn.LSTM")
-refused("optimizer", torch.optim.SGD(model.parameters(), 0.1), "torch.optim.sgd.SGD")
-refused("function", {"weight": torch.ones(1), "loss": print}, "print")
-refused("no_tensors", {"epoch": 3}, "no tensor")
-refused("a_tensor", torch.ones(2), "neither a module nor a state dict")
-refused("format_before_1_6", state, "before 1.6", _use_new_zipfile_serialization=False)
+rejected("complex", {"weight": torch.ones(2, dtype=torch.complex64)}, "torch.ComplexFloatStorage")
+rejected("negated", {"weight": torch._neg_view(torch.ones(2))}, "negative")
+rejected("sparse", {"weight": torch.eye(2).to_sparse()}, "torch._utils._rebuild_sparse_tensor")
+rejected("lstm", nn.LSTM(2, 2), "torch.nn.modules.rnn.LSTM")
+rejected("optimizer", torch.optim.SGD(model.parameters(), 0.1), "torch.optim.sgd.SGD")
+rejected("function", {"weight": torch.ones(1), "loss": print}, "print")
+rejected("no_tensors", {"epoch": 3}, "no tensor")
+rejected("a_tensor", torch.ones(2), "neither a module nor a state dict")
+rejected("format_before_1_6", state, "before 1.6", _use_new_zipfile_serialization=False)
 torch.jit.save(torch.jit.trace(nn.Linear(2, 1), torch.ones(1, 2)), FOLDER / "torchscript.pt")
 expected["torchscript"] = {"error": ["TorchScript"]}
 

@@ -1,15 +1,17 @@
-"""AstroMAE in PyTorch, by the book: the definition that golden values, peers and training share.
+"""AstroMAE (Fathkouhi & Fox, arXiv:2409.01825) in PyTorch: the definition that the golden values, the comparison with
+other engines and the training use.
 
-Attribute names are those of published checkpoints, so that state dicts fit. Sizes are arguments; the defaults are the
-published model's (15,902,889 parameters).
+Attributes have the names of published checkpoints, so that their state dicts can be loaded. Sizes are arguments; their
+defaults are those of the published model (15,902,889 parameters).
 """
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 
 class Attention(nn.Module):
-    """`qkv_bias`: "parts" (q_bias and v_bias, as in AstroMAE), "whole" (qkv.bias, as in a plain ViT) or None."""
+    """`qkv_bias` is "parts" (q_bias and v_bias, as in AstroMAE), "whole" (qkv.bias, as in a plain ViT) or None."""
 
     def __init__(self, dim, num_heads, qkv_bias):
         super().__init__()
@@ -43,7 +45,7 @@ class Mlp(nn.Module):
 
 
 class NormalCell(nn.Module):
-    """A transformer block; `pcm` is (groups, window) of the convolutions beside the attention, or None."""
+    """Transformer block. `pcm` is (groups, window) of the convolutions in parallel to the attention, or None."""
 
     def __init__(self, dim, num_heads, hidden, pcm, qkv_bias):
         super().__init__()
@@ -93,7 +95,7 @@ class ConvBlock(nn.Module):
 
 
 class InceptionBlock(nn.Module):
-    """`is_custom`: the 5x5 branch exists but is not used."""
+    """Inception block. If `is_custom`, the 5x5 branch has weights but is not used."""
 
     def __init__(self, inputs, width, is_custom):
         super().__init__()
@@ -164,7 +166,7 @@ class ViT_Astro(nn.Module):
         self.concat_block = nn.Sequential(nn.Linear(2 * features + joint, joint), nn.ReLU(), nn.Linear(joint, 1))
 
     def forward(self, images, magnitudes, observe=lambda name, value: None):
-        """Redshifts (n); `observe` is handed each layer's output by name."""
+        """Returns redshifts (n). Calls `observe` with the name and output of each layer."""
         x = self.patch_embed(images)
         x = torch.cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1) + self.pos_embed
         observe("patch_embed", x)
@@ -184,3 +186,13 @@ class ViT_Astro(nn.Module):
         magnitude = self.inception_model.magnitude_block(magnitudes)
         observe("magnitude", magnitude)
         return self.concat_block(torch.cat((vit, x, magnitude), dim=1)).squeeze(1)
+
+
+def load(weights):
+    """The published model's sizes with the weights of a safetensors file; eval mode, float32, no gradients."""
+    model = ViT_Astro().eval()
+    missing = model.load_state_dict(load_file(weights), strict=False).missing_keys
+    unexpected = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if unexpected:
+        raise ValueError(f"`{weights}`: {len(unexpected)} tensors are missing, the first is `{unexpected[0]}`")
+    return model.requires_grad_(False)

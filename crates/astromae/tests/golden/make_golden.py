@@ -2,8 +2,8 @@
 # requires-python = ">=3.9"
 # dependencies = ["torch==2.2.2", "numpy<2", "safetensors>=0.4"]
 # ///
-"""Makes the golden models beside this script: small checkpoints of every form and block kind, and for each the output
-of every layer as PyTorch computes it in float64. Seeded; made with PyTorch 2.2.2. Run: `python make_golden.py`.
+"""Makes the golden files in this folder: small checkpoints of every form and kind of block, and the output of every layer
+that PyTorch computes in float64. The seeds are fixed; the files were made with PyTorch 2.2.2. Run: `python make_golden.py`.
 """
 
 import json
@@ -19,7 +19,7 @@ import astromae
 HERE = pathlib.Path(__file__).parent
 SMALL = dict(inception=(6, (3, 3, 2, 2, 2)), features=20, joint=12)
 CASES = {
-    # Two images a case; sizes differ so that no constant of the code can fit them all.
+    # Two images for each case. The sizes differ, so that a size that is fixed in the code makes a test fail.
     "pcm": dict(image_size=16, patch_size=8, dim=24, depth=2, num_heads=3, hidden=48, pcm=(6, 1), **SMALL),
     "pcm3x3": dict(
         image_size=24, patch_size=6, dim=20, depth=3, num_heads=5, hidden=40, pcm=(4, 3), qkv_bias=None, **SMALL
@@ -31,7 +31,7 @@ CASES = {
 
 
 def randomise(model, generator):
-    """Weights and statistics with which every folded term matters."""
+    """Draws weights and statistics for which every folded term changes the result."""
     for name, tensor in list(model.named_parameters()) + list(model.named_buffers()):
         if name.endswith("num_batches_tracked"):
             continue
@@ -47,7 +47,7 @@ def randomise(model, generator):
 
 
 def place_classes_as_published():
-    """Pickles name the modules in which classes live: those of published checkpoints."""
+    """Moves the classes to the modules that pickles of published checkpoints refer to."""
     places = {
         "NormalCell": ["NormalCell", "Attention", "Mlp"],
         "blocks.photoz": ["ConvBlock", "InceptionBlock", "Input_Mix_Model"],
@@ -55,7 +55,7 @@ def place_classes_as_published():
         "timm.models.layers.patch_embed": ["PatchEmbed"],
     }
     for module, names in places.items():
-        # Pickling imports a class's module, and so every package above it.
+        # Pickling imports the module of a class, and with it every package above.
         parts = module.split(".")
         for depth in range(1, len(parts) + 1):
             package = types.ModuleType(".".join(parts[:depth]))

@@ -1,4 +1,4 @@
-//! Which way of multiplying an instruction set has for an arithmetic.
+//! Chooses the [`Dot`] for an instruction set and an arithmetic.
 
 use super::{Arithmetic, Bf16Pairs, Bf16Weights, Dot, DotKernel, Floats, Quantised, Weight};
 use crate::isa::{Isa, Kind};
@@ -8,10 +8,10 @@ use crate::simd::{Kernel, Simd, dispatch, scalar};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{avx2, avx512};
 
-/// Runs `kernel` with the instructions that `isa` has for `arithmetic`, over runs of `run` inputs.
+/// Runs `kernel` with the [`Dot`] that `isa` has for `arithmetic`, for runs of `run` inputs.
 ///
 /// # Panics
-/// Where it has none: [`Isa::instruction`] says so beforehand.
+/// If `isa` has no instruction for `arithmetic`; [`Isa::instruction`] then returns `None`.
 #[inline]
 pub(crate) fn dispatch_dot(isa: Isa, arithmetic: Arithmetic, run: usize, kernel: impl DotKernel) {
     match arithmetic {
@@ -20,7 +20,7 @@ pub(crate) fn dispatch_dot(isa: Isa, arithmetic: Arithmetic, run: usize, kernel:
         Arithmetic::Bf16 => match isa.kind() {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 if isa.extensions().bf16 => {
-                // SAFETY: extensions are what detection found on this CPU.
+                // SAFETY: `extensions` lists only what detection found on this CPU.
                 unsafe { avx512::run_bf16(kernel) }
             }
             Kind::Scalar => kernel.run(Bf16Pairs(scalar::Scalar)),
@@ -29,18 +29,18 @@ pub(crate) fn dispatch_dot(isa: Isa, arithmetic: Arithmetic, run: usize, kernel:
         Arithmetic::Int8 => match isa.kind() {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 if isa.extensions().int8 => {
-                // SAFETY: as above.
+                // SAFETY: `extensions` lists only what detection found on this CPU.
                 unsafe { avx512::run_int8(kernel) }
             }
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 | Kind::Avx2 => {
-                // SAFETY: an `Isa` of these kinds exists only where the CPU has AVX2.
+                // SAFETY: an `Isa` of these kinds exists only if the CPU has AVX2.
                 unsafe { avx2::run_int8(kernel) }
             }
             #[cfg(target_arch = "aarch64")]
             Kind::Neon => {
                 assert!(isa.extensions().int8, "this CPU has no instruction for int8");
-                // SAFETY: as above.
+                // SAFETY: the line above asserts what detection found on this CPU.
                 unsafe { neon::run_int8(kernel) }
             }
             Kind::Scalar => kernel.run(Quantised(scalar::Scalar)),
@@ -48,24 +48,27 @@ pub(crate) fn dispatch_dot(isa: Isa, arithmetic: Arithmetic, run: usize, kernel:
     }
 }
 
-/// How weights are packed for an instruction set and an arithmetic.
+/// Shape and type of packed panels for an instruction set and an arithmetic.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct PanelShape {
+    /// `f32` lanes of a vector.
     pub(crate) lanes: usize,
+    /// Vectors of columns in a panel: NR = vectors × lanes.
     pub(crate) vectors: usize,
-    /// Values of k in a step, and how many of them lie side by side.
+    /// Values of k in one step: [`Dot::DEPTH`].
     pub(crate) depth: usize,
+    /// Neighbouring values of k of one column: [`Dot::INTERLEAVED`].
     pub(crate) interleaved: usize,
     pub(crate) kind: WeightKind,
-    /// Bytes of a staged input; 0 where inputs are multiplied as they are.
+    /// Bytes of a staged input; 0 if inputs are not staged.
     pub(crate) staged_bytes: usize,
-    /// What an instruction for integers without sign adds to each input.
+    /// Number added to each input for instructions that take unsigned integers: [`Dot::INPUT_OFFSET`].
     pub(crate) input_offset: i32,
-    /// The largest magnitude of an integer weight.
+    /// Largest magnitude of an integer weight.
     pub(crate) largest_weight: f32,
 }
 
-/// The type of a packed weight.
+/// Type of a packed weight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum WeightKind {
     #[default]
@@ -75,6 +78,7 @@ pub(crate) enum WeightKind {
     I8,
 }
 
+/// Shape of the panels that `arithmetic` needs on `isa`.
 pub(crate) fn panel_shape(isa: Isa, arithmetic: Arithmetic) -> PanelShape {
     struct Shape<'a>(&'a mut PanelShape);
     impl DotKernel for Shape<'_> {
@@ -93,7 +97,7 @@ pub(crate) fn panel_shape(isa: Isa, arithmetic: Arithmetic) -> PanelShape {
         }
     }
     let mut shape = PanelShape::default();
-    // An odd run: what `f32` is packed for is the same for even ones.
+    // A run of 1 is allowed for every arithmetic here, and `f32` has the same panels for all runs.
     dispatch_dot(isa, arithmetic, 1, Shape(&mut shape));
     shape
 }

@@ -1,4 +1,4 @@
-//! What a product is computed in: how a step of k is multiplied and added, for each arithmetic and instruction set.
+//! The trait [`Dot`]: how one step of k is multiplied and added, for each arithmetic and instruction set.
 
 mod bf16;
 mod floats;
@@ -15,47 +15,53 @@ pub(crate) use bf16::{Bf16Pairs, Pairs};
 pub(crate) use floats::{Bf16Weights, Floats};
 pub(crate) use int8::{Int8, Quantised, staged_stride};
 
-/// The arithmetic of a product. What comes in and what goes out is `f32` in any case.
+/// Arithmetic of a product. Inputs and outputs are `f32` in every case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Arithmetic {
     /// 32-bit floating point.
     F32,
-    /// Weights and inputs rounded to bfloat16, summed in 32-bit floating point. Where the CPU has no instruction for
-    /// that, weights rounded to bfloat16, and inputs and arithmetic in `f32`.
+    /// Weights and inputs are rounded to bfloat16, products are summed in `f32`. If the CPU has no instruction for
+    /// that, only the weights are rounded, and inputs are multiplied in `f32`.
     Bf16,
-    /// Weights rounded to 8-bit integers with a scale for each column (to seven bits where the instruction would cut off
-    /// more: AVX2), inputs to 8-bit integers with a scale for each row; products are summed exactly.
+    /// Weights are rounded to 8-bit integers with one scale per column, inputs to 8-bit integers with one scale per
+    /// row. Products are summed exactly. With AVX2, weights have seven bits, because the instruction saturates its
+    /// sums.
     Int8,
 }
 
-/// A product's way of multiplying. A value is the proof that its instructions run here.
+/// One way to multiply: an arithmetic on an instruction set. A value of the implementing type proves that this CPU has
+/// the instructions.
 ///
-/// A step takes [`DEPTH`](Dot::DEPTH) values of k: those of one row against those of one vector of columns.
+/// One step multiplies [`DEPTH`](Dot::DEPTH) values of k of one row by those of one vector of columns.
 pub(crate) trait Dot: Copy {
+    /// Vector type of the finished values.
     type S: Simd;
-    /// An input as it is multiplied.
+    /// Input in the type in which it is multiplied.
     type Input: Copy;
-    /// A packed weight.
+    /// Packed weight.
     type Weight: Weight;
-    /// One vector of columns, or one row's inputs for all of them: DEPTH / PARTS values each.
+    /// Operand of the multiplication: the weights of one vector of columns, or the inputs of one row repeated for every
+    /// column. DEPTH / PARTS values of k for each column.
     type Operand: Copy;
     /// One vector of sums.
     type Sum: Copy;
+    /// Values of k in one step.
     const DEPTH: usize;
-    /// Instructions that a step is multiplied in, one after the other.
+    /// Number of multiply instructions in one step, run one after the other.
     const PARTS: usize = 1;
-    /// Values of k that lie side by side in a panel: a whole step, or one, with the parts of a step in rows.
+    /// Number of neighbouring values of k of one column in a panel: DEPTH, or 1 if each part of a step has a row of its
+    /// own.
     const INTERLEAVED: usize = Self::DEPTH;
-    /// Whether inputs are multiplied in another form than they come in.
+    /// True if inputs are converted to another type before they are multiplied.
     const STAGED: bool;
-    /// What is added to each input before it is multiplied.
+    /// Number added to each input before it is multiplied.
     const INPUT_OFFSET: i32 = 0;
-    /// The largest magnitude of an integer weight.
+    /// Largest magnitude of an integer weight.
     const LARGEST_WEIGHT: f32 = 0.0;
 
     fn simd(self) -> Self::S;
 
-    /// Where the weights of a vector of columns lie in a step of a panel of `vectors`.
+    /// Offset of the weights of one vector of columns within a step, in a panel of `vectors` vectors.
     #[inline(always)]
     fn offset(vectors: usize, vector: usize, part: usize) -> usize {
         let row = if Self::INTERLEAVED == 1 { part * vectors } else { 0 };
@@ -69,80 +75,83 @@ pub(crate) trait Dot: Copy {
     /// DEPTH inputs are readable at `from`; `part` < PARTS.
     unsafe fn inputs(self, from: *const Self::Input, part: usize) -> Self::Operand;
     fn dot(self, inputs: Self::Operand, weights: Self::Operand, sum: Self::Sum) -> Self::Sum;
-    /// What the sums of a vector of columns start from.
+    /// Initial sums of the vector of columns that starts at column `first`.
     ///
     /// # Safety
-    /// `columns` are those of this arithmetic, a vector of them from `first` on.
+    /// `columns` belong to weights of this arithmetic and hold one vector of columns from `first` on.
     unsafe fn start(self, columns: Columns, first: usize) -> Self::Sum;
-    /// The value of a finished sum; `scale` is its row's.
+    /// Converts finished sums to values; `scale` is the scale of the row.
     ///
     /// # Safety
-    /// As for `start`.
+    /// The conditions of [`start`](Dot::start) hold.
     unsafe fn finish(self, sum: Self::Sum, columns: Columns, first: usize, scale: f32) -> <Self::S as Simd>::F;
-    /// Turns the product's inputs into what is multiplied.
+    /// Converts the inputs of the product to [`Self::Input`].
     ///
     /// # Safety
-    /// The product's input layout lies in `input` for all of its taps, and `staging` holds what
-    /// [`Weights::staging`] says.
+    /// All rows of the product's input layout, with all their taps, are inside `input`, and `staging` has at least the
+    /// size that [`Weights::staging`] returns.
     unsafe fn stage(self, product: &Product<'_>, input: &[f32], staging: &mut Staging) -> Staged<Self::Input>;
 }
 
-/// An operation over a way of multiplying, to be compiled for each.
+/// Operation that is generic over [`Dot`] and compiled for each of them.
 pub(crate) trait DotKernel {
-    /// Implementations are `#[inline(always)]`, as for [`Kernel`](crate::simd::Kernel).
+    /// Implementations must be `#[inline(always)]`, as for [`Kernel`](crate::simd::Kernel).
     fn run<D: Dot>(self, dot: D);
 }
 
-/// The columns of a panel: where its bias, and for integers its scales and starting sums, lie.
+/// Pointers to the values that belong to the columns of a panel.
 #[derive(Clone, Copy)]
 pub(crate) struct Columns {
     pub(crate) bias: *const f32,
+    /// Scale of each column; null if weights are not integers.
     pub(crate) scales: *const f32,
+    /// Initial sum of each column; null if weights are not integers.
     pub(crate) offsets: *const i32,
 }
 
-/// Inputs as they are multiplied: where their rows lie, and for integers the scale of each row.
+/// Inputs in the type in which they are multiplied, and where their rows start.
 pub(crate) struct Staged<T> {
     pub(crate) input: *const T,
     pub(crate) layout: Layout,
-    /// One for each row, or null where rows have no scale.
+    /// Scale of each row; null if rows have no scale.
     pub(crate) scales: *const f32,
 }
 
 impl<T> Staged<T> {
-    /// The scale of a row.
+    /// Scale of `row`; 1 if rows have no scale.
     ///
     /// # Safety
-    /// `row` is a row of the layout.
+    /// `row` is less than the number of rows of the layout.
     #[inline(always)]
     pub(crate) unsafe fn scale(&self, row: usize) -> f32 {
         if self.scales.is_null() {
             return 1.0;
         }
-        // SAFETY: the caller vouches for the row; scales has one value for each.
+        // SAFETY: the caller guarantees that the row exists; `scales` has one value for each row.
         unsafe { *self.scales.add(row) }
     }
 }
 
-/// Working memory for inputs in another arithmetic than `f32`; allocated once per thread, large enough for every
-/// product that it is used for.
+/// Working memory for converted inputs. Allocate one per thread, large enough for every product that uses it.
+///
+/// Products in [`Arithmetic::F32`] need none: their [`StagingSize`] is zero.
 #[derive(Debug)]
 pub struct Staging {
     pub(crate) values: AlignedVec<f32>,
     pub(crate) scales: AlignedVec<f32>,
 }
 
-/// What a product needs of a [`Staging`]; the larger of two needs serves both.
+/// Size of the [`Staging`] that a product needs. [`StagingSize::max`] of several products fits all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StagingSize {
-    /// Values, in the size of an `f32`.
+    /// Room for converted inputs, in units of one `f32` (4 bytes).
     pub values: usize,
-    /// Scales of rows.
+    /// Number of row scales.
     pub scales: usize,
 }
 
 impl Staging {
-    /// Memory of this size.
+    /// Allocates staging memory of `size`.
     pub fn new(size: StagingSize) -> Staging {
         Staging { values: AlignedVec::zeroed(size.values), scales: AlignedVec::zeroed(size.scales) }
     }
@@ -153,15 +162,15 @@ impl Staging {
 }
 
 impl StagingSize {
-    /// Enough for either.
+    /// Smallest size that is enough for both.
     pub fn max(self, other: StagingSize) -> StagingSize {
         StagingSize { values: self.values.max(other.values), scales: self.scales.max(other.scales) }
     }
 }
 
-/// A type of packed weights.
+/// Type of a packed weight: `f32`, `u16` (bfloat16), `i16` or `i8`.
 pub(crate) trait Weight: Copy + 'static {
     const KIND: WeightKind;
-    /// The panels of weights of this type.
+    /// Panels of `weights`, which must be packed in this type.
     fn panels(weights: &Weights) -> &[Self];
 }

@@ -1,4 +1,4 @@
-//! Weights in the order in which the micro-kernel reads them.
+//! Packed [`Weights`]: panels in the order in which the micro-kernel reads them.
 
 use crate::aligned::AlignedVec;
 use crate::gemm::dispatch::{PanelShape, WeightKind, panel_shape};
@@ -7,11 +7,11 @@ use crate::isa::Isa;
 use crate::layout::Layout;
 use crate::simd::bf16;
 
-/// A weight matrix (n, k) and its bias (n), packed for one instruction set and arithmetic.
+/// Weight matrix (n, k) and bias (n), packed for one instruction set and arithmetic.
 ///
-/// Panels of NR columns (NR is the tile's vectors × lanes) follow each other. A panel holds, for each step of k, its
-/// columns side by side, each with the step's values of k; the last panel has only as many vectors as the columns left
-/// need. Columns beyond n are zero.
+/// Memory holds one panel of NR columns after another (NR = vectors of a tile × lanes). For each step of k, a panel
+/// holds its columns side by side, each with its values of k in that step. The last panel has only as many vectors as
+/// the remaining columns need. Columns beyond n are zero.
 #[derive(Debug)]
 pub struct Weights {
     isa: Isa,
@@ -20,11 +20,11 @@ pub struct Weights {
     k: usize,
     panels: Panels,
     bias: AlignedVec<f32>,
-    /// Scale of each column; without values where weights are not integers.
+    /// Scale of each column; empty if weights are not integers.
     scales: AlignedVec<f32>,
-    /// What each column's sum starts from; without values where weights are not integers.
+    /// Initial sum of each column; empty if weights are not integers.
     offsets: AlignedVec<i32>,
-    /// Bytes of a staged input; 0 where inputs are multiplied as they are.
+    /// Bytes of a staged input; 0 if inputs are not staged.
     staged_bytes: usize,
 }
 
@@ -37,11 +37,14 @@ enum Panels {
 }
 
 impl Weights {
-    /// Packs `weight` (n, k), row-major, as `torch.nn.Linear` keeps it, and `bias` (n).
+    /// Packs `weight` (n, k), row-major as in `torch.nn.Linear`, and `bias` (n).
+    ///
+    /// `run` is the number of consecutive inputs in each tap of the products that will use these weights
+    /// ([`Taps::len`](crate::Taps)); for a linear layer it is k.
     ///
     /// # Panics
-    /// Where the lengths do not fit each other, or `isa` cannot multiply runs of `run` inputs in this arithmetic: see
-    /// [`Isa::multiplies`].
+    /// If the lengths do not match (n, k), if `isa` cannot multiply runs of `run` inputs in this arithmetic (see
+    /// [`Isa::multiplies`]), or if `arithmetic` is [`Arithmetic::Int8`] and `run` is not k.
     pub fn pack(
         isa: Isa,
         arithmetic: Arithmetic,
@@ -52,11 +55,11 @@ impl Weights {
     ) -> Weights {
         assert_eq!(weight.len(), n * k, "weight is not (n, k)");
         assert_eq!(bias.len(), n, "bias is not (n)");
-        assert!(isa.multiplies(arithmetic, run), "{isa} does not multiply runs of {run} in {arithmetic:?}");
-        assert!(arithmetic != Arithmetic::Int8 || run == k, "integers have one scale for a row, not for each tap");
+        assert!(isa.multiplies(arithmetic, run), "{isa} cannot multiply runs of {run} inputs in {arithmetic:?}");
+        assert!(arithmetic != Arithmetic::Int8 || run == k, "Int8 has one scale per row and supports only one tap");
         let shape = panel_shape(isa, arithmetic);
         let padded = n.next_multiple_of(shape.lanes);
-        let order = Order { shape, n, k, padded };
+        let order = PanelOrder { shape, n, k, padded };
         let mut padded_bias = AlignedVec::zeroed(padded);
         padded_bias[..n].copy_from_slice(bias);
         let mut weights = Weights {
@@ -84,8 +87,8 @@ impl Weights {
         weights
     }
 
-    /// Quantises (n, k) by column of the result and keeps the scales, and the offsets which undo what the instruction
-    /// adds to its inputs.
+    /// Quantises the weights (n, k) and stores one scale per column, and the initial sums that cancel the number which
+    /// the instruction adds to its inputs.
     fn quantise(&mut self, shape: PanelShape, weight: &[f32]) -> Vec<i8> {
         self.scales = AlignedVec::zeroed(self.bias.len());
         self.offsets = AlignedVec::zeroed(self.bias.len());
@@ -107,27 +110,27 @@ impl Weights {
         quantised
     }
 
-    /// Columns of the result.
+    /// Number of columns of the output.
     pub fn n(&self) -> usize {
         self.n
     }
 
-    /// Inputs to each element of the result.
+    /// Number of inputs of each output value.
     pub fn k(&self) -> usize {
         self.k
     }
 
-    /// The arithmetic they are packed for.
+    /// Arithmetic that the weights are packed for.
     pub fn arithmetic(&self) -> Arithmetic {
         self.arithmetic
     }
 
-    /// Multiply-adds of one row.
+    /// Number of multiply-adds for one row.
     pub fn multiply_adds(&self) -> usize {
         self.n * self.k
     }
 
-    /// Bytes held.
+    /// Bytes of memory that the weights take.
     pub fn bytes(&self) -> usize {
         let panels = match &self.panels {
             Panels::F32(panels) => panels.bytes(),
@@ -138,8 +141,7 @@ impl Weights {
         panels + self.bias.bytes() + self.scales.bytes() + self.offsets.bytes()
     }
 
-    /// What a product of `rows` rows with these weights needs of its staging, when the rows and all their taps lie
-    /// within `extent` values.
+    /// Size of the staging that a product of `rows` rows needs, if the rows with all their taps span `extent` values.
     pub fn staging(&self, rows: usize, extent: usize) -> StagingSize {
         let values = match self.arithmetic {
             _ if self.staged_bytes == 0 => return StagingSize::default(),
@@ -150,7 +152,7 @@ impl Weights {
         StagingSize { values: (values * self.staged_bytes).div_ceil(size_of::<f32>()), scales }
     }
 
-    /// As [`Weights::staging`], for plain rows of k.
+    /// Size of the staging that a product of `rows` contiguous rows of k values needs.
     pub fn staging_of_rows(&self, rows: usize) -> StagingSize {
         self.staging(rows, Layout::plain(rows, self.k).extent(self.k))
     }
@@ -159,12 +161,12 @@ impl Weights {
         self.isa
     }
 
-    /// Columns with their padding.
+    /// Number of columns, padding included.
     pub(super) fn padded(&self) -> usize {
         self.bias.len()
     }
 
-    /// Bias, scales and offsets from a column on.
+    /// Bias, scales and initial sums of the columns from `first` on.
     pub(super) fn columns(&self, first: usize) -> Columns {
         Columns {
             bias: self.bias[first..].as_ptr(),
@@ -174,16 +176,16 @@ impl Weights {
     }
 }
 
-/// The order of panels.
-struct Order {
+/// Sizes that define the order of values in packed panels.
+struct PanelOrder {
     shape: PanelShape,
     n: usize,
     k: usize,
     padded: usize,
 }
 
-impl Order {
-    /// Panels of `value(column, k)`.
+impl PanelOrder {
+    /// Packs the values `value(column, p)`, p < k, into panels.
     fn pack<T: Copy + Default>(&self, value: impl Fn(usize, usize) -> T) -> AlignedVec<T> {
         let PanelShape { lanes, vectors, interleaved, .. } = self.shape;
         let mut panels = AlignedVec::zeroed(self.padded * self.k);
@@ -210,7 +212,7 @@ impl Weight for f32 {
     fn panels(weights: &Weights) -> &[f32] {
         match &weights.panels {
             Panels::F32(panels) => panels,
-            _ => unreachable!("weights of another kind"),
+            _ => unreachable!("weights are packed in another type"),
         }
     }
 }
@@ -221,7 +223,7 @@ impl Weight for u16 {
     fn panels(weights: &Weights) -> &[u16] {
         match &weights.panels {
             Panels::Bf16(panels) => panels,
-            _ => unreachable!("weights of another kind"),
+            _ => unreachable!("weights are packed in another type"),
         }
     }
 }
@@ -232,7 +234,7 @@ impl Weight for i16 {
     fn panels(weights: &Weights) -> &[i16] {
         match &weights.panels {
             Panels::I16(panels) => panels,
-            _ => unreachable!("weights of another kind"),
+            _ => unreachable!("weights are packed in another type"),
         }
     }
 }
@@ -243,7 +245,7 @@ impl Weight for i8 {
     fn panels(weights: &Weights) -> &[i8] {
         match &weights.panels {
             Panels::I8(panels) => panels,
-            _ => unreachable!("weights of another kind"),
+            _ => unreachable!("weights are packed in another type"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a product is of, and the door to it: everything is checked here, once.
+//! [`Product`], the arguments of a matrix product, and [`gemm`], which checks and runs it.
 
 use crate::activation::Activation;
 use crate::gemm::dispatch::dispatch_dot;
@@ -7,65 +7,73 @@ use crate::gemm::pack::Weights;
 use crate::gemm::tile::Gemm;
 use crate::layout::Layout;
 
-/// Where the k inputs of a row lie, relative to the row's start: one run of `len` at each offset.
+/// Positions of the k inputs of a row, relative to the start of the row: a run of `len` values at each offset.
+///
+/// A linear layer has one tap. A 3×3 convolution has nine, one for each position of the window.
 #[derive(Clone, Copy, Debug)]
 pub struct Taps<'a> {
     /// Start of each run, in the order of the weights.
     pub offsets: &'a [usize],
-    /// Length of a run; offsets × len is k.
+    /// Values in a run; the number of offsets × `len` is k.
     pub len: usize,
 }
 
 impl Taps<'_> {
-    /// One run of k: a plain matrix.
+    /// A single run of k values, for a linear layer.
     pub fn one(k: usize) -> Taps<'static> {
         Taps { offsets: &[0], len: k }
     }
 }
 
-/// What [`gemm`] computes: `output[row] = activation(input[row] · weightsᵀ + bias)`, or, when `accumulate` is set,
-/// `output[row] += input[row] · weightsᵀ + bias`.
+/// Arguments of [`gemm`], which computes `output[row] = activation(input[row] · weightsᵀ + bias)`. If `accumulate` is
+/// set, it computes `output[row] += input[row] · weightsᵀ + bias`.
 #[derive(Clone, Copy, Debug)]
 pub struct Product<'a> {
     /// Packed weights and bias.
     pub weights: &'a Weights,
-    /// Where the rows of the input start.
+    /// Positions where the rows of the input start.
     pub input: Layout,
-    /// Where a row's inputs lie.
+    /// Positions of the k inputs within a row.
     pub taps: Taps<'a>,
-    /// Where the rows of the output start; as many rows as the input has.
+    /// Positions where the rows of the output start; it has as many rows as the input.
     pub output: Layout,
-    /// Applied to each element of the product; none where it is added to the output.
+    /// Function applied to each value of the output. It must be [`Activation::Identity`] if `accumulate` is set.
     pub activation: Activation,
-    /// Whether the result is added to the output (a residual) or replaces it.
+    /// True if the result is added to the output (a residual), false if it replaces the output.
     pub accumulate: bool,
 }
 
 impl Product<'_> {
-    /// One past the last input that any row reads.
+    /// One past the index of the last input that any row reads.
     pub(crate) fn input_extent(&self) -> usize {
         let furthest = self.taps.offsets.iter().max().map_or(0, |tap| tap + self.taps.len);
         self.input.extent(furthest)
     }
 }
 
-/// Computes `product` from `input` into `output`. Each element is one chain of multiply-adds over k, in the same order
-/// whatever the number of rows: a row's result never depends on its neighbours. `staging` is scratch.
+/// Computes `product` from `input` into `output`. `staging` is working memory.
+///
+/// Each output value is one chain of multiply-adds over k, in an order that does not depend on the number of rows.
+/// The result of a row is therefore the same bits whatever other rows are computed with it.
 ///
 /// # Panics
-/// Where a layout reaches outside its slice, the sizes disagree, or `staging` is smaller than [`Weights::staging`] says.
+/// If a layout reaches outside its slice, the sizes differ, an activation is combined with `accumulate`, or `staging`
+/// is smaller than [`Weights::staging`].
 pub fn gemm(product: &Product<'_>, input: &[f32], staging: &mut Staging, output: &mut [f32]) {
     let Product { weights, taps, .. } = product;
     let plain = product.activation == Activation::Identity;
-    assert!(plain || !product.accumulate, "an activation of what is added to the output");
+    assert!(plain || !product.accumulate, "an activation cannot be combined with `accumulate`");
     assert_eq!(taps.offsets.len() * taps.len, weights.k(), "taps do not cover k");
-    assert!(weights.isa().multiplies(weights.arithmetic(), taps.len), "runs are not whole steps of k");
+    assert!(weights.isa().multiplies(weights.arithmetic(), taps.len), "taps are not whole steps of k");
     assert_eq!(product.input.rows(), product.output.rows(), "input and output rows differ");
     let extent = product.input_extent();
     assert!(extent <= input.len(), "input rows reach outside the slice");
     assert!(product.output.extent(weights.n()) <= output.len(), "output rows reach outside the slice");
     assert!(staging.holds(weights.staging(product.input.rows(), extent)), "staging is too small");
     let arithmetic = weights.arithmetic();
-    assert!(arithmetic != Arithmetic::Int8 || taps.offsets == [0], "integers have one scale for a row");
+    assert!(
+        arithmetic != Arithmetic::Int8 || taps.offsets == [0],
+        "Int8 has one scale per row and supports only one tap"
+    );
     dispatch_dot(weights.isa(), arithmetic, taps.len, Gemm { product, input, staging, output });
 }

@@ -1,4 +1,4 @@
-//! Products in every arithmetic on every instruction set, judged by their definition in `f64`.
+//! Compares products in every arithmetic on every instruction set with their definition in `f64`.
 
 use super::*;
 use crate::activation::Activation;
@@ -6,18 +6,18 @@ use crate::isa::Isa;
 use crate::layout::Layout;
 use crate::naive::{self, Quantised};
 use crate::simd::bf16;
-use crate::testing::{Random, assert_all_within, every_isa, refuses};
+use crate::testing::{Random, assert_all_within, every_isa, panics};
 
 const ARITHMETICS: [Arithmetic; 3] = [Arithmetic::F32, Arithmetic::Bf16, Arithmetic::Int8];
 
-/// Every arithmetic that each instruction set multiplies runs of `run` in.
-fn ways(run: usize) -> impl Iterator<Item = (Isa, Arithmetic)> {
+/// Every instruction set with each arithmetic in which it multiplies runs of `run` inputs.
+fn isas_and_arithmetics(run: usize) -> impl Iterator<Item = (Isa, Arithmetic)> {
     let all = every_isa().into_iter().flat_map(|isa| ARITHMETICS.map(|arithmetic| (isa, arithmetic)));
     all.filter(move |(isa, arithmetic)| isa.multiplies(*arithmetic, run))
 }
 
-/// Inputs and weights as they are multiplied.
-fn as_multiplied(
+/// Inputs and weights after the rounding that the arithmetic does.
+fn rounded_operands(
     (isa, arithmetic): (Isa, Arithmetic),
     k: usize,
     input: &[f32],
@@ -48,20 +48,20 @@ fn plain(weights: &Weights, rows: usize) -> Product<'_> {
 
 fn run(product: &Product<'_>, input: &[f32], output: &mut [f32]) {
     let mut staging = Staging::new(product.weights.staging(product.input.rows(), product.input_extent()));
-    // Stale staging of NaN shows any value read before it is written.
+    // NaN in the staging memory reveals a value that is read before it is written.
     staging.values.fill(f32::NAN);
     staging.scales.fill(f32::NAN);
     gemm(product, input, &mut staging, output);
 }
 
-fn judge(way: (Isa, Arithmetic), (m, k, n): (usize, usize, usize)) {
+fn assert_product_matches_naive(way: (Isa, Arithmetic), (m, k, n): (usize, usize, usize)) {
     let (isa, arithmetic) = way;
     let mut random = Random::new((n * 1000 + m * 7 + k) as u64);
     let (weight, bias) = (random.floats(n * k), random.floats(n));
     let (input, before) = (random.floats(m * k), random.floats(m * n));
     let weights = Weights::pack(isa, arithmetic, (n, k), k, &weight, &bias);
-    let (input_then, weight_then) = as_multiplied(way, k, &input, &weight);
-    let products = naive::linear(&input_then, &weight_then, &bias, n, k);
+    let (rounded_input, rounded_weight) = rounded_operands(way, k, &input, &weight);
+    let products = naive::linear(&rounded_input, &rounded_weight, &bias, n, k);
     for (activation, accumulate) in [
         (Activation::Identity, false),
         (Activation::Gelu, false),
@@ -82,28 +82,28 @@ fn judge(way: (Isa, Arithmetic), (m, k, n): (usize, usize, usize)) {
 }
 
 #[test]
-fn plain_products_agree_with_the_naive_one_at_awkward_sizes() {
+fn products_match_the_naive_product_at_sizes_around_tiles_and_vectors() {
     for n in [1, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 47, 48, 49, 65, 97] {
         for (m, k) in [(1, 1), (2, 5), (3, 17), (4, 4), (5, 64), (6, 2), (7, 33), (9, 20), (13, 9), (25, 40), (8, 102)]
         {
-            ways(k).for_each(|way| judge(way, (m, k, n)));
+            isas_and_arithmetics(k).for_each(|way| assert_product_matches_naive(way, (m, k, n)));
         }
     }
 }
 
 #[test]
-fn long_products_agree_across_blocks_of_k_and_rows() {
-    // Longer than one block of k in every arithmetic; rows beyond, at and below a block of rows.
+fn products_of_several_blocks_match_the_naive_product() {
+    // k is longer than one block in every arithmetic; the rows are more than, equal to and fewer than BLOCK_ROWS.
     for (m, k, n) in [(131, 1601, 33), (128, 3216, 17), (5, 2412, 100), (300, 772, 16)] {
-        ways(k).for_each(|way| judge(way, (m, k, n)));
+        isas_and_arithmetics(k).for_each(|way| assert_product_matches_naive(way, (m, k, n)));
     }
 }
 
 #[test]
-fn a_padded_convolution_is_a_product_with_taps() {
+fn product_with_taps_matches_the_naive_convolution() {
     let (images, height, width, n) = (2, 5, 7, 10);
     for (size, channels) in [(1, 3), (3, 3), (5, 3), (1, 4), (3, 4), (5, 8)] {
-        for way in ways(channels).filter(|(_, arithmetic)| *arithmetic != Arithmetic::Int8) {
+        for way in isas_and_arithmetics(channels).filter(|(_, arithmetic)| *arithmetic != Arithmetic::Int8) {
             let pad = size / 2;
             let (padded_width, padded_height) = (width + 2 * pad, height + 2 * pad);
             let mut random = Random::new(size as u64);
@@ -135,7 +135,7 @@ fn a_padded_convolution_is_a_product_with_taps() {
                 accumulate: false,
             };
             run(&product, &input, &mut output);
-            let (input, weight) = as_multiplied(way, k, &input, &weight);
+            let (input, weight) = rounded_operands(way, k, &input, &weight);
             let expected =
                 naive::convolution(&input, (images, padded_height, padded_width, channels), &weight, &bias, size);
             let expected: Vec<f64> = expected.iter().map(|x| x.max(0.0)).collect();
@@ -145,9 +145,9 @@ fn a_padded_convolution_is_a_product_with_taps() {
 }
 
 #[test]
-fn a_row_does_not_depend_on_its_neighbours() {
+fn row_does_not_depend_on_other_rows() {
     for (n, k) in [(37, 52), (20, 1600)] {
-        for (isa, arithmetic) in ways(k) {
+        for (isa, arithmetic) in isas_and_arithmetics(k) {
             let mut random = Random::new(5);
             let (weight, bias, input) = (random.floats(n * k), random.floats(n), random.floats(140 * k));
             let weights = Weights::pack(isa, arithmetic, (n, k), k, &weight, &bias);
@@ -164,9 +164,9 @@ fn a_row_does_not_depend_on_its_neighbours() {
 }
 
 #[test]
-fn what_is_not_finite_spoils_its_own_row_and_no_other() {
+fn non_finite_input_makes_only_its_row_non_finite() {
     let (m, k, n) = (11, 44, 19);
-    for (isa, arithmetic) in ways(k) {
+    for (isa, arithmetic) in isas_and_arithmetics(k) {
         let mut random = Random::new(8);
         let (weight, bias, mut input) = (random.floats(n * k), random.floats(n), random.floats(m * k));
         let weights = Weights::pack(isa, arithmetic, (n, k), k, &weight, &bias);
@@ -184,9 +184,9 @@ fn what_is_not_finite_spoils_its_own_row_and_no_other() {
 }
 
 #[test]
-fn rows_of_zeros_and_of_the_smallest_numbers_give_the_bias() {
+fn rows_of_zeros_and_of_tiny_numbers_give_the_bias() {
     let (k, n) = (40, 9);
-    for (isa, arithmetic) in ways(k) {
+    for (isa, arithmetic) in isas_and_arithmetics(k) {
         let mut random = Random::new(2);
         let (weight, bias) = (random.floats(n * k), random.floats(n));
         let weights = Weights::pack(isa, arithmetic, (n, k), k, &weight, &bias);
@@ -200,10 +200,10 @@ fn rows_of_zeros_and_of_the_smallest_numbers_give_the_bias() {
 }
 
 #[test]
-fn extreme_inputs_are_not_cut_off() {
-    // The largest magnitudes on both sides, of one sign and of alternating ones: 16-bit sums would overflow here.
+fn largest_magnitudes_do_not_overflow() {
+    // Largest magnitudes of inputs and weights, with equal and alternating signs: 16-bit sums would overflow here.
     let (k, n) = (64, 8);
-    for way in ways(k) {
+    for way in isas_and_arithmetics(k) {
         for signs in [[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]] {
             let row = |signs: [f32; 2]| (0..k).map(|i| signs[i % 2]).collect::<Vec<f32>>();
             let (input, weight) = (row(signs), row([1.0, 1.0]).repeat(n));
@@ -217,22 +217,22 @@ fn extreme_inputs_are_not_cut_off() {
 }
 
 #[test]
-fn layouts_outside_their_slices_are_refused() {
+fn gemm_panics_if_a_layout_is_outside_its_slice() {
     let isa = Isa::detect();
     let weights = Weights::pack(isa, Arithmetic::F32, (4, 3), 3, &[0.0; 12], &[0.0; 4]);
     let product = plain(&weights, 2);
     run(&product, &[0.0; 6], &mut [0.0; 8]);
-    assert!(refuses(|| run(&product, &[0.0; 5], &mut [0.0; 8])));
-    assert!(refuses(|| run(&product, &[0.0; 6], &mut [0.0; 7])));
+    assert!(panics(|| run(&product, &[0.0; 5], &mut [0.0; 8])));
+    assert!(panics(|| run(&product, &[0.0; 6], &mut [0.0; 7])));
     let both = Product { activation: Activation::Relu, accumulate: true, ..product };
-    assert!(refuses(|| run(&both, &[0.0; 6], &mut [0.0; 8])));
+    assert!(panics(|| run(&both, &[0.0; 6], &mut [0.0; 8])));
     let short = Product { taps: Taps::one(2), ..product };
-    assert!(refuses(|| run(&short, &[0.0; 6], &mut [0.0; 8])));
+    assert!(panics(|| run(&short, &[0.0; 6], &mut [0.0; 8])));
 }
 
 #[test]
-fn staging_that_is_too_small_is_refused() {
-    for (isa, arithmetic) in ways(8).filter(|(_, arithmetic)| *arithmetic != Arithmetic::F32) {
+fn gemm_panics_if_staging_is_too_small() {
+    for (isa, arithmetic) in isas_and_arithmetics(8).filter(|(_, arithmetic)| *arithmetic != Arithmetic::F32) {
         let weights = Weights::pack(isa, arithmetic, (4, 8), 8, &[0.5; 32], &[0.0; 4]);
         let needed = weights.staging_of_rows(20);
         if needed == StagingSize::default() {
@@ -241,16 +241,16 @@ fn staging_that_is_too_small_is_refused() {
         let less = StagingSize { values: needed.values - 1, ..needed };
         let call = |size| gemm(&plain(&weights, 20), &[0.0; 160], &mut Staging::new(size), &mut [0.0; 80]);
         call(needed);
-        assert!(refuses(|| call(less)), "{isa} {arithmetic:?}");
+        assert!(panics(|| call(less)), "{isa} {arithmetic:?}");
     }
 }
 
 #[test]
-fn runs_that_are_not_whole_steps_are_refused() {
+fn pack_panics_if_a_run_is_not_whole_steps() {
     for isa in every_isa() {
         for arithmetic in ARITHMETICS {
             if isa.instruction(arithmetic).is_some() && !isa.multiplies(arithmetic, 3) {
-                assert!(refuses(|| drop(Weights::pack(isa, arithmetic, (1, 3), 3, &[0.0; 3], &[0.0]))));
+                assert!(panics(|| drop(Weights::pack(isa, arithmetic, (1, 3), 3, &[0.0; 3], &[0.0]))));
             }
         }
         assert!(isa.multiplies(Arithmetic::F32, 3));

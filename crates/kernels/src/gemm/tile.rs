@@ -1,5 +1,5 @@
-//! The loops of a product: panels of columns outside, blocks of k that stay in a core's first cache, rows inside, one
-//! tile of registers at a time.
+//! Loops of a product, from panels of columns down to one tile of registers. The documentation of [`gemm`](super) draws
+//! them and explains the terms.
 
 use std::array;
 use std::mem::MaybeUninit;
@@ -10,18 +10,20 @@ use crate::gemm::product::Product;
 use crate::layout::Cursor;
 use crate::simd::Simd;
 
-/// Bytes of a panel that are multiplied with all rows before the next ones: half of a first-level cache of 32 KiB, or a
-/// little more where vectors are wide, since what follows is fetched meanwhile.
+/// Largest number of weight bytes in a block of k. A block fits a first-level cache of 32 KiB together with the rows of
+/// a tile.
 const BLOCK_BYTES: usize = 24 << 10;
+/// Largest number of weight bytes in a block if vectors have more than 8 lanes. It may exceed 32 KiB, because weights
+/// are prefetched meanwhile.
 const BLOCK_BYTES_WIDE: usize = 36 << 10;
 
-/// Rows whose unfinished sums are kept between two blocks of k.
+/// Largest number of rows whose partial sums are kept between two blocks of k.
 const BLOCK_ROWS: usize = 128;
 
 const CACHE_LINE: usize = 64;
 
-/// Runs the body for each number below a constant of at most 8, without a loop: sums stay in registers only if every
-/// index into them is a constant before the compiler looks, and its own unrolling may come too late for that.
+/// Runs the body for each number below a constant of at most 8, unrolled. Sums stay in registers only if every index
+/// into them is a constant early in compilation; the compiler's own loop unrolling may come too late.
 macro_rules! each {
     ($i:ident < $count:expr, $body:block) => {
         each!($i < $count, $body, 0 1 2 3 4 5 6 7)
@@ -34,6 +36,7 @@ macro_rules! each {
     };
 }
 
+/// Arguments of [`gemm`](super::gemm), after it has checked them.
 pub(super) struct Gemm<'a> {
     pub(super) product: &'a Product<'a>,
     pub(super) input: &'a [f32],
@@ -47,7 +50,7 @@ impl DotKernel for Gemm<'_> {
         let weights = self.product.weights;
         let (k, padded) = (weights.k(), weights.padded());
         let panel_columns = D::S::TILE_VECTORS * D::S::LANES;
-        // SAFETY: `gemm` asserted that the input's rows lie in it for all taps, and that staging is large enough.
+        // SAFETY: `gemm` asserted that all rows with all taps are inside `input`, and that `staging` is large enough.
         let staged = unsafe { dot.stage(self.product, self.input, self.staging) };
         let panels = D::Weight::panels(weights);
         for first in (0..padded).step_by(panel_columns) {
@@ -63,7 +66,7 @@ impl DotKernel for Gemm<'_> {
                 count: width.min(weights.n() - first),
                 output: self.output.as_mut_ptr(),
             };
-            // SAFETY: `gemm` asserted that every row of both layouts lies in its slice for all taps and columns; the
+            // SAFETY: `gemm` asserted that every row of both layouts is inside its slice for all taps and columns. The
             // panel, its bias, scales and offsets hold `width` columns.
             unsafe {
                 match width / D::S::LANES {
@@ -78,82 +81,88 @@ impl DotKernel for Gemm<'_> {
     }
 }
 
-/// One panel of weights against all rows.
+/// One panel of weights, to be multiplied by all rows.
 struct Panel<'a, D: Dot> {
     dot: D,
     product: &'a Product<'a>,
     staged: &'a Staged<D::Input>,
     weights: *const D::Weight,
-    /// Where the weights of the last panel end.
+    /// End of the weights of the last panel.
     end: *const D::Weight,
     columns: Columns,
-    /// First column of the panel, and how many it has that are not padding.
+    /// First column of the panel.
     first: usize,
+    /// Number of columns of the panel, padding excluded.
     count: usize,
     output: *mut f32,
 }
 
-/// A part of k, for all rows of a panel.
+/// A range of k within one panel.
 #[derive(Clone, Copy)]
 struct Block<W> {
-    /// Within each run of inputs.
+    /// Range of values in each tap.
     from: usize,
     to: usize,
     weights: *const W,
-    /// Whether sums start here, and whether they end here.
+    /// True for the first block of k, in which sums start from the bias.
     starts: bool,
+    /// True for the last block of k, after which sums are finished.
     ends: bool,
 }
 
-/// Where the rows of input and output lie that come next, and which cache lines of weights are to be fetched.
+/// Position in the rows of input and output, and in the weights to prefetch.
 #[derive(Clone)]
-struct At {
+struct Progress {
     input: Cursor,
     output: Cursor,
     row: usize,
-    ahead: *const u8,
-    ahead_end: *const u8,
+    /// Next cache line of weights to prefetch.
+    prefetch: *const u8,
+    prefetch_end: *const u8,
     lines_per_tile: usize,
 }
 
 impl<D: Dot> Panel<'_, D> {
+    /// Multiplies the panel by all rows.
+    ///
     /// # Safety
-    /// The panel has NV vectors, and its layouts lie within the memory behind its pointers.
+    /// The panel has NV vectors, and its layouts are inside the memory that its pointers refer to.
     #[inline(always)]
     unsafe fn run<const NV: usize>(&self) {
         let Product { taps, input, output, .. } = self.product;
         let mut left = input.rows();
-        let mut at = At {
+        let mut progress = Progress {
             input: self.staged.layout.cursor(),
             output: output.cursor(),
             row: 0,
-            ahead: std::ptr::null(),
-            ahead_end: std::ptr::null(),
+            prefetch: std::ptr::null(),
+            prefetch_end: std::ptr::null(),
             lines_per_tile: 0,
         };
-        // Sums are kept between blocks of k; a single block needs nothing kept, so any number of rows may go through it.
+        // Several blocks of k keep partial sums for up to BLOCK_ROWS rows. A single block keeps none and takes all
+        // rows.
         let len = if taps.offsets.len() > 1 { taps.len } else { self.block_len::<NV>() };
         let most = if len == taps.len { left } else { BLOCK_ROWS };
-        let mut kept = [[const { MaybeUninit::<D::Sum>::uninit() }; NV]; BLOCK_ROWS];
+        let mut partial_sums = [[const { MaybeUninit::<D::Sum>::uninit() }; NV]; BLOCK_ROWS];
         while left > 0 {
             let rows = left.min(most);
-            let start = at.clone();
+            let start = progress.clone();
             for from in (0..taps.len).step_by(len) {
                 let to = taps.len.min(from + len);
-                at = start.clone();
-                // SAFETY: `from` < k, and a panel holds k rows of NV vectors. `kept` holds BLOCK_ROWS rows of sums; they
-                // are written by the block that starts, and read by others, only where there is more than one.
+                progress = start.clone();
+                // SAFETY: `from` < k, and a panel holds k rows of NV vectors. `partial_sums` holds BLOCK_ROWS rows. If
+                // there is more than one block, the first block writes them before later blocks read them.
                 unsafe {
                     let weights = self.weights.add(from * NV * D::S::LANES);
                     let block = Block { from, to, weights, starts: from == 0, ends: to == taps.len };
-                    self.rows::<NV>(block, rows, &mut at, kept.as_mut_ptr().cast());
+                    self.rows::<NV>(block, rows, &mut progress, partial_sums.as_mut_ptr().cast());
                 }
             }
             left -= rows;
         }
     }
 
-    /// Values of k in a block: equal parts of k, as many as fit the cache.
+    /// Number of values of k in a block: k is divided into as few equal parts as fit the cache.
     #[inline(always)]
     fn block_len<const NV: usize>(&self) -> usize {
         let bytes = if D::S::LANES > 8 { BLOCK_BYTES_WIDE } else { BLOCK_BYTES };
@@ -162,42 +171,51 @@ impl<D: Dot> Panel<'_, D> {
         k.div_ceil(blocks.max(1)).next_multiple_of(D::DEPTH)
     }
 
+    /// Multiplies one block by `rows` rows, tile by tile, and applies the activation after the last block.
+    ///
     /// # Safety
-    /// As for `run`; `rows` rows are left under the cursors; unless the block starts and ends all sums, `kept` holds NV
-    /// sums for each of the rows.
+    /// The conditions of `run` hold, at least `rows` rows are left under the cursors, and `partial_sums` has NV sums
+    /// for each of them unless the block both starts and ends the sums.
     #[inline(always)]
-    unsafe fn rows<const NV: usize>(&self, block: Block<D::Weight>, rows: usize, at: &mut At, kept: *mut [D::Sum; NV]) {
+    unsafe fn rows<const NV: usize>(
+        &self,
+        block: Block<D::Weight>,
+        rows: usize,
+        progress: &mut Progress,
+        partial_sums: *mut [D::Sum; NV],
+    ) {
         let tile_rows = D::S::TILE_ROWS;
-        // What the next block or panel will read is fetched a little with every tile.
+        // Each tile prefetches its share of the weights of the next block or panel.
         let len = (block.to - block.from) * self.product.taps.offsets.len() * NV * D::S::LANES;
         let next = block.weights.wrapping_add(len);
-        at.ahead = next.cast();
-        at.ahead_end = next.wrapping_add(len).min(self.end).cast();
-        at.lines_per_tile = (len * size_of::<D::Weight>()).div_ceil(CACHE_LINE).div_ceil(rows.div_ceil(tile_rows));
+        progress.prefetch = next.cast();
+        progress.prefetch_end = next.wrapping_add(len).min(self.end).cast();
+        progress.lines_per_tile =
+            (len * size_of::<D::Weight>()).div_ceil(CACHE_LINE).div_ceil(rows.div_ceil(tile_rows));
         let mut left = rows;
-        let mut kept = kept;
-        let finished = at.output.clone();
-        // SAFETY: handed on from the caller; the tiles take each row once.
+        let mut partial_sums = partial_sums;
+        let finished = progress.output.clone();
+        // SAFETY: guaranteed by the caller; the tiles take each row once.
         unsafe {
             while left >= tile_rows {
                 match tile_rows {
-                    4 => self.tile::<4, NV>(block, at, kept),
-                    6 => self.tile::<6, NV>(block, at, kept),
-                    8 => self.tile::<8, NV>(block, at, kept),
+                    4 => self.tile::<4, NV>(block, progress, partial_sums),
+                    6 => self.tile::<6, NV>(block, progress, partial_sums),
+                    8 => self.tile::<8, NV>(block, progress, partial_sums),
                     mr => unreachable!("a tile of {mr} rows"),
                 }
                 left -= tile_rows;
-                kept = kept.wrapping_add(tile_rows);
+                partial_sums = partial_sums.wrapping_add(tile_rows);
             }
             match left {
                 0 => {}
-                1 => self.tile::<1, NV>(block, at, kept),
-                2 => self.tile::<2, NV>(block, at, kept),
-                3 => self.tile::<3, NV>(block, at, kept),
-                4 if tile_rows > 4 => self.tile::<4, NV>(block, at, kept),
-                5 if tile_rows > 5 => self.tile::<5, NV>(block, at, kept),
-                6 if tile_rows > 6 => self.tile::<6, NV>(block, at, kept),
-                7 if tile_rows > 7 => self.tile::<7, NV>(block, at, kept),
+                1 => self.tile::<1, NV>(block, progress, partial_sums),
+                2 => self.tile::<2, NV>(block, progress, partial_sums),
+                3 => self.tile::<3, NV>(block, progress, partial_sums),
+                4 if tile_rows > 4 => self.tile::<4, NV>(block, progress, partial_sums),
+                5 if tile_rows > 5 => self.tile::<5, NV>(block, progress, partial_sums),
+                6 if tile_rows > 6 => self.tile::<6, NV>(block, progress, partial_sums),
+                7 if tile_rows > 7 => self.tile::<7, NV>(block, progress, partial_sums),
                 left => unreachable!("{left} rows left"),
             }
             if block.ends {
@@ -206,30 +224,32 @@ impl<D: Dot> Panel<'_, D> {
         }
     }
 
+    /// Multiplies one block by one tile of MR rows. This is the micro-kernel.
+    ///
     /// # Safety
-    /// As for `rows`, and MR rows are left under the cursors of input and output.
+    /// The conditions of `rows` hold, and MR rows are left under the cursors of input and output.
     #[inline(always)]
     unsafe fn tile<const MR: usize, const NV: usize>(
         &self,
         block: Block<D::Weight>,
-        at: &mut At,
-        kept: *mut [D::Sum; NV],
+        progress: &mut Progress,
+        partial_sums: *mut [D::Sum; NV],
     ) {
         let (dot, lanes) = (self.dot, D::S::LANES);
-        // SAFETY: `gemm` asserted that every start + tap + run lies in its slice; loads of weights advance through the
-        // block's rows of NV vectors, which lie in the panel; `kept` is the caller's promise.
+        // SAFETY: `gemm` asserted that row start + tap + run is inside its slice. Loads of weights advance through the
+        // block's rows of NV vectors, which are inside the panel. The caller guarantees `partial_sums`.
         unsafe {
-            let rows: [*const D::Input; MR] = array::from_fn(|_| self.staged.input.add(at.input.advance()));
+            let rows: [*const D::Input; MR] = array::from_fn(|_| self.staged.input.add(progress.input.advance()));
             let mut sums = MaybeUninit::<[[D::Sum; NV]; MR]>::uninit();
             each!(v < NV, {
                 let start = dot.start(self.columns, v * lanes);
                 each!(r < MR, {
-                    let sum = if block.starts { start } else { (*kept.add(r))[v] };
+                    let sum = if block.starts { start } else { (*partial_sums.add(r))[v] };
                     sums.as_mut_ptr().cast::<D::Sum>().add(r * NV + v).write(sum);
                 });
             });
             let mut sums = sums.assume_init();
-            at.fetch(dot.simd());
+            progress.prefetch_weights(dot.simd());
             let mut weights = block.weights;
             for &tap in self.product.taps.offsets {
                 for p in (tap + block.from..tap + block.to).step_by(D::DEPTH) {
@@ -250,36 +270,36 @@ impl<D: Dot> Panel<'_, D> {
                     weights = weights.add(NV * lanes * D::DEPTH);
                 }
             }
-            // Loops over rows would index the sums by what is no constant: they go over a copy.
+            // `finish` loops over rows and would index the sums by a variable, so it works on a copy in memory.
             let mut copy = MaybeUninit::<[[D::Sum; NV]; MR]>::uninit();
-            let to = if block.ends { copy.as_mut_ptr().cast::<[D::Sum; NV]>() } else { kept };
+            let to = if block.ends { copy.as_mut_ptr().cast::<[D::Sum; NV]>() } else { partial_sums };
             each!(r < MR, {
                 each!(v < NV, {
                     to.add(r).cast::<D::Sum>().add(v).write(sums[r][v]);
                 });
             });
             if block.ends {
-                self.finish::<MR, NV>(copy.assume_init_ref(), at);
+                self.finish::<MR, NV>(copy.assume_init_ref(), progress);
             } else {
-                at.row += MR;
-                (0..MR).for_each(|_| _ = at.output.advance());
+                progress.row += MR;
+                (0..MR).for_each(|_| _ = progress.output.advance());
             }
         }
     }
 
-    /// Sums to values, into the output.
+    /// Converts finished sums to values and writes them to the output.
     ///
     /// # Safety
-    /// MR rows are left under the output's cursor, `count` columns from `first` on lie in each.
+    /// MR rows are left under the cursor of the output, and each has `count` columns from `first` on.
     #[inline(always)]
-    unsafe fn finish<const MR: usize, const NV: usize>(&self, sums: &[[D::Sum; NV]; MR], at: &mut At) {
+    unsafe fn finish<const MR: usize, const NV: usize>(&self, sums: &[[D::Sum; NV]; MR], progress: &mut Progress) {
         let (s, lanes) = (self.dot.simd(), D::S::LANES);
         let accumulate = self.product.accumulate;
         for sums in sums {
-            // SAFETY: handed on from the caller; a vector that is not all columns is stored in part.
+            // SAFETY: guaranteed by the caller; only the first `count` columns are loaded and stored.
             unsafe {
-                let scale = self.staged.scale(at.row);
-                let c = self.output.add(at.output.advance() + self.first);
+                let scale = self.staged.scale(progress.row);
+                let c = self.output.add(progress.output.advance() + self.first);
                 for (v, &sum) in sums.iter().enumerate() {
                     let c = c.add(v * lanes);
                     let value = self.dot.finish(sum, self.columns, v * lanes, scale);
@@ -293,15 +313,15 @@ impl<D: Dot> Panel<'_, D> {
                     }
                 }
             }
-            at.row += 1;
+            progress.row += 1;
         }
     }
 
-    /// Applies the activation to finished rows of the panel, which are still in the first cache: apart from the tiles, so
-    /// that its code is there once and not for each size of tile.
+    /// Applies the activation to finished rows of the panel, which are still in the first-level cache. It is not part
+    /// of `tile`, so that its code is compiled once and not for each tile size.
     ///
     /// # Safety
-    /// `rows` rows are left under the cursor, `count` columns from `first` on lie in each.
+    /// At least `rows` rows are left under the cursor, and each has `count` columns from `first` on.
     #[inline(always)]
     unsafe fn activate<const NV: usize>(&self, rows: usize, mut output: Cursor) {
         let (s, lanes, activation) = (self.dot.simd(), D::S::LANES, self.product.activation);
@@ -309,7 +329,7 @@ impl<D: Dot> Panel<'_, D> {
             return;
         }
         for _ in 0..rows {
-            // SAFETY: handed on from the caller; a vector that is not all columns is loaded and stored in part.
+            // SAFETY: guaranteed by the caller; only the first `count` columns are loaded and stored.
             unsafe {
                 let c = self.output.add(output.advance() + self.first);
                 if self.count == NV * lanes {
@@ -331,16 +351,16 @@ impl<D: Dot> Panel<'_, D> {
     }
 }
 
-impl At {
-    /// Asks for the next cache lines of weights. Fetching is a hint: it reads nothing and cannot fault.
+impl Progress {
+    /// Prefetches the next cache lines of weights. A prefetch is a hint: it reads nothing and cannot fault.
     #[inline(always)]
-    fn fetch<S: Simd>(&mut self, s: S) {
+    fn prefetch_weights<S: Simd>(&mut self, s: S) {
         for _ in 0..self.lines_per_tile {
-            if self.ahead >= self.ahead_end {
+            if self.prefetch >= self.prefetch_end {
                 break;
             }
-            s.prefetch(self.ahead);
-            self.ahead = self.ahead.wrapping_add(CACHE_LINE);
+            s.prefetch(self.prefetch);
+            self.prefetch = self.prefetch.wrapping_add(CACHE_LINE);
         }
     }
 }

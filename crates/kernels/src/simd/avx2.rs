@@ -1,11 +1,11 @@
-//! Eight lanes: AVX2 with FMA.
+//! Vectors of eight lanes: AVX2 with FMA.
 
 use std::arch::x86_64::*;
 
 use super::{Kernel, Simd};
 use crate::gemm::{DotKernel, Int8, Quantised};
 
-/// Private to this file's `run`, which only `dispatch` calls after detection: see SAFETY notes below.
+/// Token for AVX2. Only `run` and `run_int8` of this file make it, and their callers have detected the CPU's features.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
 
@@ -23,9 +23,9 @@ pub(crate) unsafe fn run_int8(kernel: impl DotKernel) {
     kernel.run(Quantised(Avx2(())));
 }
 
-// SAFETY of every block below: an `Avx2` is made only inside `run`, whose caller vouches for the instructions; the
-// pointer operations hand their caller's promise on.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one argument, above, for all")]
+// SAFETY of every block below: an `Avx2` is made only in `run` and `run_int8`, whose callers guarantee that the CPU has
+// the instructions. The callers of pointer operations guarantee that the pointers are valid.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above covers all blocks")]
 impl Simd for Avx2 {
     const LANES: usize = 8;
     const TILE_ROWS: usize = 6;
@@ -104,10 +104,11 @@ impl Simd for Avx2 {
     }
 }
 
-/// Groups of four bytes: pairs by `vpmaddubsw`, whose inputs have no sign and whose sums are 16-bit, then pairs of those
-/// by `vpmaddwd` with ones. Weights have seven bits, so that no 16-bit sum is cut off: 255·64·2 < 2¹⁵.
-// SAFETY of every block below: as above.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one argument, above, for all")]
+/// Groups of four bytes. `vpmaddubsw` multiplies unsigned inputs by signed weights and adds pairs of products to 16-bit
+/// sums. `vpmaddwd` with ones then adds pairs of these sums. Weights have seven bits, so that no 16-bit sum saturates:
+/// 255·64·2 < 2¹⁵.
+// SAFETY of every block below: the comment at `impl Simd for Avx2` applies.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above covers all blocks")]
 impl Int8 for Avx2 {
     type S = Avx2;
     type Input = u8;

@@ -1,11 +1,12 @@
-//! Sixteen lanes: AVX-512F, and its extensions for bfloat16 and 8-bit integers.
+//! Vectors of sixteen lanes: AVX-512F, and its extensions for bfloat16 and 8-bit integers.
 
 use std::arch::x86_64::*;
 
 use super::{Kernel, Simd};
 use crate::gemm::{Bf16Pairs, DotKernel, Int8, Pairs, Quantised};
 
-/// Private to this file's `run`, which only `dispatch` calls after detection: see SAFETY notes below.
+/// Token for AVX-512F. Only the `run…` functions of this file make it, and their callers have detected the CPU's
+/// features.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(());
 
@@ -30,9 +31,9 @@ pub(crate) unsafe fn run_int8(kernel: impl DotKernel) {
     kernel.run(Quantised(Vnni(Avx512(()))));
 }
 
-// SAFETY of every block below: an `Avx512` is made only inside `run`, whose caller vouches for the instructions; the
-// pointer operations hand their caller's promise on.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one argument, above, for all")]
+// SAFETY of every block below: an `Avx512` is made only in the `run…` functions above, whose callers guarantee that the
+// CPU has the instructions. The callers of pointer operations guarantee that the pointers are valid.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above covers all blocks")]
 impl Simd for Avx512 {
     const LANES: usize = 16;
     const TILE_ROWS: usize = 8;
@@ -112,12 +113,13 @@ impl Simd for Avx512 {
     }
 }
 
-/// Pairs of bfloat16 by `vdpbf16ps`. Made only inside `run_bf16`.
+/// Pairs of bfloat16, multiplied by `vdpbf16ps`. Only `run_bf16` makes this token.
 #[derive(Clone, Copy)]
 pub(crate) struct Bf16(Avx512);
 
-// SAFETY of every block below: as above, with `run_bf16` for `run`.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one argument, above, for all")]
+// SAFETY of every block below: a `Bf16` is made only in `run_bf16`; the rest of the comment at `impl Simd for Avx512`
+// applies.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above covers all blocks")]
 impl Pairs for Bf16 {
     type S = Avx512;
     type Operand = __m512i;
@@ -136,7 +138,7 @@ impl Pairs for Bf16 {
     }
     #[inline(always)]
     fn dot(self, a: __m512i, b: __m512i, sum: __m512) -> __m512 {
-        // The intrinsic's own type of pairs has no loads; the bits are the same.
+        // There are no loads for the type that the intrinsic takes; the bits are the same.
         let pairs = |v| unsafe { std::mem::transmute::<__m512i, __m512bh>(v) };
         unsafe { _mm512_dpbf16_ps(sum, pairs(a), pairs(b)) }
     }
@@ -146,12 +148,13 @@ impl Pairs for Bf16 {
     }
 }
 
-/// Groups of four bytes by `vpdpbusd`, whose inputs have no sign. Made only inside `run_int8`.
+/// Groups of four bytes: `vpdpbusd` multiplies unsigned inputs by signed weights. Only `run_int8` makes this token.
 #[derive(Clone, Copy)]
 pub(crate) struct Vnni(Avx512);
 
-// SAFETY of every block below: as above, with `run_int8` for `run`.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one argument, above, for all")]
+// SAFETY of every block below: a `Vnni` is made only in `run_int8`; the rest of the comment at `impl Simd for Avx512`
+// applies.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above covers all blocks")]
 impl Int8 for Vnni {
     type S = Avx512;
     type Input = u8;

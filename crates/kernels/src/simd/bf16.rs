@@ -1,18 +1,18 @@
-//! bfloat16, the upper half of an `f32`.
+//! Conversion between `f32` and bfloat16, which is the upper half of an `f32`.
 
-/// The nearest bfloat16, ties to even; NaN stays NaN.
+/// Rounds to the nearest bfloat16, ties to even. NaN becomes NaN.
 #[inline(always)]
 pub(crate) fn from_f32(x: f32) -> u16 {
     let bits = x.to_bits();
     if x.is_nan() {
-        // Quiet, so that dropping the lower half cannot make an infinity of it.
+        // Setting the quiet bit prevents a NaN from becoming infinity when its lower half is dropped.
         return (bits >> 16) as u16 | 0x40;
     }
     let half = 0x7fff + (bits >> 16 & 1);
     (bits.wrapping_add(half) >> 16) as u16
 }
 
-/// The same value as `f32`.
+/// Converts to `f32`, exactly.
 #[inline(always)]
 pub(crate) fn to_f32(x: u16) -> f32 {
     f32::from_bits(u32::from(x) << 16)
@@ -35,7 +35,7 @@ mod tests {
             let error = (f64::from(to_f32(y)) - f64::from(x)).abs();
             for neighbour in [y.wrapping_sub(1), y.wrapping_add(1)] {
                 let other = (f64::from(to_f32(neighbour)) - f64::from(x)).abs();
-                // Beyond the largest bfloat16 lies infinity, which is the nearest where it is chosen.
+                // Values that round to infinity have no finite neighbour to compare with.
                 if !other.is_nan() && to_f32(y).is_finite() {
                     assert!(error <= other, "{x:e} became {:e}", to_f32(y));
                     assert!(error < other || y.is_multiple_of(2), "{x:e}: a tie went to odd");
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_what_is_not_finite() {
+    fn keeps_infinity_and_nan() {
         assert_eq!(to_f32(from_f32(f32::INFINITY)), f32::INFINITY);
         assert_eq!(to_f32(from_f32(f32::NEG_INFINITY)), f32::NEG_INFINITY);
         assert!(to_f32(from_f32(f32::NAN)).is_nan());

@@ -1,11 +1,11 @@
-//! Four lanes: NEON, which every 64-bit Arm CPU has, and its extension for 8-bit integers.
+//! Vectors of four lanes: NEON, which every 64-bit Arm CPU has, and its extension for 8-bit integers.
 
 use std::arch::aarch64::*;
 
 use super::{Kernel, Simd};
 use crate::gemm::{DotKernel, Int8, Quantised};
 
-/// NEON is part of the target, so the token needs no detection.
+/// Token for NEON. It needs no detection, because NEON is part of the target.
 #[derive(Clone, Copy)]
 pub(crate) struct Neon;
 
@@ -19,10 +19,10 @@ pub(crate) unsafe fn run_int8(kernel: impl DotKernel) {
     kernel.run(Quantised(DotProd(Neon)));
 }
 
-// SAFETY of every block below: NEON is enabled for the whole target; the pointer operations hand their caller's
-// promise on.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one argument, above, for all")]
-#[allow(unused_unsafe, reason = "these intrinsics became safe functions where the target enables them")]
+// SAFETY of every block below: NEON is enabled for the whole target. The callers of pointer operations guarantee that
+// the pointers are valid.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above covers all blocks")]
+#[allow(unused_unsafe, reason = "newer compilers declare these intrinsics safe if the target enables them")]
 impl Simd for Neon {
     const LANES: usize = 4;
     const TILE_ROWS: usize = 6;
@@ -100,13 +100,15 @@ impl Simd for Neon {
     }
 }
 
-/// Groups of four bytes by `sdot`, by its name, since its intrinsic is not stable. Made only inside `run_int8`.
+/// Groups of four bytes, multiplied by `sdot`. The instruction is written in assembly, because its intrinsic is not
+/// stable. Only `run_int8` makes this token.
 #[derive(Clone, Copy)]
 pub(crate) struct DotProd(Neon);
 
-// SAFETY of every block below: as above, with the extension that `run_int8` asks for.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one argument, above, for all")]
-#[allow(unused_unsafe, reason = "these intrinsics became safe functions where the target enables them")]
+// SAFETY of every block below: a `DotProd` is made only in `run_int8`, whose caller guarantees that the CPU has the
+// extension; the rest of the comment at `impl Simd for Neon` applies.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above covers all blocks")]
+#[allow(unused_unsafe, reason = "newer compilers declare these intrinsics safe if the target enables them")]
 impl Int8 for DotProd {
     type S = Neon;
     type Input = i8;

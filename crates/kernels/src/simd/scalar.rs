@@ -1,8 +1,9 @@
-//! The portable vector: four lanes that a compiler maps to whatever the target has.
+//! Portable vectors of four lanes, which the compiler maps to the instructions of the target.
 
 use super::{Simd, bf16};
 use crate::gemm::{Int8, Pairs};
 
+/// Token for portable code, which every CPU supports.
 #[derive(Clone, Copy)]
 pub(crate) struct Scalar;
 
@@ -25,12 +26,12 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> F {
-        // SAFETY: the caller vouches for LANES readable floats; an array of f32 needs only f32's alignment.
+        // SAFETY: the caller guarantees LANES readable floats; an array of f32 needs only the alignment of f32.
         unsafe { from.cast::<F>().read() }
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32, v: F) {
-        // SAFETY: as in `load`, for writing.
+        // SAFETY: the caller guarantees LANES writable floats; an array of f32 needs only the alignment of f32.
         unsafe { to.cast::<F>().write(v) }
     }
     #[inline(always)]
@@ -59,7 +60,7 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn fma(self, a: F, b: F, c: F) -> F {
-        // Two roundings: `mul_add` is a slow library call where the target has no such instruction.
+        // This rounds twice. `mul_add` would be a slow library call on targets without such an instruction.
         std::array::from_fn(|lane| a[lane] * b[lane] + c[lane])
     }
     #[inline(always)]
@@ -68,13 +69,13 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     unsafe fn load_bf16_first(self, from: *const u16) -> F {
-        // SAFETY: the caller vouches for 2 × LANES readable values; an array of u16 needs only u16's alignment.
+        // SAFETY: the caller guarantees 2 × LANES readable values; an array of u16 needs only the alignment of u16.
         let pairs = unsafe { from.cast::<[[u16; 2]; 4]>().read() };
         pairs.map(|pair| bf16::to_f32(pair[0]))
     }
     #[inline(always)]
     unsafe fn load_bf16_second(self, from: *const u16) -> F {
-        // SAFETY: as above.
+        // SAFETY: the caller guarantees 2 × LANES readable values; an array of u16 needs only the alignment of u16.
         let pairs = unsafe { from.cast::<[[u16; 2]; 4]>().read() };
         pairs.map(|pair| bf16::to_f32(pair[1]))
     }
@@ -86,8 +87,8 @@ impl Simd for Scalar {
     }
 }
 
-/// What an instruction for pairs of bfloat16 does, for CPUs without: slow, and the judge of what rounding both sides
-/// costs in accuracy.
+/// Portable version of an instruction for pairs of bfloat16. It is slow; it shows on any CPU how much accuracy is lost
+/// by rounding both inputs and weights.
 impl Pairs for Scalar {
     type S = Scalar;
     type Operand = [F; 2];
@@ -98,12 +99,12 @@ impl Pairs for Scalar {
     }
     #[inline(always)]
     unsafe fn load(self, from: *const u16) -> [F; 2] {
-        // SAFETY: handed on from the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { [self.load_bf16_first(from), self.load_bf16_second(from)] }
     }
     #[inline(always)]
     unsafe fn splat(self, from: *const u16) -> [F; 2] {
-        // SAFETY: the caller vouches for a pair.
+        // SAFETY: the caller guarantees a readable pair.
         let pair = unsafe { [*from, *from.add(1)] };
         pair.map(|x| [bf16::to_f32(x); 4])
     }
@@ -113,7 +114,7 @@ impl Pairs for Scalar {
     }
     #[inline(always)]
     unsafe fn round(self, v: F, to: *mut u16) {
-        // SAFETY: the caller vouches for LANES writable values; an array of u16 needs only u16's alignment.
+        // SAFETY: the caller guarantees LANES writable values; an array of u16 needs only the alignment of u16.
         unsafe { to.cast::<[u16; 4]>().write(v.map(bf16::from_f32)) }
     }
 }
@@ -132,22 +133,22 @@ impl Int8 for Scalar {
     }
     #[inline(always)]
     unsafe fn load(self, from: *const i16) -> [i32; 4] {
-        // SAFETY: the caller vouches for 2 × LANES readable values.
+        // SAFETY: the caller guarantees 2 × LANES readable values.
         unsafe { from.cast::<[i32; 4]>().read_unaligned() }
     }
     #[inline(always)]
     unsafe fn splat(self, from: *const i16) -> [i32; 4] {
-        // SAFETY: the caller vouches for a pair.
+        // SAFETY: the caller guarantees a readable pair.
         [unsafe { from.cast::<i32>().read_unaligned() }; 4]
     }
     #[inline(always)]
     unsafe fn load_sums(self, from: *const i32) -> [i32; 4] {
-        // SAFETY: the caller vouches for LANES readable values.
+        // SAFETY: the caller guarantees LANES readable values.
         unsafe { from.cast::<[i32; 4]>().read() }
     }
     #[inline(always)]
     fn dot(self, inputs: [i32; 4], weights: [i32; 4], sums: [i32; 4]) -> [i32; 4] {
-        // Both halves of a lane, whichever comes first in memory: the sum is the same.
+        // The order of the two halves of a lane does not matter, because their products are added.
         let (low, high) = (|x: i32| i32::from(x as i16), |x: i32| x >> 16);
         std::array::from_fn(|lane| {
             let (a, b) = (inputs[lane], weights[lane]);
@@ -160,7 +161,7 @@ impl Int8 for Scalar {
     }
     #[inline(always)]
     unsafe fn quantise(self, v: F, to: *mut i16) {
-        // SAFETY: the caller vouches for LANES writable values.
+        // SAFETY: the caller guarantees LANES writable values.
         unsafe { to.cast::<[i16; 4]>().write(v.map(|x| x.round_ties_even() as i16)) }
     }
 }

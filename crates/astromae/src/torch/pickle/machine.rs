@@ -1,7 +1,7 @@
-//! The stack machine: operations in, an arena of nodes out.
+//! The stack machine: runs the operations of a pickle and collects the nodes.
 //!
-//! Every operation costs a bounded amount of memory, so the whole is bounded by the number of
-//! operations. No operation recurses.
+//! Every operation needs a bounded amount of memory, so the number of operations bounds the total. No operation
+//! recurses.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,10 @@ use crate::torch::TorchError;
 /// Runs the program in `bytes`.
 pub(super) fn run<'p>(bytes: &'p [u8], allowed: fn(&str, &str) -> bool) -> Result<Pickle<'p>, TorchError> {
     if bytes.len() as u64 > MAX_PICKLE_BYTES {
-        return Err(TorchError::malformed(format!("a pickle of {} bytes, more than {MAX_PICKLE_BYTES}", bytes.len())));
+        return Err(TorchError::malformed(format!(
+            "the pickle has {} bytes; at most {MAX_PICKLE_BYTES} are allowed",
+            bytes.len()
+        )));
     }
     let mut machine = Machine {
         program: Program::new(bytes),
@@ -29,7 +32,7 @@ pub(super) fn run<'p>(bytes: &'p [u8], allowed: fn(&str, &str) -> bool) -> Resul
             return Ok(Pickle { nodes: machine.nodes, root });
         }
     }
-    Err(TorchError::malformed(format!("a pickle of more than {MAX_OPERATIONS} operations")))
+    Err(TorchError::malformed(format!("the pickle has more than {MAX_OPERATIONS} operations")))
 }
 
 fn at_byte(error: TorchError, at: usize) -> TorchError {
@@ -51,12 +54,12 @@ struct Machine<'p> {
 }
 
 impl<'p> Machine<'p> {
-    /// Runs one operation; the root at `STOP`.
+    /// Runs one operation. Returns the root after the operation `STOP`.
     fn step(&mut self) -> Result<Option<Value<'p>>, TorchError> {
-        // The codes are those of Python's `pickletools`, in the order of its documentation.
+        // The codes are those of the Python module `pickletools`, in the order of its documentation.
         match self.program.byte()? {
             0x80 => self.protocol()?,
-            0x95 => drop(self.program.take(8)?), // FRAME: the length of what follows, of no use here
+            0x95 => drop(self.program.take(8)?), // FRAME: the length of the frame is not needed.
             b'.' => return self.stop().map(Some),
 
             b'N' => self.push(Value::None),
@@ -148,7 +151,7 @@ impl<'p> Machine<'p> {
             }
             0x93 => match (self.pop()?, self.pop()?) {
                 (Value::Str(name), Value::Str(module)) => self.global(module, name)?,
-                _ => return Err(TorchError::malformed("a global whose name is no string")),
+                _ => return Err(TorchError::malformed("the name of a class or function is not a string")),
             },
             b'R' | 0x81 => self.call()?,
             b'b' => self.build()?,
@@ -157,7 +160,9 @@ impl<'p> Machine<'p> {
                 self.push_node(Node::Persistent(id));
             }
             other => {
-                return Err(TorchError::unsupported(format!("operation 0x{other:02x}, which PyTorch does not write")));
+                return Err(TorchError::unsupported(format!(
+                    "operation 0x{other:02x} is not supported; PyTorch does not write it"
+                )));
             }
         }
         Ok(None)
@@ -166,24 +171,24 @@ impl<'p> Machine<'p> {
     fn protocol(&mut self) -> Result<(), TorchError> {
         match self.program.byte()? {
             2..=5 => Ok(()),
-            other => Err(TorchError::unsupported(format!("protocol {other}, only 2 to 5 are read"))),
+            other => Err(TorchError::unsupported(format!("protocol {other} is not supported; protocols 2 to 5 are"))),
         }
     }
 
     fn stop(&mut self) -> Result<Value<'p>, TorchError> {
         let root = self.pop()?;
         if !self.program.is_at_end() || !self.stack.is_empty() || !self.marks.is_empty() {
-            return Err(TorchError::malformed("it stops before its end or with values left over"));
+            return Err(TorchError::malformed("the pickle stops before its end, or values are left over"));
         }
         Ok(root)
     }
 
-    /// LONG1: a two's complement integer of a given number of bytes.
+    /// LONG1: pushes a two's complement integer of a given number of bytes.
     fn long(&mut self) -> Result<(), TorchError> {
         let length = usize::from(self.program.byte()?);
         let bytes = self.program.take(length)?;
         if length > 8 {
-            return Err(TorchError::unsupported(format!("an integer of {length} bytes, at most 8 are read")));
+            return Err(TorchError::unsupported(format!("an integer has {length} bytes; at most 8 are supported")));
         }
         let negative = bytes.last().is_some_and(|&high| high >= 0x80);
         let mut wide = [if negative { 0xff } else { 0 }; 8];
@@ -194,7 +199,7 @@ impl<'p> Machine<'p> {
 
     fn string(&mut self, length_bytes: usize) -> Result<(), TorchError> {
         let bytes = self.program.counted(length_bytes)?;
-        let string = std::str::from_utf8(bytes).map_err(|_| TorchError::malformed("a string that is not UTF-8"))?;
+        let string = std::str::from_utf8(bytes).map_err(|_| TorchError::malformed("a string is not UTF-8"))?;
         self.push(Value::Str(string));
         Ok(())
     }
@@ -224,21 +229,21 @@ impl<'p> Machine<'p> {
                 list.extend(items);
                 Ok(())
             }
-            _ => Err(TorchError::malformed("items appended to what is no list")),
+            _ => Err(TorchError::malformed("items are appended to a value that is not a list")),
         }
     }
 
     fn set_items(&mut self, flat: Vec<Value<'p>>) -> Result<(), TorchError> {
         let (pairs, rest) = flat.as_chunks::<2>();
         if !rest.is_empty() {
-            return Err(TorchError::malformed("a key without its value"));
+            return Err(TorchError::malformed("a key of a dict has no value"));
         }
         match self.top_node()? {
             Node::Dict(items) | Node::Call(Call { items, .. }) => {
                 items.extend(pairs.iter().map(|&[key, value]| (key, value)));
                 Ok(())
             }
-            _ => Err(TorchError::malformed("items set on what is no dict")),
+            _ => Err(TorchError::malformed("items are set on a value that is not a dict")),
         }
     }
 
@@ -249,7 +254,7 @@ impl<'p> Machine<'p> {
                 set.extend(items);
                 Ok(())
             }
-            _ => Err(TorchError::malformed("items added to what is no set")),
+            _ => Err(TorchError::malformed("items are added to a value that is not a set")),
         }
     }
 
@@ -273,15 +278,15 @@ impl<'p> Machine<'p> {
         Ok(())
     }
 
-    /// REDUCE and NEWOBJ: a class or function and its arguments become a recorded call.
+    /// REDUCE and NEWOBJ: records the call of a class or function with its arguments.
     fn call(&mut self) -> Result<(), TorchError> {
         let arguments = self.pop()?;
         let Value::Global(module, name) = self.pop()? else {
-            return Err(TorchError::malformed("a call of what is no class or function"));
+            return Err(TorchError::malformed("a call of a value that is not a class or function"));
         };
         let is_tuple = matches!(arguments, Value::Node(id) if matches!(self.nodes[id.0 as usize], Node::Tuple(_)));
         if !is_tuple {
-            return Err(TorchError::malformed(format!("`{module}.{name}` called with what is no tuple")));
+            return Err(TorchError::malformed(format!("the arguments of `{module}.{name}` are not a tuple")));
         }
         self.push_node(Node::Call(Call { module, name, arguments, state: None, items: Vec::new() }));
         Ok(())
@@ -294,8 +299,8 @@ impl<'p> Machine<'p> {
                 call.state = Some(state);
                 Ok(())
             }
-            Node::Call(_) => Err(TorchError::malformed("an object whose state is set twice")),
-            _ => Err(TorchError::malformed("state set on what is no object")),
+            Node::Call(_) => Err(TorchError::malformed("the state of an object is set twice")),
+            _ => Err(TorchError::malformed("state is set on a value that is not an object")),
         }
     }
 
@@ -304,13 +309,13 @@ impl<'p> Machine<'p> {
     }
 
     fn push_node(&mut self, node: Node<'p>) {
-        // At most one node an operation, and operations are far fewer than 2³².
+        // Each operation makes at most one node, and there are far fewer operations than 2³².
         let id = NodeId(self.nodes.len() as u32);
         self.nodes.push(node);
         self.stack.push(Value::Node(id));
     }
 
-    /// The stack height below which the innermost mark forbids to pop.
+    /// Stack height at the innermost mark. Values below it must not be popped.
     fn floor(&self) -> usize {
         self.marks.last().copied().unwrap_or(0)
     }
@@ -338,12 +343,12 @@ impl<'p> Machine<'p> {
     fn top_node(&mut self) -> Result<&mut Node<'p>, TorchError> {
         match self.top()? {
             Value::Node(id) => Ok(&mut self.nodes[id.0 as usize]),
-            _ => Err(TorchError::malformed("a plain value where an object is expected")),
+            _ => Err(TorchError::malformed("a plain value was found; an object is expected")),
         }
     }
 }
 
-/// The full name of a global, shortened and escaped, for it comes from the file.
+/// Full name of a class or function, shortened and escaped for messages, because the file may contain any bytes.
 fn printable(module: &str, name: &str) -> String {
     let full = format!("{module}.{name}");
     let short: String = full.chars().take(200).collect();

@@ -1,8 +1,8 @@
-//! The bytes of a pickle's program, read from front to back.
+//! Reads the bytes of a pickle from start to end.
 
 use crate::torch::TorchError;
 
-/// A program and how far it was read.
+/// Bytes of a pickle and the read position.
 pub(super) struct Program<'p> {
     bytes: &'p [u8],
     at: usize,
@@ -37,7 +37,7 @@ impl<'p> Program<'p> {
         Ok(bytes)
     }
 
-    /// Bytes behind their own length, a little-endian integer of `length_bytes` bytes.
+    /// Reads a length, which is a little-endian integer of `length_bytes` bytes, and then as many bytes.
     pub(super) fn counted(&mut self, length_bytes: usize) -> Result<&'p [u8], TorchError> {
         let mut wide = [0; 8];
         wide[..length_bytes].copy_from_slice(self.take(length_bytes)?);
@@ -45,15 +45,15 @@ impl<'p> Program<'p> {
         self.take(length)
     }
 
-    /// A name up to the end of its line.
+    /// Reads a name up to the end of the line.
     pub(super) fn line(&mut self) -> Result<&'p str, TorchError> {
         let rest = &self.bytes[self.at..];
         let end = rest.iter().position(|&byte| byte == b'\n').ok_or_else(truncated)?;
         self.at += end + 1;
-        std::str::from_utf8(&rest[..end]).map_err(|_| TorchError::malformed("a name that is not UTF-8"))
+        std::str::from_utf8(&rest[..end]).map_err(|_| TorchError::malformed("a name is not UTF-8"))
     }
 }
 
 fn truncated() -> TorchError {
-    TorchError::malformed("truncated")
+    TorchError::malformed("the pickle is truncated")
 }

@@ -15,7 +15,7 @@ fn error(bytes: &[u8]) -> TorchError {
 }
 
 #[test]
-fn reads_what_python_writes() {
+fn reads_pickles_that_python_wrote() {
     // pickle.dumps({"a": (1, -2, 70000, 2**40), "b": [1.5, None, True], "c": {3}, "d": b"xy"}, protocol)
     let two = b"\x80\x02}q\x00(X\x01\x00\x00\x00aq\x01(K\x01J\xfe\xff\xff\xffJp\x11\x01\x00\x8a\x06\x00\x00\x00\x00\x00\x01tq\x02X\x01\x00\x00\x00bq\x03]q\x04(G?\xf8\x00\x00\x00\x00\x00\x00N\x88eu.";
     let four = b"\x80\x04\x95F\x00\x00\x00\x00\x00\x00\x00}\x94(\x8c\x01a\x94(K\x01J\xfe\xff\xff\xffJp\x11\x01\x00\x8a\x06\x00\x00\x00\x00\x00\x01t\x94\x8c\x01b\x94]\x94(G?\xf8\x00\x00\x00\x00\x00\x00N\x88e\x8c\x01c\x94\x8f\x94(K\x03\x90\x8c\x01d\x94C\x02xy\x94u.";
@@ -32,7 +32,7 @@ fn reads_what_python_writes() {
 }
 
 #[test]
-fn calls_are_recorded_not_made() {
+fn calls_are_recorded_and_not_made() {
     let bytes = b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00ls\x85R.";
     assert_eq!(error(bytes), TorchError::Refused("os.system".to_owned()));
     let pickle = Pickle::read(bytes, all).unwrap();
@@ -42,13 +42,13 @@ fn calls_are_recorded_not_made() {
 }
 
 #[test]
-fn refused_names_are_printable() {
-    let TorchError::Refused(name) = error(b"c\x1b[31m\nx\n.") else { panic!("not refused") };
+fn rejected_names_are_printable() {
+    let TorchError::Refused(name) = error(b"c\x1b[31m\nx\n.") else { panic!("not rejected") };
     assert!(!name.contains('\x1b'), "{name:?}");
 }
 
 #[test]
-fn broken_programs_are_malformed() {
+fn rejects_malformed_pickles() {
     for (program, word) in [
         (&b""[..], "truncated"),
         (b"N", "truncated"),
@@ -62,17 +62,17 @@ fn broken_programs_are_malformed() {
         (b"N.N", "before its end"),
         (b"(N.", "left over"),
         (b"NNa.", "plain value"),
-        (b")Na.", "no list"),
-        (b"](NNu.", "no dict"),
-        (b"}(Nu.", "without its value"),
-        (b"])R.", "no class"),
+        (b")Na.", "not a list"),
+        (b"](NNu.", "not a dict"),
+        (b"}(Nu.", "has no value"),
+        (b"])R.", "not a class"),
         (b"NNb.", "plain value"),
-        (b"]Nb.", "no object"),
+        (b"]Nb.", "not an object"),
         (b"X\xff\xff\xff\xffabc", "truncated"),
         (b"\x8d\xff\xff\xff\xff\xff\xff\xff\xffabc", "truncated"),
         (b"X\x01\x00\x00\x00\xff.", "not UTF-8"),
         (b"cos", "truncated"),
-        (b"NN\x93.", "no string"),
+        (b"NN\x93.", "not a string"),
     ] {
         let error = error(program);
         assert!(matches!(error, TorchError::Malformed(_)), "{program:?}: {error}");
@@ -81,7 +81,7 @@ fn broken_programs_are_malformed() {
 }
 
 #[test]
-fn foreign_operations_are_unsupported() {
+fn rejects_operations_that_pytorch_does_not_write() {
     // INST, OBJ, PERSID, EXT1, NEWOBJ_EX, an integer of 9 bytes, protocol 1 and 6.
     for program in [
         &b"(ios\nsystem\n."[..],
@@ -98,8 +98,8 @@ fn foreign_operations_are_unsupported() {
 }
 
 #[test]
-fn depth_and_sharing_cost_nothing() {
-    // A tuple in a tuple, half a million times.
+fn deep_and_shared_values_need_little_memory() {
+    // Half a million nested tuples.
     let depth = 500_000;
     let mut nested = vec![b')'];
     nested.extend(std::iter::repeat_n(0x85, depth));
@@ -108,23 +108,23 @@ fn depth_and_sharing_cost_nothing() {
     assert_eq!(pickle.nodes.len(), depth + 1);
     drop(pickle);
 
-    // Each list holds the one before it ten times: 10¹⁰⁰⁰⁰ values in 10,001 nodes.
-    let mut laughs = b"]q\x00".to_vec();
+    // Each list contains the previous list ten times: 10¹⁰⁰⁰⁰ values in 10,001 nodes.
+    let mut shared = b"]q\x00".to_vec();
     for _ in 0..10_000 {
-        laughs.extend(b"0](");
-        laughs.extend(b"h\x00".repeat(10));
-        laughs.extend(b"eq\x00");
+        shared.extend(b"0](");
+        shared.extend(b"h\x00".repeat(10));
+        shared.extend(b"eq\x00");
     }
-    laughs.push(b'.');
-    assert_eq!(Pickle::read(&laughs, none).unwrap().nodes.len(), 10_001);
+    shared.push(b'.');
+    assert_eq!(Pickle::read(&shared, none).unwrap().nodes.len(), 10_001);
 
     let endless = b"N0".repeat(MAX_OPERATIONS);
     assert!(error(&endless).to_string().contains("operations"));
     let long = vec![0; MAX_PICKLE_BYTES as usize + 1];
-    assert!(error(&long).to_string().contains("bytes, more than"));
+    assert!(error(&long).to_string().contains("bytes; at most"));
 }
 
-/// Valid operations, so that deep states are reached.
+/// Valid operations. Random programs of them get further than random bytes.
 const OPERATIONS: &[&[u8]] = &[
     b"N",
     b"K\x05",
@@ -161,12 +161,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(5_000))]
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_read_or_rejected(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = Pickle::read(&bytes, all);
     }
 
     #[test]
-    fn any_program_is_read_or_refused(
+    fn any_program_is_read_or_rejected(
         operations in prop::collection::vec(prop::sample::select(OPERATIONS), 0..200),
     ) {
         let mut program = operations.concat();

@@ -1,7 +1,7 @@
-//! The zip directory: the file's last bytes in, validated entries out.
+//! Reads and validates the directory of a zip archive.
 //!
-//! Every entry that comes out is stored, unencrypted, uniquely named, inside the file and apart from
-//! all others, so that its bytes can be fetched by range without another check than its local header.
+//! Every returned [`Entry`] is uncompressed and unencrypted, has a unique name, is inside the file and does not overlap
+//! another entry. Its bytes can be read by range; only its local header needs another check.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -9,40 +9,40 @@ use std::ops::Range;
 use super::*;
 use crate::torch::{TORCHSCRIPT, TorchError};
 
-/// How many of a file's last bytes [`locate_directory`] needs (fewer when the file is shorter): the
-/// zip64 end, its locator, the end, and the longest comment.
+/// Number of bytes at the end of a file that [`locate_directory`] needs, or the whole file if it is shorter. They hold
+/// the end records of the directory and the longest possible comment.
 pub const TAIL_BYTES: u64 = (END_64_BYTES + LOCATOR_64_BYTES + END_BYTES) as u64 + u16::MAX as u64;
 
-/// Where the directory lies in the file.
+/// Position of the directory in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryLocation {
-    /// Its bytes, as offsets in the file.
+    /// Bytes of the file that hold the directory.
     pub range: Range<u64>,
-    /// How many entries it says it has.
+    /// Number of entries that the end record states.
     pub entries: u64,
 }
 
-/// One stored file of the archive.
+/// Entry of the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name, with the folder.
+    /// Name, including the folder.
     pub name: String,
-    /// Its length in bytes.
+    /// Size of the data in bytes.
     pub bytes: u64,
-    /// CRC-32 of its bytes; 0 where the writer recorded none.
+    /// CRC-32 of the data; 0 if the writer recorded none.
     pub crc32: u32,
-    /// Offset of its local header in the file.
+    /// Offset of the local header in the file.
     pub header_offset: u64,
-    /// End of its region: the next entry's local header or the directory.
+    /// End of the region that the data may occupy: the local header of the next entry, or the directory.
     pub region_end: u64,
 }
 
 impl Entry {
-    /// Where the data lie in the file, given bytes that start at this entry's local header (the
-    /// first [`LOCAL_HEADER_BYTES`] are enough).
+    /// Finds the data of the entry in the file. `header` holds the bytes from its local header on; the first
+    /// [`LOCAL_HEADER_BYTES`] are enough.
     ///
     /// # Errors
-    /// When there is no local header there, or the data would leave the entry's region.
+    /// If there is no local header, or the data would reach outside the region of the entry.
     pub fn data_range(&self, header: &[u8]) -> Result<Range<u64>, TorchError> {
         let lengths = || Some((u16_at(header, 26)?, u16_at(header, 28)?));
         let (name_bytes, extra_bytes) = lengths().filter(|_| header.starts_with(&LOCAL_HEADER)).ok_or_else(|| {
@@ -58,10 +58,10 @@ impl Entry {
         }
     }
 
-    /// Refuses data whose checksum is `found` instead of the one that was recorded.
+    /// Compares the checksum `found` of the data with the recorded one. Returns `Ok` if none is recorded (0).
     ///
     /// # Errors
-    /// Says both. No checksum recorded (0) is no error.
+    /// If the checksums differ; the message contains both.
     pub fn check_crc32(&self, found: u32) -> Result<(), TorchError> {
         if self.crc32 == 0 || found == self.crc32 {
             return Ok(());
@@ -76,17 +76,19 @@ impl Entry {
 /// Finds the directory from `tail`, the last `min(file_bytes, TAIL_BYTES)` bytes of the file.
 ///
 /// # Errors
-/// When the file is no zip (the older PyTorch formats are told apart by [`Archive`](crate::torch::Archive)),
-/// is truncated, spans disks, or its directory does not fit the file or the limits.
+/// If the file is not a zip archive or is truncated, if the archive has several disks, or if its directory does not fit
+/// into the file or exceeds a limit. [`Archive::check_start`](crate::torch::Archive::check_start) recognises older
+/// formats of PyTorch.
 pub fn locate_directory(tail: &[u8], file_bytes: u64) -> Result<DirectoryLocation, TorchError> {
-    assert!(tail.len() as u64 <= file_bytes, "a tail longer than its file");
+    assert!(tail.len() as u64 <= file_bytes, "the tail is longer than the file");
     let tail_start = file_bytes - tail.len() as u64;
     let end = find_end(tail).ok_or_else(|| {
         TorchError::malformed(format!(
-            "no zip directory at the end of its {file_bytes} bytes: truncated, or not a PyTorch file"
+            "there is no zip directory at the end of the file ({file_bytes} bytes); it is truncated or not a file of \
+             torch.save"
         ))
     })?;
-    let truncated = || TorchError::malformed("the zip directory's end is truncated");
+    let truncated = || TorchError::malformed("the end record of the zip directory is truncated");
     let fields = || {
         let disks = u32::from(u16_at(tail, end + 4)?) | u32::from(u16_at(tail, end + 6)?);
         let entries = u64::from(u16_at(tail, end + 10)?);
@@ -102,7 +104,9 @@ pub fn locate_directory(tail: &[u8], file_bytes: u64) -> Result<DirectoryLocatio
             .and_then(|at| at.checked_sub(tail_start))
             .and_then(|at| usize::try_from(at).ok())
             .filter(|&at| at <= locator && tail[at..].starts_with(&END_64))
-            .ok_or_else(|| TorchError::malformed("the zip64 end of directory is not where its locator says"))?;
+            .ok_or_else(|| {
+                TorchError::malformed("the zip64 end record is not at the position that its locator states")
+            })?;
         let fields = || {
             let disks = u32_at(tail, end_64 + 16)? | u32_at(tail, end_64 + 20)?;
             Some((disks, u64_at(tail, end_64 + 32)?, u64_at(tail, end_64 + 40)?, u64_at(tail, end_64 + 48)?))
@@ -112,20 +116,23 @@ pub fn locate_directory(tail: &[u8], file_bytes: u64) -> Result<DirectoryLocatio
     }
 
     if disks != 0 {
-        return Err(TorchError::unsupported("the zip archive spans several disks"));
+        return Err(TorchError::unsupported("zip archives of several disks are not supported"));
     }
     if entries > MAX_ENTRIES {
-        return Err(TorchError::malformed(format!("{entries} zip entries, more than {MAX_ENTRIES}")));
+        return Err(TorchError::malformed(format!(
+            "the zip archive has {entries} entries; at most {MAX_ENTRIES} are allowed"
+        )));
     }
     if bytes > MAX_DIRECTORY_BYTES {
         return Err(TorchError::malformed(format!(
-            "a zip directory of {bytes} bytes, more than {MAX_DIRECTORY_BYTES}"
+            "the zip directory has {bytes} bytes; at most {MAX_DIRECTORY_BYTES} are allowed"
         )));
     }
     match offset.checked_add(bytes) {
         Some(end) if end <= limit => Ok(DirectoryLocation { range: offset..end, entries }),
         _ => Err(TorchError::malformed(format!(
-            "the zip directory ({bytes} bytes from byte {offset}) does not end before byte {limit}: truncated, or bytes were added in front"
+            "the zip directory ({bytes} bytes from byte {offset}) does not end before byte {limit}; the file is \
+             truncated, or bytes were inserted at its start"
         ))),
     }
 }
@@ -163,10 +170,10 @@ fn in_entry(index: u64, error: TorchError) -> TorchError {
 }
 
 fn parse_entry(directory: &[u8], at: usize) -> Result<(Entry, usize), TorchError> {
-    let truncated = || TorchError::malformed("the directory is truncated");
+    let truncated = || TorchError::malformed("the zip directory is truncated");
     let header = directory.get(at..at + CENTRAL_HEADER_BYTES).ok_or_else(truncated)?;
     if !header.starts_with(&CENTRAL_HEADER) {
-        return Err(TorchError::malformed("no directory header where one is expected"));
+        return Err(TorchError::malformed("its header in the zip directory is missing"));
     }
     let short = |at| u16_at(header, at).map(usize::from).ok_or_else(truncated);
     let word = |at| u32_at(header, at).ok_or_else(truncated);
@@ -185,21 +192,21 @@ fn parse_entry(directory: &[u8], at: usize) -> Result<(Entry, usize), TorchError
 
     // Bits 0, 6 and 13 are the three kinds of encryption.
     if flags & (1 | 1 << 6 | 1 << 13) != 0 {
-        return Err(TorchError::unsupported(format!("entry `{name}` is encrypted")));
+        return Err(TorchError::unsupported(format!("entry `{name}` is encrypted, which is not supported")));
     }
     if method != 0 && name.contains("/code/") {
         return Err(TorchError::unsupported(TORCHSCRIPT));
     }
     if method != 0 {
         return Err(TorchError::unsupported(format!(
-            "entry `{name}` is compressed (method {method}); PyTorch stores entries as they are, save the file again with torch.save"
+            "entry `{name}` is compressed (method {method}); save it again with torch.save, which does not compress"
         )));
     }
     if short(34)? != 0 {
-        return Err(TorchError::unsupported(format!("entry `{name}` lies on another disk")));
+        return Err(TorchError::unsupported(format!("entry `{name}` is on another disk, which is not supported")));
     }
 
-    // The zip64 field holds, in this order, only what the 32-bit fields could not.
+    // The zip64 field holds only those values that do not fit into their 32-bit fields, in the order read below.
     let mut wide = zip64_fields(extra);
     let mut widen = |narrow: u32| match narrow {
         IN_ZIP64 => {
@@ -212,14 +219,14 @@ fn parse_entry(directory: &[u8], at: usize) -> Result<(Entry, usize), TorchError
     let header_offset = widen(word(42)?)?;
     if stored_bytes != bytes {
         return Err(TorchError::malformed(format!(
-            "entry `{name}` is stored but {stored_bytes} bytes stand for {bytes}"
+            "entry `{name}` has {bytes} bytes, but is stored in {stored_bytes} bytes without compression"
         )));
     }
     let entry = Entry { name, bytes, crc32: word(16)?, header_offset, region_end: 0 };
     Ok((entry, next))
 }
 
-/// The 64-bit values of the zip64 extra field, none where there is no such field.
+/// 64-bit values of the zip64 extra field; empty if there is no such field.
 fn zip64_fields(extra: &[u8]) -> impl Iterator<Item = u64> + '_ {
     let mut rest = extra;
     let field = std::iter::from_fn(move || {
@@ -237,12 +244,12 @@ fn zip64_fields(extra: &[u8]) -> impl Iterator<Item = u64> + '_ {
 fn check_names(entries: &[Entry]) -> Result<(), TorchError> {
     let mut names = HashSet::new();
     match entries.iter().find(|entry| !names.insert(entry.name.as_str())) {
-        Some(twice) => Err(TorchError::malformed(format!("two zip entries are called `{}`", twice.name))),
+        Some(twice) => Err(TorchError::malformed(format!("two zip entries have the name `{}`", twice.name))),
         None => Ok(()),
     }
 }
 
-/// Gives each entry the region up to its successor and refuses entries that do not fit theirs.
+/// Sets the region of each entry, which ends at the next entry, and fails if an entry does not fit into its region.
 fn set_regions(entries: &mut [Entry], directory_start: u64) -> Result<(), TorchError> {
     let mut by_offset: Vec<&mut Entry> = entries.iter_mut().collect();
     by_offset.sort_by_key(|entry| entry.header_offset);
@@ -252,7 +259,7 @@ fn set_regions(entries: &mut [Entry], directory_start: u64) -> Result<(), TorchE
         let least_end = entry.header_offset.checked_add(least).and_then(|start| start.checked_add(entry.bytes));
         if least_end.is_none_or(|end| end > region_end) {
             return Err(TorchError::malformed(format!(
-                "entry `{}` ({} bytes, header at byte {}) overlaps what starts at byte {region_end}",
+                "entry `{}` ({} bytes, header at byte {}) overlaps the next entry or directory at byte {region_end}",
                 entry.name, entry.bytes, entry.header_offset
             )));
         }
@@ -262,7 +269,7 @@ fn set_regions(entries: &mut [Entry], directory_start: u64) -> Result<(), TorchE
     Ok(())
 }
 
-/// The last end-of-directory record whose comment reaches exactly to the end of the file.
+/// Finds the last end record whose comment ends exactly at the end of the file.
 fn find_end(tail: &[u8]) -> Option<usize> {
     let last = tail.len().checked_sub(END_BYTES)?;
     (0..=last).rev().take(usize::from(u16::MAX) + 1).find(|&at| {

@@ -30,7 +30,7 @@ fn read(file: &[u8]) -> Result<Vec<(Entry, &[u8])>, TorchError> {
 }
 
 fn message(file: &[u8]) -> String {
-    read(file).expect_err("must be refused").to_string()
+    read(file).expect_err("the file must be rejected").to_string()
 }
 
 /// The file with `bytes` at `at` of the first directory header.
@@ -42,7 +42,7 @@ fn patched(at: usize, bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn reads_what_it_writes() {
+fn writer_and_reader_agree() {
     let file = written();
     let entries = read(&file).unwrap();
     let found: Vec<_> = entries.iter().map(|(entry, data)| (entry.name.as_str(), *data)).collect();
@@ -55,60 +55,60 @@ fn reads_what_it_writes() {
 }
 
 #[test]
-fn the_zip_crate_reads_what_it_writes() {
+fn zip_crate_reads_written_archives() {
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(written())).unwrap();
     assert_eq!(archive.len(), FILES.len());
     for (index, (name, data)) in FILES.iter().enumerate() {
         let mut file = archive.by_index(index).unwrap();
         assert_eq!(file.name().unwrap(), *name);
         let mut content = Vec::new();
-        file.read_to_end(&mut content).unwrap(); // checks the checksum
+        file.read_to_end(&mut content).unwrap(); // also verifies the checksum
         assert_eq!(content, *data);
     }
 }
 
 #[test]
-fn it_reads_what_the_zip_crate_writes() {
+fn reads_archives_of_the_zip_crate() {
     let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, data) in FILES {
         writer.start_file(name, stored.large_file(name.ends_with('0'))).unwrap();
         writer.write_all(data).unwrap();
     }
-    writer.set_comment("written elsewhere PK\x05\x06").unwrap();
+    writer.set_comment("a comment with PK\x05\x06").unwrap();
     let file = writer.finish().unwrap().into_inner();
     let found: Vec<_> = read(&file).unwrap().into_iter().map(|(entry, data)| (entry.name, data)).collect();
     assert_eq!(found, FILES.map(|(name, data)| (name.to_owned(), data)));
 }
 
 #[test]
-fn what_is_not_stored_plainly_is_named() {
+fn rejects_compressed_encrypted_and_multi_disk_entries_by_name() {
     let compressed = patched(10, &8_u16.to_le_bytes());
     assert!(message(&compressed).contains("`a/data.pkl` is compressed (method 8)"), "{}", message(&compressed));
     assert!(matches!(read(&compressed), Err(TorchError::Unsupported(_))));
     assert!(message(&patched(8, &(FLAG_BITS | 1).to_le_bytes())).contains("`a/data.pkl` is encrypted"));
     assert!(message(&patched(34, &[1])).contains("another disk"));
-    assert!(message(&patched(20, &[9])).contains("9 bytes stand for 6"));
+    assert!(message(&patched(20, &[9])).contains("has 6 bytes, but is stored in 9 bytes"));
 }
 
-/// What the writer sets.
+/// Flags that the writer sets.
 const FLAG_BITS: u16 = 0x0808;
 
 #[test]
-fn entries_lie_apart_and_inside_the_file() {
+fn rejects_entries_that_overlap_or_are_outside_the_file() {
     assert!(message(&patched(42, &u32::MAX.to_le_bytes())).contains("zip64 field is missing"));
     assert!(message(&patched(42, &1_000_u32.to_le_bytes())).contains("overlaps"));
     assert!(message(&patched(42, &0x7fff_ffff_u32.to_le_bytes())).contains("overlaps"));
     assert!(message(&patched(42, &1_u32.to_le_bytes())).contains("no local header"));
     let longer = 1_000_u32.to_le_bytes();
     assert!(message(&patched(20, &[longer, longer].concat())).contains("overlaps"));
-    // Fits before the next header, but not behind its own padding.
+    // These data would fit before the next header, but not after the padding of their own header.
     let longer = 40_u32.to_le_bytes();
     assert!(message(&patched(20, &[longer, longer].concat())).contains("run into the next entry"));
 }
 
 #[test]
-fn damage_is_seen() {
+fn rejects_damaged_data_and_names() {
     let mut file = written();
     let at = file.windows(6).position(|six| six == b"pickle").unwrap();
     file[at] ^= 1;
@@ -122,12 +122,12 @@ fn damage_is_seen() {
         }
         writer.finish().unwrap()
     };
-    assert!(message(&doubled).contains("two zip entries are called `a/data/0`"));
+    assert!(message(&doubled).contains("two zip entries have the name `a/data/0`"));
     assert!(message(&patched(46, &[0xff])).contains("not UTF-8"));
 }
 
 #[test]
-fn truncated_or_prefixed_files_are_malformed() {
+fn rejects_truncated_and_prefixed_files() {
     let file = written();
     for length in 0..file.len() {
         assert!(matches!(read(&file[..length]), Err(TorchError::Malformed(_))), "{length} bytes");
@@ -137,22 +137,22 @@ fn truncated_or_prefixed_files_are_malformed() {
 }
 
 #[test]
-fn huge_counts_cost_nothing() {
+fn rejects_huge_counts_without_allocating() {
     let patched_end = |at: usize, value: u64| {
         let mut file = written();
         let end = file.windows(4).rposition(|four| four == END_64).unwrap();
         file[end + at..end + at + 8].copy_from_slice(&value.to_le_bytes());
         file
     };
-    assert!(message(&patched_end(32, u64::MAX)).contains("zip entries, more than"));
+    assert!(message(&patched_end(32, u64::MAX)).contains("entries; at most"));
     assert!(message(&patched_end(32, MAX_ENTRIES)).contains("truncated"));
-    assert!(message(&patched_end(40, u64::MAX)).contains("more than"));
+    assert!(message(&patched_end(40, u64::MAX)).contains("bytes; at most"));
     assert!(message(&patched_end(40, 1 << 20)).contains("does not end before"));
     assert!(message(&patched_end(48, u64::MAX)).contains("does not end before"));
     assert!(message(&patched_end(32, 2)).contains("after its 2 entries"));
 }
 
-/// Counts all, keeps the end.
+/// Writer that counts all bytes and keeps the last thousand.
 struct Tail {
     bytes: u64,
     tail: Vec<u8>,

@@ -1,26 +1,26 @@
-//! A streaming zip writer: entries in, bytes out in one pass, as `torch.save` lays them out.
+//! Writes zip archives with the layout of `torch.save`, in one pass.
 //!
-//! Entries are stored, their data aligned to [`DATA_ALIGNMENT`] bytes; checksums follow the data in a
-//! descriptor and stand again in the directory, so nothing is written twice and no seek is needed.
-//! The same entries give the same bytes: there is no time stamp.
+//! Entries are not compressed, and their data are aligned to [`DATA_ALIGNMENT`] bytes. Checksums follow the data in a
+//! descriptor and are repeated in the directory, so the writer never goes back. There are no time stamps: the same
+//! entries give the same bytes.
 
 use std::io::{self, Write};
 
 use super::*;
 
-/// Data of every entry start at a multiple of this, as PyTorch aligns them for memory mapping.
+/// Alignment of the data of every entry in bytes, as in PyTorch, which maps files into memory.
 pub const DATA_ALIGNMENT: u64 = 64;
 
-/// Flags as PyTorch sets them: checksum and sizes in a descriptor behind the data, names in UTF-8.
+/// Flags that PyTorch sets: checksum and sizes are in a descriptor after the data, names are UTF-8.
 const FLAGS: u16 = 1 << 3 | 1 << 11;
-/// PyTorch's padding field.
+/// Id of the extra field that PyTorch uses for padding.
 const EXTRA_PADDING: [u8; 2] = *b"FB";
 /// 1 January 1980, the first date of zip.
 const DATE: u16 = 1 << 5 | 1;
 const VERSION: u16 = 20;
 const VERSION_ZIP64: u16 = 45;
 
-/// Writes a zip archive to `out`, one entry after another.
+/// Writer of a zip archive, one entry after another.
 #[derive(Debug)]
 pub struct Writer<W> {
     out: W,
@@ -47,18 +47,18 @@ struct Open {
 }
 
 impl<W: Write> Writer<W> {
-    /// An archive without entries; writes nothing yet.
+    /// Makes a writer for an archive without entries. Nothing is written yet.
     pub fn new(out: W) -> Self {
         Self { out, position: 0, written: Vec::new(), open: None }
     }
 
-    /// Starts the entry `name` of `bytes` bytes, after the one before it is complete.
+    /// Starts an entry with the given name and size in bytes. The previous entry must be complete.
     ///
     /// # Errors
-    /// Those of the underlying writer.
+    /// The errors of the underlying writer.
     ///
     /// # Panics
-    /// When the entry before it is incomplete or the name is longer than zip allows.
+    /// If the previous entry is incomplete, or the name is longer than zip allows.
     pub fn start(&mut self, name: &str, bytes: u64) -> io::Result<()> {
         self.close_entry()?;
         let name_bytes = u16::try_from(name.len()).expect("a zip name has at most 65,535 bytes");
@@ -82,9 +82,9 @@ impl<W: Write> Writer<W> {
         header.extend(LOCAL_HEADER);
         header.extend(version(wide).to_le_bytes());
         header.extend(FLAGS.to_le_bytes());
-        header.extend([0; 4]); // stored; midnight
+        header.extend([0; 4]); // not compressed; time 00:00
         header.extend(DATE.to_le_bytes());
-        header.extend([0; 4]); // the checksum comes in the descriptor
+        header.extend([0; 4]); // the checksum is in the descriptor
         header.extend(narrow.to_le_bytes());
         header.extend(narrow.to_le_bytes());
         header.extend(name_bytes.to_le_bytes());
@@ -102,35 +102,35 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Appends `data` to the started entry.
+    /// Appends `data` to the current entry.
     ///
     /// # Errors
-    /// Those of the underlying writer.
+    /// The errors of the underlying writer.
     ///
     /// # Panics
-    /// When no entry is started or it would grow beyond its announced size.
+    /// If no entry is started, or the data exceed the size of the entry.
     pub fn write(&mut self, data: &[u8]) -> io::Result<()> {
-        let open = self.open.as_mut().expect("an entry is started before its data");
+        let open = self.open.as_mut().expect("an entry must be started before its data are written");
         open.bytes_left = open
             .bytes_left
             .checked_sub(data.len() as u64)
-            .unwrap_or_else(|| panic!("entry `{}` holds {} bytes, more were written", open.name, open.bytes));
+            .unwrap_or_else(|| panic!("more than the {} bytes of entry `{}` were written", open.bytes, open.name));
         open.crc32.update(data);
         self.put(data)
     }
 
-    /// Checksum of an entry that is complete, as it is once another one was started.
+    /// Checksum of a complete entry. An entry is complete after the next one is started.
     pub fn crc32(&self, name: &str) -> Option<u32> {
         self.written.iter().find(|entry| entry.name == name).map(|entry| entry.crc32)
     }
 
-    /// Completes the archive with its directory and hands the underlying writer back.
+    /// Writes the directory and returns the underlying writer.
     ///
     /// # Errors
-    /// Those of the underlying writer.
+    /// The errors of the underlying writer.
     ///
     /// # Panics
-    /// When the last entry is incomplete.
+    /// If the last entry is incomplete.
     pub fn finish(mut self) -> io::Result<W> {
         self.close_entry()?;
         let start = self.position;
@@ -145,7 +145,7 @@ impl<W: Write> Writer<W> {
         Ok(self.out)
     }
 
-    /// The underlying writer, to drain what was written so far.
+    /// Underlying writer. It gives access to the bytes written so far.
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.out
     }
@@ -154,12 +154,13 @@ impl<W: Write> Writer<W> {
         let Some(open) = self.open.take() else {
             return Ok(());
         };
-        assert_eq!(open.bytes_left, 0, "entry `{}` lacks bytes of its {}", open.name, open.bytes);
+        assert_eq!(open.bytes_left, 0, "not all of the {} bytes of entry `{}` were written", open.bytes, open.name);
         let crc32 = open.crc32.finalize();
         let mut descriptor = Vec::with_capacity(24);
         descriptor.extend(DATA_DESCRIPTOR);
         descriptor.extend(crc32.to_le_bytes());
-        for _stored_then_plain in 0..2 {
+        // The compressed size and the size, which are equal.
+        for _ in 0..2 {
             match u32::try_from(open.bytes) {
                 Ok(bytes) if bytes != IN_ZIP64 => descriptor.extend(bytes.to_le_bytes()),
                 _ => descriptor.extend(open.bytes.to_le_bytes()),
@@ -182,7 +183,7 @@ fn version(wide: bool) -> u16 {
     if wide { VERSION_ZIP64 } else { VERSION }
 }
 
-/// The 32-bit field of `value`, whose true value goes into `zip64` where it does not fit.
+/// Content of the 32-bit field for `value`. If it does not fit, the value is appended to `zip64`.
 fn narrow(value: u64, zip64: &mut Vec<u8>) -> u32 {
     match u32::try_from(value) {
         Ok(value) if value != IN_ZIP64 => value,
@@ -205,7 +206,7 @@ fn central_header(entry: &Written) -> Vec<u8> {
     header.extend(version(!zip64.is_empty()).to_le_bytes());
     header.extend(version(!zip64.is_empty()).to_le_bytes());
     header.extend(FLAGS.to_le_bytes());
-    header.extend([0; 4]); // stored; midnight
+    header.extend([0; 4]); // not compressed; time 00:00
     header.extend(DATE.to_le_bytes());
     header.extend(entry.crc32.to_le_bytes());
     header.extend(stored_bytes.to_le_bytes());
@@ -223,7 +224,7 @@ fn central_header(entry: &Written) -> Vec<u8> {
     header
 }
 
-/// The zip64 end, its locator and the end. All three always, as PyTorch writes them.
+/// Returns the zip64 end record, its locator and the end record. PyTorch always writes all three.
 fn directory_end(entries: u64, start: u64, bytes: u64) -> Vec<u8> {
     let mut end = Vec::with_capacity(END_64_BYTES + LOCATOR_64_BYTES + END_BYTES);
     end.extend(END_64);

@@ -1,13 +1,13 @@
-//! Sums in `f32` of products of bfloat16, both sides rounded.
+//! Products with inputs and weights both rounded to bfloat16, summed in `f32`.
 
 use super::{Columns, Dot, Staged, Staging};
 use crate::gemm::product::Product;
 use crate::simd::Simd;
 
-/// An instruction that multiplies pairs of bfloat16 and adds both products to an `f32`.
+/// Instruction that multiplies pairs of bfloat16 and adds both products to an `f32`.
 pub(crate) trait Pairs: Copy {
     type S: Simd;
-    /// A vector of pairs.
+    /// Vector of pairs.
     type Operand: Copy;
 
     fn simd(self) -> Self::S;
@@ -25,7 +25,7 @@ pub(crate) trait Pairs: Copy {
     unsafe fn round(self, v: <Self::S as Simd>::F, to: *mut u16);
 }
 
-/// Products by such an instruction.
+/// [`Dot`] that multiplies with the instruction [`Pairs`].
 #[derive(Clone, Copy)]
 pub(crate) struct Bf16Pairs<P>(pub(crate) P);
 
@@ -44,12 +44,12 @@ impl<P: Pairs> Dot for Bf16Pairs<P> {
     }
     #[inline(always)]
     unsafe fn weights(self, from: *const u16, _: usize) -> P::Operand {
-        // SAFETY: handed on from the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.0.load(from) }
     }
     #[inline(always)]
     unsafe fn inputs(self, from: *const u16, _: usize) -> P::Operand {
-        // SAFETY: handed on from the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.0.splat(from) }
     }
     #[inline(always)]
@@ -58,22 +58,21 @@ impl<P: Pairs> Dot for Bf16Pairs<P> {
     }
     #[inline(always)]
     unsafe fn start(self, columns: Columns, first: usize) -> Self::Sum {
-        // SAFETY: handed on from the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.simd().load(columns.bias.add(first)) }
     }
     #[inline(always)]
     unsafe fn finish(self, sum: Self::Sum, _: Columns, _: usize, _: f32) -> Self::Sum {
         sum
     }
-    /// Rounds everything between the first and the last row: rows may share values, as those of a convolution do.
+    /// Rounds all values from the first to the last row once, because rows of a convolution share values.
     #[inline(always)]
     unsafe fn stage(self, product: &Product<'_>, input: &[f32], staging: &mut Staging) -> Staged<u16> {
         let s = self.simd();
         let rounded = staging.values.as_mut_ptr().cast::<u16>();
         let len = product.input_extent();
         let whole = len / P::S::LANES * P::S::LANES;
-        // SAFETY: the caller vouches for `len` inputs and for staging to hold as many, in the size of f32 rounded up
-        // to whole vectors.
+        // SAFETY: the caller guarantees `len` inputs, and staging for as many values rounded up to whole vectors.
         unsafe {
             for at in (0..whole).step_by(P::S::LANES) {
                 self.0.round(s.load(input.as_ptr().add(at)), rounded.add(at));

@@ -1,10 +1,10 @@
-//! Sums in `f32` of inputs as they are, by weights in `f32` or in bfloat16.
+//! Products with inputs in `f32` and weights in `f32` or bfloat16, summed in `f32`.
 
 use super::{Columns, Dot, Staged, Staging};
 use crate::gemm::product::Product;
 use crate::simd::Simd;
 
-/// Weights in `f32`, STEP values of k in a turn of the innermost loop.
+/// [`Dot`] with weights in `f32` that takes STEP values of k in one step.
 #[derive(Clone, Copy)]
 pub(crate) struct Floats<S, const STEP: usize>(pub(crate) S);
 
@@ -25,12 +25,12 @@ impl<S: Simd, const STEP: usize> Dot for Floats<S, STEP> {
     }
     #[inline(always)]
     unsafe fn weights(self, from: *const f32, _: usize) -> S::F {
-        // SAFETY: handed on from the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.0.load(from) }
     }
     #[inline(always)]
     unsafe fn inputs(self, from: *const f32, part: usize) -> S::F {
-        // SAFETY: handed on from the caller.
+        // SAFETY: guaranteed by the caller.
         self.0.splat(unsafe { *from.add(part) })
     }
     #[inline(always)]
@@ -39,7 +39,7 @@ impl<S: Simd, const STEP: usize> Dot for Floats<S, STEP> {
     }
     #[inline(always)]
     unsafe fn start(self, columns: Columns, first: usize) -> S::F {
-        // SAFETY: handed on from the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.0.load(columns.bias.add(first)) }
     }
     #[inline(always)]
@@ -48,11 +48,12 @@ impl<S: Simd, const STEP: usize> Dot for Floats<S, STEP> {
     }
     #[inline(always)]
     unsafe fn stage(self, product: &Product<'_>, input: &[f32], _: &mut Staging) -> Staged<f32> {
-        as_they_are(product, input)
+        not_staged(product, input)
     }
 }
 
-/// Weights in bfloat16, two values of k side by side; each is widened, exactly, to be multiplied in `f32`.
+/// [`Dot`] with weights in bfloat16, two values of k side by side. Each weight is widened exactly and multiplied in
+/// `f32`.
 #[derive(Clone, Copy)]
 pub(crate) struct Bf16Weights<S>(pub(crate) S);
 
@@ -72,12 +73,12 @@ impl<S: Simd> Dot for Bf16Weights<S> {
     }
     #[inline(always)]
     unsafe fn weights(self, from: *const u16, part: usize) -> S::F {
-        // SAFETY: handed on from the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { if part == 0 { self.0.load_bf16_first(from) } else { self.0.load_bf16_second(from) } }
     }
     #[inline(always)]
     unsafe fn inputs(self, from: *const f32, part: usize) -> S::F {
-        // SAFETY: handed on from the caller.
+        // SAFETY: guaranteed by the caller.
         self.0.splat(unsafe { *from.add(part) })
     }
     #[inline(always)]
@@ -86,7 +87,7 @@ impl<S: Simd> Dot for Bf16Weights<S> {
     }
     #[inline(always)]
     unsafe fn start(self, columns: Columns, first: usize) -> S::F {
-        // SAFETY: handed on from the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.0.load(columns.bias.add(first)) }
     }
     #[inline(always)]
@@ -95,10 +96,11 @@ impl<S: Simd> Dot for Bf16Weights<S> {
     }
     #[inline(always)]
     unsafe fn stage(self, product: &Product<'_>, input: &[f32], _: &mut Staging) -> Staged<f32> {
-        as_they_are(product, input)
+        not_staged(product, input)
     }
 }
 
-fn as_they_are(product: &Product<'_>, input: &[f32]) -> Staged<f32> {
+/// Uses the inputs in place.
+fn not_staged(product: &Product<'_>, input: &[f32]) -> Staged<f32> {
     Staged { input: input.as_ptr(), layout: product.input, scales: std::ptr::null() }
 }
