@@ -1,25 +1,24 @@
-//! What is wrong with the records of a run: each error of the study's that a file can show, and its like.
+//! Audit of the records of a run: finds the errors of the CAI study that a file can show, and similar ones.
 //!
-//! In: a [`MeasuredRun`], and what somebody says that no file does ([`AuditOptions`]). Out: [`Finding`]s, the worst
-//! first; none of a run that is sound. One file for each kind of check. Never here: storage; a finding without the
-//! numbers and places that it rests on; a check that a sound run of the study's or of ours fails.
+//! Input: a [`MeasuredRun`], and facts that no file has ([`AuditOptions`]). Output: [`Finding`]s, the most severe
+//! first; none for a correct run. Each kind of check has its own file. Every finding has the numbers and records that
+//! it rests on as evidence. No check fails on a correct run of the study or of cosmicai.
 //!
-//! Records are told apart by their index, counted from 0.
-
+//! Findings name records by their index, counted from 0.
+mod across_runs;
 mod allocation;
 mod completeness;
 mod digits;
 mod duplicates;
+mod evidence;
 mod identities;
 mod memory;
 mod mixture;
 mod numbering;
 mod outliers;
-mod places;
 mod stated;
+mod stated_run;
 mod timing;
-mod together;
-mod told;
 mod values;
 
 use serde::Serialize;
@@ -27,18 +26,18 @@ use serde_json::{Map, Value};
 
 use crate::measured::MeasuredRun;
 
+pub use across_runs::audit_across_runs;
 pub use outliers::straggler_threshold;
-pub use together::audit_together;
 
-/// How bad it is.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Worth knowing.
+    /// Information.
     Note,
-    /// May mislead.
+    /// The records may mislead.
     Warning,
-    /// Numbers made from the file are wrong or incomplete.
+    /// Numbers that are computed from the file are wrong or incomplete.
     Error,
 }
 
@@ -52,31 +51,31 @@ impl std::fmt::Display for Severity {
     }
 }
 
-/// One thing that is wrong.
+/// One error in the records.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
-    /// Its stable name, such as `truncated_at_1000`.
+    /// Stable name of the error, such as `truncated_at_1000`.
     pub code: &'static str,
-    /// How bad it is.
+    /// Severity.
     pub severity: Severity,
-    /// What is wrong, in a sentence.
+    /// Description of the error.
     pub message: String,
-    /// The numbers and places that say so: an object.
+    /// Numbers and records that show the error: a JSON object.
     pub evidence: Value,
 }
 
-/// What the records are held against, beside the run itself.
+/// Facts that the records are compared with, beside the run itself.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AuditOptions {
-    /// Files that the run was asked to take.
+    /// Number of files that the run should have processed.
     pub expect_files: Option<usize>,
-    /// The `payload.json` beside the records, for a run that has no plan of ours.
+    /// `payload.json` beside the records, for a run without a plan.
     pub payload: Option<Map<String, Value>>,
-    /// Objects of predictions beside the records, where somebody counted them.
+    /// Number of prediction files beside the records, if the caller counted them.
     pub predictions: Option<usize>,
 }
 
-/// Everything that is wrong with one run, the worst first.
+/// Returns all errors in the records of one run, the most severe first.
 pub fn audit(run: &MeasuredRun, options: &AuditOptions) -> Vec<Finding> {
     if run.records.is_empty() {
         return completeness::check(run, options);
@@ -92,7 +91,7 @@ pub fn audit(run: &MeasuredRun, options: &AuditOptions) -> Vec<Finding> {
         allocation::check(run, &diagnoses),
         outliers::check(run, &diagnoses),
         numbering::check(run, &diagnoses, options),
-        told::check(run, &diagnoses),
+        stated_run::check(run, &diagnoses),
         stated::check(run),
     ]
     .concat();
@@ -100,7 +99,7 @@ pub fn audit(run: &MeasuredRun, options: &AuditOptions) -> Vec<Finding> {
     findings
 }
 
-/// Findings of one code are one, its places in the order in which they were found; and the worst stand first.
+/// Merges findings with the same code, and sorts them by severity.
 fn merge(findings: &mut Vec<Finding>) {
     let mut merged: Vec<Finding> = Vec::new();
     for finding in findings.drain(..) {

@@ -1,10 +1,10 @@
-//! What a run will take and cost, before it is started: a seeded simulation of how its tasks are handed out and done,
-//! many times over, for every setting that is worth a thought.
+//! Forecasts of the time and cost of a run: a seeded simulation of how its tasks are dispatched and computed, many
+//! times for every setting.
 //!
-//! In: how much data there is ([`work`]), what a worker does in a second ([`rates`]), what is assumed of the place where
-//! it will run ([`conditions`]). Out: times and costs with intervals ([`prediction`]), and of all settings those that no
-//! other beats in both ([`search`]). How well that foretells is tried on executions that were measured ([`replay`]), on a
-//! few of which a few assumptions are fitted ([`fit`]).
+//! Input: the amount of data ([`work`]), the speed of a worker ([`rates`]), and assumptions about the executor
+//! ([`conditions`]). Output: times and costs with intervals ([`prediction`]), and the Pareto-optimal settings
+//! ([`search`]). [`replay`] validates the forecast on measured executions of the study; it fits a few assumptions to
+//! some of them ([`fit`]).
 
 pub mod conditions;
 pub mod fit;

@@ -1,69 +1,89 @@
-//! A finished run as it was measured, whoever measured it: the study's records, and our report where there is one.
+//! Measurements of a finished run: records in the study's format, and the report of a run that cosmicai made.
 
 use std::collections::BTreeSet;
 
-use pipeline::event::seconds_between;
-use pipeline::plan::Plan;
-use pipeline::report::RunReport;
+use records::ExecutorKind;
+use records::plan::Plan;
+use records::report::RunReport;
+use records::time::seconds_between;
 
 use crate::MB_PER_GB;
 use crate::record::Record;
 use crate::statistics::sorted;
 
-/// What reports call Lambda under a state machine.
-pub const STEP_FUNCTIONS: &str = "step-functions";
-/// What reports call jobs of a cluster.
-pub const SLURM: &str = "slurm";
-/// What reports call one machine.
-pub const LOCAL: &str = "local";
-/// What reports call processors; whatever else a record has for its device computes otherwise.
+/// Device in records of workers that compute on processors. Any other device is an accelerator.
 const CPU: &str = "cpu";
 
-/// One run.
+/// Measurements of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeasuredRun {
-    /// Where it was read from.
+    /// Path or URL that the run was read from.
     pub name: String,
-    /// The study's records of its tasks.
+    /// Records of its tasks, in the study's format.
     pub records: Vec<Record>,
-    /// Our report; None of a run that we did not make.
+    /// Report of the run; `None` if cosmicai did not make the run.
     pub report: Option<RunReport>,
-    /// Our plan, likewise.
+    /// Plan of the run; `None` if cosmicai did not make the run.
     pub plan: Option<Plan>,
-    /// What somebody says that no file does.
-    pub told: Told,
+    /// Facts that the user states because no file has them.
+    pub stated: Stated,
 }
 
-/// What a file of records does not say.
+/// Facts about a run that a file of records does not have.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Told {
+pub struct Stated {
     /// Nominal size of a partition, in binary MB.
     pub partition_mb: Option<f64>,
     /// Wall seconds of the whole execution.
     pub total_seconds: Option<f64>,
     /// Wall seconds of the Map alone.
     pub map_seconds: Option<f64>,
-    /// Where its tasks ran: [`STEP_FUNCTIONS`], [`SLURM`] or [`LOCAL`].
-    pub executor: Option<&'static str>,
+    /// Executor that ran the tasks.
+    pub executor: Option<ExecutorKind>,
+}
+
+/// Error of [`MeasuredRun::check`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MeasuredRunError {
+    /// A record has no time, or one that is not above 0.
+    #[error(
+        "`{run}`: record {index} of {records} (counted from 0): `total_cpu_time (seconds)` is not a number above 0; \
+         run `cosmicai audit` to find all errors in the records"
+    )]
+    NoTime {
+        /// Name of the run.
+        run: String,
+        /// Index of the record.
+        index: usize,
+        /// Number of records.
+        records: usize,
+    },
+    /// The run has no records.
+    #[error("`{run}`: no records found; the run may not be finished")]
+    NoRecords {
+        /// Name of the run.
+        run: String,
+    },
 }
 
 impl MeasuredRun {
-    /// Nominal size of a partition in binary MB: as told, else the middle of what the records say, of two in the middle the
-    /// larger one, as a short file is the last of others.
+    /// Nominal size of a partition in binary MB: the stated one, or else the median of the records.
+    ///
+    /// Of two values in the middle it takes the larger one, because the shorter file is usually the last one of a set.
     pub fn partition_mb(&self) -> Option<f64> {
         let of_records = || {
             let sizes = sorted(self.records.iter().filter_map(Record::partition_mb));
             sizes.get(sizes.len() / 2).copied()
         };
-        self.told.partition_mb.or_else(of_records)
+        self.stated.partition_mb.or_else(of_records)
     }
 
-    /// Tasks that are finished.
+    /// Number of finished tasks.
     pub fn tasks(&self) -> usize {
         self.report.as_ref().map_or(self.records.len(), |report| report.tasks.len())
     }
 
-    /// Partition files of all records; where only the report is known, of its tasks.
+    /// Number of partition files of all records, or of the report's tasks if there are no records.
     pub fn files(&self) -> usize {
         match &self.report {
             Some(report) if self.records.is_empty() => report.tasks.iter().map(|task| task.files.len()).sum(),
@@ -71,57 +91,56 @@ impl MeasuredRun {
         }
     }
 
-    /// Data in binary GB as the study counts it: nominal size × files, of each record its own unless one is told. A last
-    /// file that is shorter than all others counts as one of them, as it does where a folder's name says their size.
+    /// Data in binary GB as the study counts it: nominal size × files.
+    ///
+    /// The nominal size is the stated one, or else that of each record. A last file that is shorter than all others
+    /// counts as much as they do, as it does in the study, where the name of the folder gives the size.
     pub fn data_gb(&self) -> Option<f64> {
-        /// How far, relatively, partitions of one size lie from it.
+        /// Relative difference up to which partitions have the same size.
         const ALIKE: f64 = 0.05;
         let usual = self.partition_mb()?;
-        let said: Vec<f64> = self.records.iter().map(|record| record.partition_mb().unwrap_or(usual)).collect();
-        let is_of_one_size = said.iter().all(|mb| *mb <= usual * (1.0 + ALIKE))
-            && said.iter().filter(|mb| **mb < usual * (1.0 - ALIKE)).count() <= 1;
+        let sizes: Vec<f64> = self.records.iter().map(|record| record.partition_mb().unwrap_or(usual)).collect();
+        let is_of_one_size = sizes.iter().all(|mb| *mb <= usual * (1.0 + ALIKE))
+            && sizes.iter().filter(|mb| **mb < usual * (1.0 - ALIKE)).count() <= 1;
         let of_record = |(record, mb): (&Record, f64)| {
             let is_nominal = record.partition_mb_named().is_some() || !is_of_one_size;
-            let partition = self.told.partition_mb.unwrap_or(if is_nominal { mb } else { usual });
+            let partition = self.stated.partition_mb.unwrap_or(if is_nominal { mb } else { usual });
             partition * record.files().len().max(1) as f64
         };
-        Some(self.records.iter().zip(said).map(of_record).sum::<f64>() / MB_PER_GB)
+        Some(self.records.iter().zip(sizes).map(of_record).sum::<f64>() / MB_PER_GB)
     }
 
-    /// Whether sums can be made of its records.
+    /// Checks that sums over the records are possible.
     ///
     /// # Errors
-    /// Names the first record without a time, or with one that is none.
-    pub fn check(&self) -> Result<(), String> {
+    /// If there are no records, or if one has no time above 0.
+    pub fn check(&self) -> Result<(), MeasuredRunError> {
         let count = self.records.len();
         let is_time = |record: &Record| record.seconds.is_some_and(|seconds| seconds > 0.0);
         match self.records.iter().position(|record| !is_time(record)) {
-            Some(index) => Err(format!(
-                "`{}`: record {index} of {count} (counted from 0): `total_cpu_time (seconds)` is not a number above 0, so that \
-                 no sum can be made; `cosmicai audit` says what else is wrong",
-                self.name
-            )),
-            None if count == 0 => Err(format!("`{}`: no records are in it; is the run finished?", self.name)),
+            Some(index) => Err(MeasuredRunError::NoTime { run: self.name.clone(), index, records: count }),
+            None if count == 0 => Err(MeasuredRunError::NoRecords { run: self.name.clone() }),
             None => Ok(()),
         }
     }
 
-    /// What somebody told that cannot be; None where all can.
-    pub fn doubt(&self) -> Option<String> {
+    /// Contradiction between stated times and the records; `None` if there is none.
+    pub fn contradiction(&self) -> Option<String> {
         let slowest = self.runtimes().into_iter().fold(0.0, f64::max);
-        let Told { total_seconds, map_seconds, .. } = self.told;
+        let Stated { total_seconds, map_seconds, .. } = self.stated;
         match (total_seconds, map_seconds) {
             (Some(total), Some(map)) if map > total => {
-                Some(format!("the Map took {map} s, and the whole run {total} s"))
+                Some(format!("the Map took {map} s, longer than the whole run, {total} s"))
             }
             (Some(seconds), _) | (None, Some(seconds)) if seconds < slowest => Some(format!(
-                "a worker took {slowest:.2} s, longer than the run's {seconds} s; one of both is another run's"
+                "a worker took {slowest:.2} s, longer than the run, {seconds} s; the time or the records belong to \
+                 another run"
             )),
             _ => None,
         }
     }
 
-    /// Bytes of images and magnitudes that went through the model.
+    /// Size of the images and magnitudes that the model processed, in bytes.
     pub fn bytes(&self) -> Option<f64> {
         match &self.report {
             Some(report) => Some(report.bytes as f64),
@@ -129,7 +148,7 @@ impl MeasuredRun {
         }
     }
 
-    /// Images.
+    /// Number of images.
     pub fn samples(&self) -> Option<f64> {
         match &self.report {
             Some(report) => Some(report.samples as f64),
@@ -137,26 +156,26 @@ impl MeasuredRun {
         }
     }
 
-    /// Seconds of the workers' loops, by record.
+    /// Wall seconds of the workers' loops, for each record that has them.
     pub fn runtimes(&self) -> Vec<f64> {
         self.records.iter().filter_map(|record| record.seconds).collect()
     }
 
-    /// The batch size, where all records have the same.
+    /// Batch size, if all records have the same one.
     pub fn batch_size(&self) -> Option<f64> {
         let mut sizes = self.records.iter().map(|record| record.batch_size);
         let first = sizes.next()??;
         sizes.all(|size| size == Some(first)).then_some(first)
     }
 
-    /// Whether its records have several batch sizes, which are of several runs.
+    /// Returns true if the records differ in batch size, because they belong to several runs.
     pub fn has_mixed_batch_sizes(&self) -> bool {
         let mut sizes = self.records.iter().map(|record| record.batch_size);
         let first = sizes.next().flatten();
         sizes.any(|size| size != first)
     }
 
-    /// What computed, where that was not processors alone: `cuda`, or several by name.
+    /// Devices that computed, if any was not a processor: `cuda`, or several joined by `+`.
     pub fn other_device(&self) -> Option<String> {
         let named = self.records.iter().filter_map(|record| record.device.as_deref());
         let devices: BTreeSet<&str> = named.collect();
@@ -164,15 +183,16 @@ impl MeasuredRun {
         has_other.then(|| devices.into_iter().collect::<Vec<_>>().join("+"))
     }
 
-    /// Wall seconds from the beginning of the run to its end.
+    /// Wall seconds of the whole run.
     pub fn total_seconds(&self) -> Option<f64> {
-        self.told.total_seconds.or_else(|| Some(self.report.as_ref()?.total_seconds()))
+        self.stated.total_seconds.or_else(|| Some(self.report.as_ref()?.total_seconds()))
     }
 
-    /// Wall seconds from the first task's start to the last one's end; of a run that was resumed, those in which a task
-    /// was at work, without the time between its executions.
+    /// Wall seconds from the start of the first task to the end of the last one.
+    ///
+    /// The time between the executions of a resumed run does not count: only the time in which a task ran.
     pub fn map_seconds(&self) -> Option<f64> {
-        self.told.map_seconds.or_else(|| {
+        self.stated.map_seconds.or_else(|| {
             let report = self.report.as_ref()?;
             let mut spans: Vec<(&str, &str)> =
                 report.tasks.iter().map(|task| (task.started.as_str(), task.finished.as_str())).collect();
@@ -192,87 +212,39 @@ impl MeasuredRun {
         })
     }
 
-    /// Where its tasks ran: as told, as our report says, else as its records do.
-    pub fn executor(&self) -> &str {
-        let reported = || self.report.as_ref().map(|report| report.executor.as_str());
-        self.told.executor.or_else(reported).unwrap_or_else(|| self.executor_of_records())
+    /// Executor of the run: the stated one, or that of the report, or else the one that the records suggest.
+    pub fn executor(&self) -> ExecutorKind {
+        let reported = || self.report.as_ref().map(|report| report.executor);
+        self.stated.executor.or_else(reported).unwrap_or_else(|| self.executor_of_records())
     }
 
-    /// Where the records say that they were made: on Lambda under Step Functions, whose worker writes which file it took
-    /// and where its results go, and computes on processors; the study's script for one machine writes neither, and Lambda
-    /// has no `cuda`.
-    fn executor_of_records(&self) -> &'static str {
-        let has_place = self.records.iter().any(|record| record.result_path.is_some() || !record.files().is_empty());
-        if has_place && self.other_device().is_none() { STEP_FUNCTIONS } else { LOCAL }
+    /// Executor that the records suggest.
+    ///
+    /// The study's worker on Lambda writes the file that it read and the place of its results. The study's script for
+    /// one machine writes neither. Lambda has no accelerators.
+    fn executor_of_records(&self) -> ExecutorKind {
+        let has_paths = self.records.iter().any(|record| record.result_path.is_some() || !record.files().is_empty());
+        if has_paths && self.other_device().is_none() { ExecutorKind::StepFunctions } else { ExecutorKind::Local }
     }
 
-    /// Why it is taken for a run on one machine where nobody says so; None where somebody does, or where it is not.
+    /// Reason why the run counts as local although neither user nor report states it; `None` if one does, or if the run
+    /// is not local.
     pub fn why_local(&self) -> Option<&'static str> {
-        let is_said = self.told.executor.is_some() || self.is_ours() || self.executor_of_records() != LOCAL;
+        let is_known =
+            self.stated.executor.is_some() || self.is_ours() || self.executor_of_records() != ExecutorKind::Local;
         let why = if self.other_device().is_some() {
             "`device` is not `cpu`"
         } else {
             "no record has a `result_path` or a `data_path`"
         };
-        (!is_said).then_some(why)
+        (!is_known).then_some(why)
     }
 
-    /// Whether our workers made it.
+    /// Returns true if cosmicai made the run.
     pub fn is_ours(&self) -> bool {
         self.report.is_some()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::{MB, SAMPLE_BYTES};
-
-    fn run(records: Vec<Record>) -> MeasuredRun {
-        MeasuredRun { name: "run".into(), records, report: None, plan: None, told: Told::default() }
-    }
-
-    fn record(path: Option<&str>, samples: f64) -> Record {
-        Record {
-            seconds: Some(2.0),
-            throughput_bps: Some(samples * SAMPLE_BYTES * 8.0 / 2.0),
-            data_path: path.map_or(json!(null), |path| json!(path)),
-            ..Record::default()
-        }
-    }
-
-    #[test]
-    fn records_say_where_they_were_made() {
-        let lambda = run(vec![record(Some("25MB/1.pt"), 1_278.0)]);
-        assert_eq!((lambda.executor(), lambda.why_local()), (STEP_FUNCTIONS, None));
-        let laptop = run(vec![record(None, 5_113.0)]);
-        assert_eq!(laptop.executor(), LOCAL);
-        assert!(laptop.why_local().unwrap().contains("result_path"));
-        let mut graphics = lambda.clone();
-        graphics.records[0].device = Some("cuda".into());
-        assert_eq!((graphics.executor(), graphics.other_device().as_deref()), (LOCAL, Some("cuda")));
-        assert!(graphics.why_local().unwrap().contains("device"));
-        let told = MeasuredRun { told: Told { executor: Some(SLURM), ..Told::default() }, ..graphics };
-        assert_eq!((told.executor(), told.why_local()), (SLURM, None));
-    }
-
-    #[test]
-    fn a_short_last_file_counts_as_the_others_do() {
-        let files = |names: [&str; 3], samples: [f64; 3]| {
-            run(names.iter().zip(samples).map(|(name, samples)| record(Some(name), samples)).collect())
-        };
-        let gb = |mb: f64| Some(mb / MB_PER_GB);
-        let short = [1_278.0, 1_278.0, 40.0];
-        assert_eq!(files(["25MB/1.pt", "25MB/2.pt", "25MB/3.pt"], short).data_gb(), gb(75.0));
-        assert_eq!(files(["1.pt", "2.pt", "3.pt"], short).data_gb(), gb(75.0));
-        let two = run(vec![record(Some("1.pt"), 1_278.0), record(Some("2.pt"), 255.0)]);
-        assert_eq!((two.partition_mb(), two.data_gb()), (Some(25.0), gb(50.0)));
-        // Files of any sizes are of the size that they are.
-        let mixed = files(["1.pt", "2.pt", "3.pt"], [511.0, 1_278.0, 5_113.0]).data_gb();
-        assert_eq!(mixed, gb(10.0 + 25.0 + 100.0));
-        let alone = 300.0 * SAMPLE_BYTES / MB;
-        assert_eq!(run(vec![record(None, 300.0)]).data_gb(), gb(alone));
-    }
-}
+mod tests;

@@ -1,72 +1,73 @@
-//! The table of prices: one dated, sourced entry for each thing that is charged for.
+//! Table of prices: one entry with date and source for each thing that is charged for.
 
+use records::ExecutorKind;
 use serde::{Deserialize, Serialize};
 
-/// The version of the table that this code reads.
+/// Format version of the table.
 const PRICES_FORMAT: u32 = 1;
-/// The largest table that is read, in bytes.
+/// Largest table that is read, in bytes.
 pub const MAX_PRICES_BYTES: u64 = 1 << 20;
-/// The most that a unit of anything costs, in USD.
-const MOST_USD: f64 = 1e6;
-/// The table that is used where nobody brings another.
+/// Highest price of a unit, in USD.
+const MAX_USD: f64 = 1e6;
+/// Table that is used if the user gives no other.
 pub const DEFAULT: &str = include_str!("prices.toml");
 
-/// All prices.
+/// Table of prices.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prices {
     format_version: u32,
-    /// Where and under which terms they hold.
+    /// Region and terms of the prices.
     pub name: String,
     /// Lambda's memory × time on x86_64.
     pub lambda_x86_64: Price,
-    /// The same on arm64.
+    /// Lambda's memory × time on arm64.
     pub lambda_arm64: Price,
-    /// Lambda's disk above what is free.
+    /// Lambda's disk beyond the free part.
     pub lambda_ephemeral: Price,
     /// Lambda's requests.
     pub lambda_request: Price,
     /// Transitions of a Standard state machine.
     pub state_transition: Price,
-    /// Requests of S3 that write or list.
+    /// S3 requests that write or list.
     pub s3_put: Price,
-    /// Requests of S3 that read.
+    /// S3 requests that read.
     pub s3_get: Price,
-    /// An hour of this machine.
+    /// One hour of this machine.
     pub local_hour: Price,
-    /// An hour of a cluster's core.
+    /// One hour of one core of a cluster.
     pub slurm_core_hour: Price,
-    /// What a month begins with at no charge.
+    /// Quantities of each month that are free of charge.
     pub free_tier: FreeTier,
 }
 
-/// The price of one thing.
+/// Price of one thing.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// What is charged for.
+    /// Thing that is charged for.
     pub what: String,
-    /// What is counted.
+    /// Unit of the quantity.
     pub unit: String,
-    /// Prices by quantity of a month, the first one from 0.
+    /// Prices by quantity of a month. The first tier starts at 0.
     pub tiers: Vec<Tier>,
-    /// Where it stands.
+    /// Source of the price.
     pub source: String,
-    /// When it was read there.
+    /// Date on which the price was read there.
     pub read: String,
 }
 
-/// What a unit costs above a quantity.
+/// Price of a unit beyond a quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tier {
-    /// Units that come before.
+    /// Quantity at which the tier starts.
     pub above: f64,
-    /// USD of a unit.
+    /// Price of a unit in USD.
     pub usd: f64,
 }
 
-/// Units of a month that are not charged for.
+/// Quantities of a month that are free of charge.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FreeTier {
@@ -78,7 +79,7 @@ pub struct FreeTier {
     pub state_transition: f64,
 }
 
-/// Whose processors compute.
+/// Processor architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Architecture {
@@ -99,44 +100,83 @@ impl std::fmt::Display for Architecture {
     }
 }
 
+/// Error of [`Prices::parse`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PricesError {
+    /// The text is not TOML, or has missing or unknown keys.
+    #[error("{0}")]
+    Malformed(String),
+    /// The table has another format version.
+    #[error("format_version is {0}; expected {PRICES_FORMAT}")]
+    FormatVersion(u32),
+    /// The tiers of an entry are invalid.
+    #[error("{0}: `tiers` must start at `above = 0` and ascend, with prices from 0 to {MAX_USD} USD")]
+    Tiers(&'static str),
+    /// An entry counts in another unit.
+    #[error("{entry}: `unit` is `{found}`; quantities are computed in `{expected}`")]
+    Unit {
+        /// Name of the entry.
+        entry: &'static str,
+        /// Unit in the table.
+        found: String,
+        /// Unit of the quantities.
+        expected: &'static str,
+    },
+    /// A text has a control character.
+    #[error("{0}: control characters are not allowed")]
+    ControlCharacter(&'static str),
+    /// A quantity of the free tier is invalid.
+    #[error("free_tier: quantities must be 0 or more")]
+    FreeTier,
+}
+
 impl Prices {
-    /// Reads a table.
+    /// Reads a table in TOML.
     ///
     /// # Errors
-    /// Where it is no table of prices, says which entry is wrong.
-    pub fn parse(toml: &str) -> Result<Self, String> {
-        let prices: Self = toml::from_str(toml).map_err(|error| error.to_string())?;
+    /// If the text is not a table of prices, if its format version is unknown, or if an entry is invalid.
+    pub fn parse(toml: &str) -> Result<Self, PricesError> {
+        let prices: Self = toml::from_str(toml).map_err(|error| PricesError::Malformed(error.to_string()))?;
         if prices.format_version != PRICES_FORMAT {
-            return Err(format!("format_version {} found, {PRICES_FORMAT} expected", prices.format_version));
+            return Err(PricesError::FormatVersion(prices.format_version));
         }
         if prices.name.chars().any(char::is_control) {
-            return Err("name: a control character is in it".to_owned());
+            return Err(PricesError::ControlCharacter("name"));
         }
-        let default: Self = toml::from_str(DEFAULT).map_err(|error| error.to_string())?;
-        let known = default.entries();
-        for (name, price) in prices.entries() {
-            let is_price = |usd: f64| (0.0..=MOST_USD).contains(&usd);
+        for (name, unit, price) in prices.entries() {
+            let is_price = |usd: f64| (0.0..=MAX_USD).contains(&usd);
             let is_ascending = price.tiers.windows(2).all(|pair| pair[0].above < pair[1].above);
-            let begins = price.tiers.first().is_some_and(|tier| tier.above == 0.0);
-            if !begins || !is_ascending || !price.tiers.iter().all(|tier| is_price(tier.usd) && tier.above.is_finite())
+            let starts_at_0 = price.tiers.first().is_some_and(|tier| tier.above == 0.0);
+            if !starts_at_0
+                || !is_ascending
+                || !price.tiers.iter().all(|tier| is_price(tier.usd) && tier.above.is_finite())
             {
-                return Err(format!(
-                    "{name}: `tiers` must begin above 0, ascend, and have prices of 0 to {MOST_USD} USD"
-                ));
+                return Err(PricesError::Tiers(name));
             }
-            let unit = &known.iter().find(|(known, _)| *known == name).expect("the same entries").1.unit;
-            if price.unit != *unit {
-                return Err(format!("{name}: `unit` is `{}`, and quantities are reckoned in `{unit}`", price.unit));
+            if price.unit != unit {
+                return Err(PricesError::Unit { entry: name, found: price.unit.clone(), expected: unit });
             }
             if [&price.what, &price.source, &price.read].iter().any(|text| text.chars().any(char::is_control)) {
-                return Err(format!("{name}: a control character is in its words"));
+                return Err(PricesError::ControlCharacter(name));
             }
         }
         let FreeTier { lambda_gb_s, lambda_request, state_transition } = prices.free_tier;
         if ![lambda_gb_s, lambda_request, state_transition].iter().all(|units| units.is_finite() && *units >= 0.0) {
-            return Err("free_tier: quantities of 0 or more are expected".to_owned());
+            return Err(PricesError::FreeTier);
         }
         Ok(prices)
+    }
+
+    /// Name of the entry that is 0 and that alone makes up the bill of `executor`; `None` if its runs cost something.
+    ///
+    /// A budget has no effect on an executor whose runs are free.
+    pub fn free_entry(&self, executor: ExecutorKind) -> Option<&'static str> {
+        let (name, price) = match executor {
+            ExecutorKind::Local | ExecutorKind::Workers => ("local_hour", &self.local_hour),
+            ExecutorKind::Slurm => ("slurm_core_hour", &self.slurm_core_hour),
+            ExecutorKind::StepFunctions => return None,
+        };
+        (price.of(1.0) <= 0.0).then_some(name)
     }
 
     /// Lambda's price of memory × time.
@@ -147,29 +187,30 @@ impl Prices {
         }
     }
 
-    fn entries(&self) -> [(&'static str, &Price); 9] {
+    /// Name, expected unit and price of each entry.
+    fn entries(&self) -> [(&'static str, &'static str, &Price); 9] {
         [
-            ("lambda_x86_64", &self.lambda_x86_64),
-            ("lambda_arm64", &self.lambda_arm64),
-            ("lambda_ephemeral", &self.lambda_ephemeral),
-            ("lambda_request", &self.lambda_request),
-            ("state_transition", &self.state_transition),
-            ("s3_put", &self.s3_put),
-            ("s3_get", &self.s3_get),
-            ("local_hour", &self.local_hour),
-            ("slurm_core_hour", &self.slurm_core_hour),
+            ("lambda_x86_64", "GB·s", &self.lambda_x86_64),
+            ("lambda_arm64", "GB·s", &self.lambda_arm64),
+            ("lambda_ephemeral", "GB·s", &self.lambda_ephemeral),
+            ("lambda_request", "request", &self.lambda_request),
+            ("state_transition", "transition", &self.state_transition),
+            ("s3_put", "request", &self.s3_put),
+            ("s3_get", "request", &self.s3_get),
+            ("local_hour", "hour", &self.local_hour),
+            ("slurm_core_hour", "core hour", &self.slurm_core_hour),
         ]
     }
 }
 
 impl Default for Prices {
     fn default() -> Self {
-        Self::parse(DEFAULT).expect("the table in this program is tested")
+        Self::parse(DEFAULT).expect("a test reads the default table")
     }
 }
 
 impl Price {
-    /// What a quantity costs, in USD.
+    /// Cost of a quantity in USD.
     pub fn of(&self, quantity: f64) -> f64 {
         let ends = self.tiers.iter().skip(1).map(|tier| tier.above).chain([f64::INFINITY]);
         self.tiers.iter().zip(ends).map(|(tier, end)| (quantity.min(end) - tier.above).max(0.0) * tier.usd).sum()
@@ -181,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_table_is_the_published_one() {
+    fn default_prices_are_the_published_ones() {
         let prices = Prices::default();
         assert_eq!(prices.lambda_x86_64.of(1.0), 0.0000166667);
         assert_eq!(prices.lambda(Architecture::Arm).of(3.0), 3.0 * 0.0000133334);
@@ -190,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn each_tier_charges_what_lies_in_it() {
+    fn each_tier_charges_the_quantity_in_it() {
         let price = &Prices::default().lambda_x86_64;
         let expected = 6e9 * 0.0000166667 + 9e9 * 0.000015 + 1e9 * 0.0000133334;
         assert!((price.of(16e9) / expected - 1.0).abs() < 1e-12);
@@ -198,12 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_table_is_refused_by_entry() {
+    fn rejects_invalid_table_and_names_the_entry() {
         let wrong = |from: &str, to: &str| {
             assert!(DEFAULT.contains(from));
-            Prices::parse(&DEFAULT.replace(from, to)).unwrap_err()
+            Prices::parse(&DEFAULT.replace(from, to)).unwrap_err().to_string()
         };
-        assert!(wrong("format_version = 1", "format_version = 2").contains("format_version 2"));
+        assert!(wrong("format_version = 1", "format_version = 2").contains("format_version is 2"));
         assert!(wrong("usd = 0.0000002", "usd = -1").contains("lambda_request"));
         assert!(wrong("usd = 0.0000002", "usd = nan").contains("lambda_request"));
         assert!(wrong("usd = 0.0000002", "usd = 1e308").contains("lambda_request"));
@@ -212,5 +253,18 @@ mod tests {
         assert!(wrong("above = 15_000_000_000", "above = 1").contains("lambda_x86_64"));
         assert!(wrong("[s3_get]", "[s3_gets]").contains("s3_gets"));
         assert!(wrong("lambda_gb_s = 400_000", "lambda_gb_s = -1").contains("free_tier"));
+    }
+
+    #[test]
+    fn free_entry_names_the_price_that_makes_runs_free() {
+        let mut prices = Prices::default();
+        (prices.local_hour.tiers[0].usd, prices.slurm_core_hour.tiers[0].usd) = (0.0, 0.0);
+        let free = |prices: &Prices| {
+            [ExecutorKind::Local, ExecutorKind::Workers, ExecutorKind::Slurm, ExecutorKind::StepFunctions]
+                .map(|executor| prices.free_entry(executor))
+        };
+        assert_eq!(free(&prices), [Some("local_hour"), Some("local_hour"), Some("slurm_core_hour"), None]);
+        (prices.local_hour.tiers[0].usd, prices.slurm_core_hour.tiers[0].usd) = (0.5, 0.02);
+        assert_eq!(free(&prices), [None; 4]);
     }
 }

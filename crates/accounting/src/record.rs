@@ -1,7 +1,7 @@
-//! The study's records as they are found: read from anybody's `combined_data.json`, with whatever is missing from them.
+//! Reads records in the study's format from any `combined_data.json`, with all values optional.
 //!
-//! [`pipeline::record`] writes a record that is right by construction; here nothing is assumed, as the study's own files
-//! have records of several versions of its worker.
+//! [`records::study_record`] writes complete records. This module expects nothing, because the study's own files have
+//! records of several versions of its worker.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use crate::{MB, SAMPLE_BYTES};
 
-/// The largest file of records that is read, in bytes.
+/// Largest file of records that is read, in bytes.
 pub const MAX_RECORDS_BYTES: u64 = 1 << 30;
 
-/// One worker's record. Units are in the keys, as the study has them; what a file does not say is None.
+/// Record of one worker. Units are those of the study's keys. A value that the file does not have is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Record {
-    /// Rank of the task, where a file says it; the study's records do not.
+    /// Rank of the task. The study's records do not have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rank: Option<u64>,
     /// Wall seconds of the loop.
@@ -29,60 +29,60 @@ pub struct Record {
     /// Peak resident memory of the process, in binary MB.
     #[serde(rename = "total_process_memory (MB)")]
     pub process_memory_mb: Option<f64>,
-    /// The process without a batch and the model, in binary MB.
+    /// Memory of the process without a batch and the model, in binary MB.
     #[serde(rename = "library_overhead_memory (MB)")]
     pub overhead_memory_mb: Option<f64>,
-    /// One batch as stored, in binary MB.
+    /// Size of one batch as stored, in binary MB.
     #[serde(rename = "total_image_memory (MB)")]
     pub image_memory_mb: Option<f64>,
-    /// The model's parameters in float32, in binary MB.
+    /// Size of the model's parameters in float32, in binary MB.
     #[serde(rename = "total_model_memory (MB)")]
     pub model_memory_mb: Option<f64>,
     /// Seconds ÷ (samples ÷ batch size).
     #[serde(rename = "execution_time (seconds/batch)")]
     pub seconds_per_batch: Option<f64>,
-    /// Batches, the last of each file perhaps smaller.
+    /// Number of batches. The last one of each file may be smaller.
     pub num_batches: Option<f64>,
-    /// Images in a batch.
+    /// Number of images in a batch.
     pub batch_size: Option<f64>,
-    /// `cpu` or `cuda`.
+    /// Device that computed: `cpu` or `cuda`.
     pub device: Option<String>,
     /// Bits of images and magnitudes ÷ seconds.
     pub throughput_bps: Option<f64>,
     /// Images ÷ seconds.
     pub sample_persec: Option<f64>,
-    /// As in the payload.
+    /// Place of the results, from the payload.
     pub result_path: Option<String>,
-    /// A key or a list of keys.
+    /// Key of the partition, or a list of keys.
     pub data_path: Value,
-    /// What else somebody wrote into it, such as a cost.
+    /// Other keys of the record, such as a cost.
     #[serde(flatten)]
     pub others: BTreeMap<String, Value>,
-    /// Keys whose value is there and is no number: null, Python's `NaN`, or beyond all measure.
+    /// Keys whose value is null, Python's `NaN` or `Infinity`, or too large.
     #[serde(skip)]
     pub nulls: Vec<String>,
 }
 
-/// Why there are no records.
+/// Error of [`parse`].
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// Not JSON, or not such JSON.
-    #[error("not the study's records: {0}; an array of objects with `total_cpu_time (seconds)` is expected")]
+    /// The file is not JSON, or not an array or an object.
+    #[error("not a file of records: {0}; expected a JSON array of objects with `total_cpu_time (seconds)`")]
     Malformed(String),
-    /// One of them cannot be read.
+    /// A record cannot be read.
     #[error("record {index} of {records} (counted from 0): {problem}")]
     Record {
-        /// Which one.
+        /// Index of the record.
         index: usize,
-        /// How many there are.
+        /// Number of records.
         records: usize,
-        /// What is wrong with it.
+        /// Error in the record.
         problem: String,
     },
 }
 
 impl Record {
-    /// Keys of its files.
+    /// Keys of the partition files.
     pub fn files(&self) -> Vec<&str> {
         match &self.data_path {
             Value::String(key) => vec![key],
@@ -91,29 +91,30 @@ impl Record {
         }
     }
 
-    /// Bytes of its images and magnitudes, by its throughput and time.
+    /// Size of the images and magnitudes in bytes, from throughput and time.
     pub fn bytes(&self) -> Option<f64> {
         Some(self.throughput_bps? * self.seconds? / 8.0)
     }
 
-    /// Its images, by its rate and time.
+    /// Number of images, from rate and time.
     pub fn samples(&self) -> Option<f64> {
         Some(self.sample_persec? * self.seconds?)
     }
 
-    /// Bytes that it fetched to compute on: as its throughput says, else its rate, else the size that its folder is named for.
+    /// Bytes that the worker fetched: from its throughput, or else its rate, or else the size in the name of its
+    /// folder.
     pub fn bytes_fetched(&self) -> Option<f64> {
         let by_samples = || Some(self.samples()? * SAMPLE_BYTES);
         let by_name = || Some(self.partition_mb_named()? * MB * self.files().len().max(1) as f64);
         self.bytes().or_else(by_samples).or_else(by_name)
     }
 
-    /// The size in binary MB in the name of the folder that its file lies in.
+    /// Partition size in binary MB in the name of the folder.
     pub fn partition_mb_named(&self) -> Option<f64> {
         self.files().iter().find_map(|key| partition_mb_of(key))
     }
 
-    /// What it says of its partition: the size in the name of the folder, else the size of its data.
+    /// Partition size in binary MB: the size in the name of the folder, or else the size of the data.
     pub fn partition_mb(&self) -> Option<f64> {
         let files = self.files();
         self.partition_mb_named().or_else(|| {
@@ -125,7 +126,7 @@ impl Record {
     }
 }
 
-/// The size that a folder on the way to a file is named for: 25 of `sky/25MB/107.pt`.
+/// Size in the name of a folder of a key: 25 for `sky/25MB/107.pt`.
 fn partition_mb_of(key: &str) -> Option<f64> {
     key.rsplit('/').skip(1).find_map(|folder| {
         let size = folder.strip_suffix("MB").or_else(|| folder.strip_suffix("mb"))?;
@@ -133,14 +134,16 @@ fn partition_mb_of(key: &str) -> Option<f64> {
     })
 }
 
-/// Reads a `combined_data.json`, or a `<rank>.json` as one record. Python's `NaN` and `Infinity`, which are no JSON, are
-/// read as missing, and so are numbers beyond 10¹⁸, which nothing that is measured here has.
+/// Reads the records of a `combined_data.json`, or the one record of a `<rank>.json`.
+///
+/// Python's `NaN` and `Infinity`, which JSON does not have, count as missing. So do numbers above 10¹⁸, which no
+/// measurement here reaches.
 ///
 /// # Errors
-/// Where it is something else, naming the first record that cannot be read.
+/// If the file is not such JSON, or if a record cannot be read. The error names the first such record.
 pub fn parse(json: &[u8]) -> Result<Vec<Record>, RecordError> {
     let malformed = |problem: &dyn ToString| RecordError::Malformed(problem.to_string());
-    // An editor's byte order mark is not a mistake of the person.
+    // Some editors write a byte order mark.
     let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     let value: Value = match serde_json::from_slice(json) {
         Ok(value) => value,
@@ -158,21 +161,21 @@ pub fn parse(json: &[u8]) -> Result<Vec<Record>, RecordError> {
     let parsed = values.into_iter().enumerate().map(|(index, value)| {
         let at = |problem: String| RecordError::Record { index, records, problem };
         if !value.is_object() {
-            return Err(at("an object is expected".to_owned()));
+            return Err(at("expected an object".to_owned()));
         }
         let mut value = value;
         let nulls = take_nulls(&mut value);
         let record: Record = serde_json::from_value(value).map_err(|error| at(error.to_string()))?;
         let record = Record { nulls, ..record };
         if record.seconds.is_none() && record.throughput_bps.is_none() && record.data_path.is_null() {
-            return Err(at("none of the study's keys is in it".to_owned()));
+            return Err(at("it has none of the study's keys".to_owned()));
         }
         Ok(record)
     });
     parsed.collect()
 }
 
-/// The keys whose value is null; numbers so large that sums of them are none become null before.
+/// Keys whose value is null. Numbers that are too large to add up become null first.
 fn take_nulls(record: &mut Value) -> Vec<String> {
     const LARGEST: f64 = 1e18;
     let mut nulls = Vec::new();
@@ -187,7 +190,7 @@ fn take_nulls(record: &mut Value) -> Vec<String> {
     nulls
 }
 
-/// `NaN`, `Infinity` and `-Infinity` outside of strings as `null`; None where there are none.
+/// Replaces `NaN`, `Infinity` and `-Infinity` outside of strings with `null`; `None` if there are none.
 fn without_non_finite(json: &[u8]) -> Option<Vec<u8>> {
     const WORDS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
     let (mut out, mut rest, mut is_in_string, mut replaced) = (Vec::with_capacity(json.len()), json, false, false);
@@ -221,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_python_writes_is_read() {
+    fn reads_non_finite_numbers_of_python_as_missing() {
         let json =
             br#"[{"total_cpu_time (seconds)": NaN, "throughput_bps": -Infinity, "data_path": "a\\\"NaN/25MB/1.pt"}]"#;
         let records = parse(json).unwrap();
@@ -232,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_s_size_is_taken_from_its_name_or_its_data() {
+    fn partition_size_comes_from_folder_name_or_data() {
         let record = |path: &str, samples: f64| Record {
             seconds: Some(2.0),
             throughput_bps: Some(samples * 20_520.0 * 8.0 / 2.0),
@@ -248,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_place() {
+    fn errors_name_the_record() {
         let message = |json: &[u8]| parse(json).unwrap_err().to_string();
         assert!(message(b"[1]").contains("record 0 of 1"));
         assert!(message(br#"[{"batch_size": 1}]"#).contains("none of the study's keys"));
@@ -262,7 +265,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(json in r#"[\[{"a-z:,NI}\]\\ 0-9.]{0,60}"#) {
+        fn any_bytes_are_parsed_or_rejected(json in r#"[\[{"a-z:,NI}\]\\ 0-9.]{0,60}"#) {
             let _ = parse(json.as_bytes());
         }
     }

@@ -1,24 +1,24 @@
-//! Means, medians, and the intervals that say how far either may be off.
+//! Means, medians and confidence intervals, and a seeded random number generator.
 
-/// Resamples of a bootstrap.
+/// Number of resamples of a bootstrap.
 const RESAMPLES: usize = 2_000;
-/// Percentiles between which 95 % of the resamples lie.
+/// Percentiles that bound 95 % of the resamples.
 const INTERVAL_95: [f64; 2] = [2.5, 97.5];
 
-/// A middle value and how far it may be off.
+/// Median with a confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Estimate {
-    /// The median.
+    /// Median.
     pub median: f64,
-    /// The low end of its 95 % interval.
+    /// Lower end of the 95 % interval.
     pub low: f64,
-    /// The high end.
+    /// Upper end of the 95 % interval.
     pub high: f64,
-    /// Values that it was made from.
+    /// Number of values.
     pub count: usize,
 }
 
-/// The mean; None of nothing.
+/// Mean; `None` if there are no values.
 pub fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let (mut sum, mut count) = (0.0, 0_usize);
     for value in values {
@@ -28,25 +28,26 @@ pub fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     (count > 0).then(|| sum / count as f64)
 }
 
-/// Values in order; those that are no number are left out.
+/// Values in ascending order, without NaN.
 pub fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.into_iter().filter(|value| !value.is_nan()).collect();
     values.sort_unstable_by(f64::total_cmp);
     values
 }
 
-/// The median; None of nothing.
+/// Median, without NaN; `None` if there are no values.
 pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     quantile(&sorted(values), 0.5)
 }
 
-/// The value below which this part of sorted values lies, interpolated; None of nothing.
+/// Interpolated quantile of sorted values at `part` between 0 and 1; `None` if there are no values.
 pub fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
-    (!sorted.is_empty()).then(|| pipeline::metrics::percentile(sorted, 100.0 * part))
+    (!sorted.is_empty()).then(|| records::metrics::percentile(sorted, 100.0 * part))
 }
 
-/// The median with a 95 % interval by a bootstrap with a fixed seed; of few values the interval is their range, which a
-/// bootstrap would only seem to narrow.
+/// Median with a 95 % interval by a bootstrap with a fixed seed.
+///
+/// With fewer than 6 values, for which a bootstrap is too narrow, the interval is their range.
 pub fn estimate(values: impl IntoIterator<Item = f64>) -> Option<Estimate> {
     const FEW: usize = 6;
     let values = sorted(values);
@@ -60,21 +61,22 @@ pub fn estimate(values: impl IntoIterator<Item = f64>) -> Option<Estimate> {
         let resample = sorted((0..count).map(|_| values[random.below(count)]));
         quantile(&resample, 0.5).unwrap_or(median)
     }));
-    let at = |percent: f64| pipeline::metrics::percentile(&medians, percent);
+    let at = |percent: f64| records::metrics::percentile(&medians, percent);
     Some(Estimate { median, low: at(INTERVAL_95[0]), high: at(INTERVAL_95[1]), count })
 }
 
-/// Random numbers from a seed, the same on every machine and in every version: SplitMix64 (Steele, Lea and Flood 2014).
+/// Random number generator with a seed: SplitMix64 (Steele, Lea and Flood 2014). Its numbers are the same on every
+/// machine and in every version.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
-    /// Those of a seed.
+    /// Makes a generator from a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
@@ -83,23 +85,23 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// Uniform in 0 to 1, without 1.
+    /// Returns a uniform number in [0, 1).
     pub fn uniform(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// One of the first `count` integers; `count` is above 0.
+    /// Returns an integer in 0..`count`; `count` must be above 0.
     pub fn below(&mut self, count: usize) -> usize {
         ((u128::from(self.bits()) * count as u128) >> 64) as usize
     }
 
-    /// Of the normal distribution, by Box and Muller.
+    /// Returns a standard normal number, by Box and Muller.
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
-    /// The same values in another order.
+    /// Shuffles `values`.
     pub fn shuffle<T>(&mut self, values: &mut [T]) {
         for last in (1..values.len()).rev() {
             values.swap(last, self.below(last + 1));
@@ -112,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn middles_are_known() {
+    fn mean_median_and_quantile_have_known_values() {
         assert_eq!(mean([1.0, 2.0, 6.0]), Some(3.0));
         assert_eq!(mean([]), None);
         assert_eq!(median([5.0, 1.0, f64::NAN, 2.0]), Some(2.0));
@@ -120,9 +122,9 @@ mod tests {
         assert_eq!(estimate([3.0, 1.0, 2.0]), Some(Estimate { median: 2.0, low: 1.0, high: 3.0, count: 3 }));
     }
 
-    /// Of a normal sample the interval of the median is about ±1.96 × 1.253 σ/√n.
+    /// The interval of the median of a normal sample is about ±1.96 × 1.253 σ/√n.
     #[test]
-    fn an_interval_is_as_wide_as_theory_says() {
+    fn interval_width_agrees_with_theory() {
         let mut random = Random::new(7);
         let estimate = estimate((0..400).map(|_| random.normal())).unwrap();
         let expected = 1.96 * 1.253 / 20.0;
@@ -131,9 +133,9 @@ mod tests {
         assert!(estimate.low < 0.0 && estimate.high > 0.0, "{estimate:?}");
     }
 
-    /// The first numbers of the published generator from seed 1234567.
+    /// The first numbers of the published generator with seed 1234567.
     #[test]
-    fn random_numbers_are_those_of_the_publication() {
+    fn random_numbers_equal_the_published_ones() {
         let mut random = Random::new(1_234_567);
         assert_eq!([random.bits(), random.bits()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
         let mut values: Vec<usize> = (0..100).collect();

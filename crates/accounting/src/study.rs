@@ -1,6 +1,7 @@
-//! The study's figures of a run, by its own formulas, so that they can be compared with what it printed. Its cost is not
-//! what AWS bills, and its throughput is not what a person waits for: [`bill`](crate::bill) and
-//! [`throughput`](crate::throughput) have those.
+//! Figures of a run by the formulas of the CAI study, to compare with its printed table.
+//!
+//! The study's cost is not what AWS bills, and its throughput is not that of the whole run. See [`bill`](crate::bill)
+//! and [`throughput`](crate::throughput) for those.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,15 +9,15 @@ use crate::MB_PER_GB;
 use crate::measured::MeasuredRun;
 use crate::statistics::mean;
 
-/// The study's price of a GB·s, in USD; it has a digit less than Lambda's.
+/// Price of a GB·s in the study, in USD. It has one digit less than Lambda's price.
 const USD_PER_GB_S: f64 = 0.000_016_67;
-/// The formula of the cost, to be printed beside it.
+/// Formula of the cost, for display.
 pub const COST_FORMULA: &str = "workers × mean runtime × mean memory used / 1024 × 0.00001667";
 
-/// A row of the study's table. What the records do not allow is None.
+/// Row of the study's table. A figure that the records do not determine is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StudyFigures {
-    /// Files, which in the study are workers.
+    /// Number of files. The study uses one worker for each file.
     pub files: usize,
     /// Nominal data in binary GB: partition MB × files / 1024.
     pub data_gb: Option<f64>,
@@ -24,22 +25,23 @@ pub struct StudyFigures {
     pub runtime_s_mean: Option<f64>,
     /// Mean of `total_process_memory (MB)`.
     pub memory_mb_mean: Option<f64>,
-    /// By [`COST_FORMULA`].
+    /// Cost in USD by [`COST_FORMULA`].
     pub cost_usd: Option<f64>,
-    /// Data ÷ mean runtime: as if all workers ran at once and nothing else took time.
+    /// Data ÷ mean runtime, which assumes that all workers run at once and that nothing else takes time.
     pub throughput_gb_per_s: Option<f64>,
     /// Throughput ÷ cost, in (GB/s)/USD.
     pub performance_efficiency: Option<f64>,
 }
 
 impl StudyFigures {
-    /// The row of a run.
+    /// Computes the row of a run.
     pub fn of(run: &MeasuredRun) -> Self {
         let memory = mean(run.records.iter().filter_map(|record| record.process_memory_mb));
         Self::from_means(run.files(), run.records.len(), run.data_gb(), mean(run.runtimes()), memory)
     }
 
-    /// The row of so many files, done by so many workers of this mean runtime in seconds and mean memory in binary MB.
+    /// Computes the row from the number of files and workers, the mean runtime in seconds and the mean memory in binary
+    /// MB.
     pub fn from_means(
         files: usize,
         workers: usize,
@@ -47,8 +49,8 @@ impl StudyFigures {
         runtime: Option<f64>,
         memory: Option<f64>,
     ) -> Self {
-        let spent = |seconds: f64, mb: f64| workers as f64 * seconds * mb / MB_PER_GB * USD_PER_GB_S;
-        let cost = runtime.zip(memory).map(|(seconds, mb)| spent(seconds, mb));
+        let usd = |seconds: f64, mb: f64| workers as f64 * seconds * mb / MB_PER_GB * USD_PER_GB_S;
+        let cost = runtime.zip(memory).map(|(seconds, mb)| usd(seconds, mb));
         let throughput = data_gb.zip(runtime).and_then(|(gb, seconds)| finite(gb / seconds));
         Self {
             files,
@@ -62,7 +64,7 @@ impl StudyFigures {
     }
 }
 
-/// A quotient, unless it was by nothing.
+/// Quotient, if its divisor was not 0.
 pub(crate) fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
@@ -71,10 +73,10 @@ pub(crate) fn finite(value: f64) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// Rows of the study's table whose printed runtime and memory have digits enough: partition MB, files, runtime, memory;
-    /// then data, cost, throughput and efficiency as printed.
+    /// Rows of the study's table that print enough digits of runtime and memory: partition MB, files, runtime, memory;
+    /// then the printed data, cost, throughput and efficiency.
     #[test]
-    fn the_study_s_rows_come_out_to_the_printed_digits() {
+    fn reproduces_the_printed_rows_of_the_study() {
         let rows = [
             (100.0, 1, 225.48, 2738.23, "0.10", "0.0101", "0.0004", "0.04"),
             (25.0, 42, 6.35, 1720.11, "1.03", "0.0075", "0.1615", "21.62"),

@@ -1,5 +1,4 @@
-//! Throughput three ways, each with its unit and its time spelled out: what workers did, what the Map did, what a person
-//! waited for.
+//! Throughput of a run in three definitions: sum of the workers' rates, over the Map, and end to end.
 
 use serde::Serialize;
 
@@ -8,17 +7,17 @@ use crate::measured::MeasuredRun;
 use crate::statistics::mean;
 use crate::study::{StudyFigures, finite};
 
-/// Bytes of a binary GB.
+/// Bytes in a binary GB.
 const GB: f64 = 1_073_741_824.0;
 
-/// One way of saying it. What the files do not allow is None.
+/// Throughput in one definition. A figure that the files do not determine is `None`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Throughput {
-    /// `sum_of_workers`, `map` or `end_to_end`.
+    /// Name of the definition: `sum_of_workers`, `map` or `end_to_end`.
     pub way: &'static str,
-    /// What it is, with the time that it divides by.
+    /// Definition in words, with its divisor.
     pub explanation: &'static str,
-    /// Seconds that it divides by; of the sum of workers, which has no one time, their mean.
+    /// Divisor in seconds. The sum of workers has no single divisor: this is the mean of the workers' times.
     pub seconds: Option<f64>,
     /// Binary GB (2³⁰ bytes) per second.
     pub gb_per_s: Option<f64>,
@@ -26,13 +25,14 @@ pub struct Throughput {
     pub gbit_per_s: Option<f64>,
     /// Images per second.
     pub images_per_s: Option<f64>,
-    /// (GB/s)/USD by the study's cost.
+    /// (GB/s)/USD with the study's cost.
     pub performance_efficiency_study: Option<f64>,
-    /// (GB/s)/USD by the bill.
+    /// (GB/s)/USD with the bill.
     pub performance_efficiency_bill: Option<f64>,
 }
 
-/// All three ways. Data are the bytes that went through the model, not the nominal ones of the study.
+/// Computes throughput in all three definitions, from the bytes that the model processed, not from the study's nominal
+/// sizes.
 pub fn throughput(run: &MeasuredRun, study: &StudyFigures, bill: &Bill) -> [Throughput; 3] {
     let (bytes, samples) = (run.bytes(), run.samples());
     let over = |amount: Option<f64>, seconds: Option<f64>| finite(amount? / seconds?);
@@ -56,24 +56,19 @@ pub fn throughput(run: &MeasuredRun, study: &StudyFigures, bill: &Bill) -> [Thro
     [
         way(
             "sum_of_workers",
-            "the rates of all workers' loops added up, as if they had run at once and nothing else took time",
+            "sum of the rates of all workers' loops, as if all ran at once and nothing else took time",
             mean(run.runtimes()),
             of_workers.filter(|_| !run.records.is_empty()),
             images_of_workers.filter(|_| !run.records.is_empty()),
         ),
         way(
             "map",
-            "data ÷ time from the first task's start to the last one's end, without pauses between executions",
+            "data ÷ time from the start of the first task to the end of the last one, without pauses between \
+             executions",
             map,
             over(bytes, map),
             over(samples, map),
         ),
-        way(
-            "end_to_end",
-            "data ÷ time of the whole run, which a person waits for",
-            total,
-            over(bytes, total),
-            over(samples, total),
-        ),
+        way("end_to_end", "data ÷ time of the whole run", total, over(bytes, total), over(samples, total)),
     ]
 }

@@ -1,52 +1,81 @@
-//! The command line as a person types it; each command's own options stand with the command.
+//! Command line of the program. The options of a command are in the module of the command.
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Parser, Subcommand};
 
 use crate::commands::{
     audit, bench, convert, cost, demo, deploy, executions, forecast, ingest, inspect, logs, metrics, model_init,
-    predict, report, run, simulate, split, status, stop, summarize, sweep, worker,
+    predict, report, run, simulate, split, status, stop, summarize, sweep, validate_forecast, worker,
 };
+use crate::help::{self, GLOBAL};
+use crate::printer::Format;
 
-/// Photometric redshifts from galaxy cutouts, fast, at a known cost.
+/// Sections at the end of `--help`.
+const NOTES: [(&str, &str); 3] = [
+    (
+        "Environment",
+        "COSMICAI_ISA      Instruction set: avx512, avx2, neon or scalar [default: the
+                  best that this machine has]
+AWS_ENDPOINT_URL  Address of an S3 server other than AWS. AWS_PROFILE,
+                  AWS_REGION, AWS_ACCESS_KEY_ID and the other standard
+                  variables and files of AWS are read too
+NO_COLOR          Print without colours",
+    ),
+    (
+        "Exit status",
+        "0    Done
+1    Failed, or some tasks failed
+2    Wrong arguments
+3    `audit` found warnings
+4    `audit` found errors
+130  Interrupted",
+    ),
+    (
+        "References",
+        "AstroMAE: Fathkouhi & Fox, \"AstroMAE: Redshift Prediction Using a Masked
+Autoencoder with a Novel Fine-Tuning Architecture\", arXiv:2409.01825
+CAI study: Staylor et al., \"Scalable Cosmic AI Inference using Cloud
+Serverless Computing\", arXiv:2501.06249, doi:10.1177/10943420251399942",
+    ),
+];
+
+/// Last line of `-h`.
+const MORE: &str = "Run `cosmicai COMMAND --help` for all options of a command and for examples.";
+
+/// Predict photometric redshifts from galaxy cutouts, fast and at a known cost.
 ///
-/// cosmicai reads partitions of five-band (u g r i z) galaxy images from a folder or from object storage, sends them
-/// through a pre-trained AstroMAE, and writes a redshift for every galaxy. Nothing but the images, their magnitudes and
-/// the model's weights is needed.
+/// cosmicai reads partitions of five-band (u g r i z) galaxy cutouts from a folder or from object storage, runs them
+/// through a pre-trained AstroMAE network, and writes a redshift for every galaxy. It needs only the images, their
+/// magnitudes and the weights of the model.
 ///
-/// Start with `cosmicai demo`, which makes everything it needs. Then `cosmicai predict` for a catalogue from a few
-/// files, or `cosmicai run` for a whole folder of partitions with results that can be resumed.
+/// Start with `cosmicai demo`, which makes its own data and model. Then use `cosmicai predict` to make a catalogue from
+/// a few files, or `cosmicai run` to process a whole folder of partitions with results that can be resumed.
 ///
-/// Data goes to standard output, talk and progress to standard error.
+/// Results go to standard output; messages and progress go to standard error.
 #[derive(Debug, Parser)]
-#[command(name = "cosmicai", version, propagate_version = true, max_term_width = 110)]
-#[command(after_long_help = "Environment:
-  COSMICAI_ISA         instruction set to use: avx512, avx2, neon or scalar (default: the best one present)
-  AWS_ENDPOINT_URL     address of an S3 server other than AWS; AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID and the
-                       other usual variables and files are honoured too
-  NO_COLOR             no colours
-Exit status: 0 done, 1 failed (or some tasks failed), 2 wrong arguments, 130 interrupted; `audit` also
-3 warnings, 4 errors.")]
+#[command(name = "cosmicai", version, propagate_version = true, max_term_width = 100)]
+#[command(disable_help_flag = true, disable_version_flag = true)]
+#[command(help_template = help::template())]
+#[command(before_help = help::commands("\n"), before_long_help = help::commands("\n\n"))]
+#[command(after_help = MORE, after_long_help = help::sections(&NOTES))]
 pub(crate) struct Args {
-    /// How results are printed on standard output.
+    /// Format of results: human or json.
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    #[arg(hide_possible_values = true, help_heading = GLOBAL)]
     pub(crate) format: Format,
-    /// Address of S3 and of the other services, instead of AWS and of what the environment says.
-    #[arg(long, global = true, value_name = "URL")]
+    /// Address of S3 and the other AWS services, for a server other than AWS. Overrides AWS_ENDPOINT_URL.
+    #[arg(long, global = true, value_name = "URL", hide_short_help = true, help_heading = GLOBAL)]
     pub(crate) endpoint_url: Option<String>,
+    /// Print help. -h prints a summary, --help everything.
+    #[arg(short, long, global = true, action = ArgAction::Help, help_heading = GLOBAL)]
+    help: Option<bool>,
+    /// Print version.
+    #[arg(short = 'V', long, global = true, action = ArgAction::Version, help_heading = GLOBAL)]
+    version: Option<bool>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// Tables for people.
-    Human,
-    /// JSON for programs.
-    Json,
-}
-
-/// What each says of itself stands with its options.
+/// Commands. Each describes itself where its options are.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Demo(demo::Options),
@@ -55,6 +84,7 @@ pub(crate) enum Command {
     Worker(worker::Options),
     Summarize(summarize::Options),
     Forecast(forecast::Options),
+    ValidateForecast(validate_forecast::Options),
     Cost(cost::Options),
     Sweep(sweep::Options),
     Report(report::Options),
@@ -79,13 +109,13 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_arguments_are_consistent() {
+    fn arguments_are_consistent() {
         super::Args::command().debug_assert();
     }
 
-    /// A command's own text was once hidden by a line beside its name.
+    /// A doc comment on a variant of the enum would hide the long help of its command.
     #[test]
-    fn long_help_teaches() {
+    fn long_help_says_more_than_short_help() {
         for command in super::Args::command().get_subcommands() {
             let (short, long) = (command.get_about(), command.get_long_about());
             let length = |text: Option<&clap::builder::StyledStr>| text.map_or(0, |text| text.to_string().len());

@@ -1,4 +1,4 @@
-//! The program of the Lambda functions as a file: which processor and which libc it needs, and the zip that Lambda takes.
+//! Program of the Lambda functions: the processor and the libc that it needs, and its zip for Lambda.
 
 use std::fmt;
 use std::io::{Cursor, Read, Write};
@@ -8,18 +8,18 @@ use serde::Serialize;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
-/// The name that Lambda starts.
+/// Name of the program that Lambda starts.
 const NAME: &str = "bootstrap";
-/// The libc of provided.al2023.
+/// Version of libc in provided.al2023.
 const GLIBC_MAX: (u32, u32) = (2, 34);
-/// How a version of a symbol of libc begins.
+/// Prefix of the version of a libc symbol.
 const GLIBC: &[u8] = b"GLIBC_";
-/// What an ELF file of 64 bits, little-endian, begins with.
+/// First bytes of a 64-bit little-endian ELF file.
 const ELF_64_LITTLE: &[u8] = b"\x7fELF\x02\x01";
-/// Where an ELF file names its processor.
+/// Position of the processor in an ELF file.
 const ELF_MACHINE: std::ops::Range<usize> = 18..20;
 
-/// Processors of Lambda, in its words.
+/// Processor architectures of Lambda, with its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) enum Architecture {
     /// Intel and AMD.
@@ -39,41 +39,41 @@ impl fmt::Display for Architecture {
     }
 }
 
-/// What a program needs.
+/// Requirements of a program.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Needs {
+pub(crate) struct Requirements {
     pub(crate) architecture: Architecture,
-    /// The newest version of libc that it names; None where it names none.
+    /// Newest version of libc that the program names; `None` if it names none.
     pub(crate) glibc: Option<String>,
 }
 
-/// Looks at a program.
+/// Finds the requirements of a program.
 ///
 /// # Errors
-/// Where it is none for Lambda, or needs a newer libc than Lambda has: it would fail there at its start.
-pub(crate) fn inspect(program: &[u8]) -> Result<Needs> {
+/// The file is not a program for Lambda, or it needs a newer libc than Lambda has and would fail to start there.
+pub(crate) fn inspect(program: &[u8]) -> Result<Requirements> {
     if !program.starts_with(ELF_64_LITTLE) {
         bail!("not a program for 64-bit Linux");
     }
     let architecture = match program.get(ELF_MACHINE).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]])) {
         Some(62) => Architecture::X86_64,
         Some(183) => Architecture::Arm64,
-        other => bail!("a program for another processor ({other:?}); x86_64 or arm64 is expected"),
+        other => bail!("a program for another processor ({other:?}); expected x86_64 or arm64"),
     };
     let glibc = versions(program).max();
     if let Some(found) = glibc.filter(|found| *found > GLIBC_MAX) {
         bail!(
-            "it needs glibc {}.{}, but Lambda (provided.al2023) has {}.{}; build it with cargo-lambda",
+            "needs glibc {}.{}, but Lambda (provided.al2023) has {}.{}; build it with cargo-lambda",
             found.0,
             found.1,
             GLIBC_MAX.0,
             GLIBC_MAX.1
         );
     }
-    Ok(Needs { architecture, glibc: glibc.map(|(major, minor)| format!("{major}.{minor}")) })
+    Ok(Requirements { architecture, glibc: glibc.map(|(major, minor)| format!("{major}.{minor}")) })
 }
 
-/// Every `GLIBC_major.minor` in a program.
+/// Versions in all `GLIBC_major.minor` of a program.
 fn versions(program: &[u8]) -> impl Iterator<Item = (u32, u32)> {
     program.windows(GLIBC.len()).enumerate().filter(|(_, window)| *window == GLIBC).filter_map(|(at, _)| {
         let rest = &program[at + GLIBC.len()..];
@@ -83,7 +83,7 @@ fn versions(program: &[u8]) -> impl Iterator<Item = (u32, u32)> {
     })
 }
 
-/// The program in a zip, as Lambda takes it; the same bytes for the same program.
+/// Zips a program for Lambda. The same program always gives the same bytes.
 pub(crate) fn zip(program: &[u8]) -> Result<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default()
@@ -96,7 +96,7 @@ pub(crate) fn zip(program: &[u8]) -> Result<Vec<u8>> {
     Ok(zip.finish()?.into_inner())
 }
 
-/// The program: `content` itself, or what is in it where it is a zip.
+/// Returns the program: from the zip, if `content` is one, otherwise `content` itself.
 pub(crate) fn unzip(content: Vec<u8>, limit: u64) -> Result<Vec<u8>> {
     if !content.starts_with(b"PK") {
         return Ok(content);
@@ -127,10 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn a_program_tells_what_it_needs() {
+    fn finds_processor_and_libc_of_a_program() {
         let needs = inspect(&program(62, "GLIBC_2.2.5\0GLIBC_2.34\0GLIBC_PRIVATE")).unwrap();
         assert_eq!((needs.architecture, needs.glibc.as_deref()), (Architecture::X86_64, Some("2.34")));
-        assert_eq!(inspect(&program(183, "")).unwrap(), Needs { architecture: Architecture::Arm64, glibc: None });
+        assert_eq!(
+            inspect(&program(183, "")).unwrap(),
+            Requirements { architecture: Architecture::Arm64, glibc: None }
+        );
         let error = |program: &[u8]| inspect(program).unwrap_err().to_string();
         assert!(error(&program(62, "GLIBC_2.4\0GLIBC_2.36")).contains("needs glibc 2.36, but Lambda"));
         assert!(error(&program(8, "")).contains("another processor"));
@@ -139,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zip_is_the_same_every_time_and_opens() {
+    fn zip_is_reproducible_and_unzips() {
         let program = program(62, &"x".repeat(1_000));
         let packed = zip(&program).unwrap();
         assert_eq!(packed, zip(&program).unwrap());
@@ -153,7 +156,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(mut bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn never_panics_on_any_bytes(mut bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             drop(inspect(&bytes));
             bytes.splice(..0, *b"PK\x03\x04");
             drop(unzip(bytes, 1_000));

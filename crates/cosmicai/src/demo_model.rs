@@ -1,6 +1,6 @@
-//! The model that the program carries with it: trained on simulated galaxies, for demonstration and not for science.
+//! Model built into the program: trained on simulated galaxies, for demonstrations, not for science.
 
-/// A safetensors file.
+/// Content of a safetensors file.
 pub(crate) static DEMO_MODEL: &[u8] = include_bytes!("../models/demo.safetensors");
 
 #[cfg(test)]
@@ -9,9 +9,9 @@ mod tests {
 
     use super::DEMO_MODEL;
 
-    /// Small enough to carry about, and says of itself all that a loader asks.
+    /// The model is small, and its file states everything that a loader needs.
     #[test]
-    fn the_model_loads_without_assumptions() {
+    fn demo_model_loads_without_assumptions() {
         assert!(DEMO_MODEL.len() <= 4 << 20, "{} bytes", DEMO_MODEL.len());
         let model = Model::from_bytes(DEMO_MODEL, None, Precision::F32, Isa::detect()).unwrap();
         assert_eq!(model.config().assumed, Vec::<String>::new());

@@ -1,21 +1,44 @@
-//! `cosmicai`: what a person types and sees.
+//! Library of the `cosmicai` program: its command line and its output.
 //!
-//! [`main`] parses the arguments, reads the [`settings`] once, and runs one of the `commands`. An [`executor`] runs
-//! the tasks of a plan somewhere; `progress` listens to their events; `printer` is the only one that writes to
-//! standard output; `plots` draws how good predictions are. Never here: the arithmetic of a model, or a pixel of a
-//! galaxy, but to count bad ones for `inspect`.
+//! [`main`] parses the arguments, reads the [`settings`] once, and runs one of the `commands`: arguments in, calls into
+//! the other crates, results printed. `printer` is the only module that writes to standard output; `progress` shows the
+//! events of a run on standard error. `forecast`, `sweep`, `bench` and `report` prepare what their commands print.
+//!
+//! This crate contains no model arithmetic and no execution of tasks, and does not read pixels (except that `inspect`
+//! counts bad ones).
 
+mod accounting_options;
+mod accounting_tables;
 mod args;
+#[cfg(feature = "aws")]
+mod aws_execution;
+mod bench;
 mod bootstrap;
 mod commands;
+mod counting_bar;
 mod demo_model;
-pub mod executor;
+mod findings;
+mod forecast;
+mod help;
+mod inputs;
+mod interruption;
 mod measurements;
-mod plots;
+mod metrics_table;
+mod new_file;
+mod outcome;
+mod parent_watch;
+mod partitions;
+mod payload_file;
+mod plot_files;
 mod printer;
 mod progress;
+mod ranks_in_words;
 mod report;
+mod run_target;
 pub mod settings;
+mod sweep;
+#[cfg(not(feature = "aws"))]
+mod without_aws;
 
 use std::process::ExitCode;
 
@@ -25,21 +48,21 @@ use args::Args;
 use printer::Printer;
 use settings::Settings;
 
-/// Parses the arguments, runs the command, and turns what became of it into an exit status: 0 done, 1 failed, 2 wrong
-/// arguments, 130 interrupted; `audit` has 3 and 4 for what it finds.
+/// Parses the arguments, runs the command and returns its exit status: 0 done, 1 failed, 2 wrong arguments, 130
+/// interrupted; `audit` also returns 3 for warnings and 4 for errors.
 pub fn main() -> ExitCode {
     let args = Args::parse();
     let settings = Settings::from_environment().with_endpoint(args.endpoint_url);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: no threads to work with: {error}");
+            eprintln!("error: cannot start the threads of the runtime: {error}");
             return ExitCode::FAILURE;
         }
     };
     let printer = Printer::new(args.format);
     let outcome = runtime.block_on(commands::run(args.command, &settings, &printer));
-    // Reads that were abandoned may still wait for a store; nobody waits for them.
+    // Do not wait for abandoned reads, which may still wait for a store.
     runtime.shutdown_background();
     match outcome {
         Ok(outcome) => outcome.into(),

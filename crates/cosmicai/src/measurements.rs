@@ -1,56 +1,56 @@
-//! Finished runs, read from where a person says they are.
+//! Measured runs, read from paths and URLs.
 //!
-//! In: a `combined_data.json` or a `<rank>.json`, ours or the study's, or the folder of a run's results; a path or a URL.
-//! Out: a [`MeasuredRun`], with our report and plan where they lie beside the records and are of one run.
+//! In: a `combined_data.json` or a `<rank>.json` of this program or of the CAI study, or the folder of a run's results.
+//! Out: a [`MeasuredRun`], with the report and the plan beside the records if both are of the same run.
 
-use accounting::measured::{MeasuredRun, Told};
+use accounting::measured::{MeasuredRun, Stated};
 use accounting::record::{self, MAX_RECORDS_BYTES, Record};
 use anyhow::{Context, Result, bail};
-use pipeline::plan::Plan;
-use pipeline::report::{MAX_RUN_REPORT_BYTES, RunReport};
 use pipeline::results::Results;
 use pipeline::storage::{Bucket, Stores};
+use records::plan::Plan;
+use records::report::{MAX_RUN_REPORT_BYTES, RunReport};
 
-/// How the name of records ends.
+/// Ending of the names of records.
 const RECORDS_ENDING: &str = ".json";
-/// The name of all records of a run together.
+/// Name of the file with all records of a run.
 const COMBINED: &str = "combined_data.json";
 
 /// Reads one run.
-pub(crate) async fn read(stores: &Stores, url: &str, told: Told) -> Result<MeasuredRun> {
+pub(crate) async fn read(stores: &Stores, url: &str, stated: Stated) -> Result<MeasuredRun> {
     let (bucket, key) = stores.open_url(url)?;
     if key.ends_with(RECORDS_ENDING) {
         let records = records(&bucket, &key).await?;
         let (folder, name) = key.rsplit_once('/').unwrap_or(("", &key));
         let (report, plan) = match name {
-            COMBINED => beside(&Results::new(bucket, folder)).await?,
+            COMBINED => report_and_plan(&Results::new(bucket, folder)).await?,
             _ => (None, None),
         };
-        return Ok(MeasuredRun { name: url.to_owned(), records, report, plan, told });
+        return Ok(MeasuredRun { name: url.to_owned(), records, report, plan, stated });
     }
-    // What asks of a folder is an error of some stores; what fails for another reason fails again below.
+    // Some stores return an error if the key is a folder. Other errors occur again below.
     if bucket.find(&key).await.is_ok_and(|object| object.is_some()) {
         bail!(
-            "`{url}`: a file of records ({COMBINED}, <rank>.json) or the folder of a run's results is expected; lines of a sweep \
-             are for `cosmicai report`"
+            "`{url}`: expected a file of records ({COMBINED}, <rank>.json) or the folder of a run's results; for a \
+             sweep, use `cosmicai report`"
         );
     }
     let results = Results::new(bucket, &key);
-    let (report, plan) = beside(&results).await?;
+    let (report, plan) = report_and_plan(&results).await?;
     let records = match results.bucket().find(&results.combined()).await? {
         Some(_) => records(results.bucket(), &results.combined()).await?,
         None => records_of_tasks(&results, plan.as_ref(), url).await?,
     };
-    Ok(MeasuredRun { name: url.to_owned(), records, report, plan, told })
+    Ok(MeasuredRun { name: url.to_owned(), records, report, plan, stated })
 }
 
 async fn records(bucket: &Bucket, key: &str) -> Result<Vec<Record>> {
-    let json = bucket.read(key, MAX_RECORDS_BYTES, "the study's records").await?;
+    let json = bucket.read(key, MAX_RECORDS_BYTES, "records of the CAI study").await?;
     record::parse(&json).with_context(|| format!("`{}`", bucket.url(key)))
 }
 
-/// Our report and plan of a folder, if both are of the same run.
-async fn beside(results: &Results) -> Result<(Option<RunReport>, Option<Plan>)> {
+/// Reads the report and the plan of a folder; the report only if it is of the same run as the plan.
+async fn report_and_plan(results: &Results) -> Result<(Option<RunReport>, Option<Plan>)> {
     let place = |key: &str| format!("`{}`", results.bucket().url(key));
     let plan = match results.read_plan().await? {
         Some(json) => Some(Plan::parse(&json).with_context(|| place(&results.plan()))?),
@@ -67,10 +67,12 @@ async fn beside(results: &Results) -> Result<(Option<RunReport>, Option<Plan>)> 
     Ok((report.filter(|report| report.run_id == plan.run_id), Some(plan)))
 }
 
-/// The records of the tasks of a run that is not complete.
+/// Reads the records of the finished tasks of an incomplete run.
 async fn records_of_tasks(results: &Results, plan: Option<&Plan>, url: &str) -> Result<Vec<Record>> {
     let Some(plan) = plan else {
-        bail!("`{url}`: neither {COMBINED} nor plan.json is there; a file of records or a run's folder is expected")
+        bail!(
+            "`{url}` has neither {COMBINED} nor plan.json; expected a file of records or the folder of a run's results"
+        )
     };
     let present = results.list().await?;
     let mut found = Vec::new();

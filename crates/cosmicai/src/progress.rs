@@ -1,16 +1,18 @@
-//! Progress of a run: a bar on a terminal, plain lines elsewhere, both on standard error.
+//! Progress of a run on standard error: a bar on a terminal, otherwise plain lines.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pipeline::event::{Event, EventSink};
+use pipeline::event::{Event, EventSink, StopCause};
 
-/// Plain lines say how far a run is at most once per this share of its tasks.
+use crate::printer::usd;
+
+/// Largest number of plain lines that report finished tasks.
 const LINES_MAX: usize = 20;
 
-/// Listens to the events of a run and shows them.
+/// Shows the events of a run.
 pub(crate) struct Progress {
     bar: ProgressBar,
     state: Mutex<State>,
@@ -21,14 +23,14 @@ struct State {
     tasks: usize,
     finished: usize,
     failed: usize,
-    /// Failed tasks that were told of one by one.
-    failed_told: usize,
-    /// Tasks that run now, where somebody else counts them.
-    running_elsewhere: usize,
-    /// Why nothing runs, as it was told last.
+    /// Failed tasks that were reported one by one.
+    failed_reported: usize,
+    /// Number of running tasks that SLURM or AWS reports.
+    running_remotely: usize,
+    /// Last reported reason why no task runs.
     waiting: Option<String>,
     images: u64,
-    /// Bytes that the current attempt of each running task has put on the bar, to take back when it fails.
+    /// Bytes of the current attempt of each running task, to subtract from the bar if the attempt fails.
     running: std::collections::HashMap<usize, u64>,
 }
 
@@ -44,10 +46,10 @@ impl Progress {
         Progress { bar, state: Mutex::default() }
     }
 
-    /// A line among the progress: above the bar on a terminal, as it is elsewhere.
+    /// Prints a line, above the bar if there is one.
     fn line(&self, text: &str) {
         if self.bar.is_hidden() {
-            // A closed standard error is no reason to stop.
+            // Continue if standard error is closed.
             drop(writeln!(io::stderr(), "{text}"));
         } else {
             self.bar.println(text);
@@ -79,11 +81,9 @@ impl EventSink for Progress {
                 self.bar.inc(*bytes);
             }
             Event::TaskRetried { rank, attempt, wait_seconds, error } => {
-                let taken_back = state.running.remove(rank).unwrap_or(0);
-                self.bar.set_position(self.bar.position().saturating_sub(taken_back));
-                self.line(&format!(
-                    "task {rank}: attempt {attempt} failed: {error}; trying again in {wait_seconds:.1} s"
-                ));
+                let subtracted = state.running.remove(rank).unwrap_or(0);
+                self.bar.set_position(self.bar.position().saturating_sub(subtracted));
+                self.line(&format!("task {rank}: attempt {attempt} failed: {error}; retrying in {wait_seconds:.1} s"));
             }
             Event::TaskFinished { rank, .. } => {
                 state.running.remove(rank);
@@ -96,8 +96,8 @@ impl EventSink for Progress {
             }
             Event::TaskFailed { rank, attempts, error } => {
                 state.running.remove(rank);
-                state.failed_told += 1;
-                state.failed = state.failed.max(state.failed_told);
+                state.failed_reported += 1;
+                state.failed = state.failed.max(state.failed_reported);
                 let tries = if *attempts == 1 { String::new() } else { format!(" after {attempts} attempts") };
                 self.line(&format!("task {rank}: failed{tries}: {error}"));
             }
@@ -106,13 +106,20 @@ impl EventSink for Progress {
                     self.line(why);
                 }
                 state.waiting.clone_from(waiting);
-                state.running_elsewhere = *running;
+                state.running_remotely = *running;
                 state.failed = state.failed.max(*failed);
             }
+            Event::Stopping { cause: StopCause::Interrupt } => {
+                self.line("interrupted: stopping the running tasks; press Ctrl-C again to end at once");
+            }
+            Event::Stopping { cause: StopCause::Budget { bill_usd } } => self.line(&format!(
+                "the bill so far, {} USD, is above --budget: stopping the run; finished tasks keep their results",
+                usd(*bill_usd)
+            )),
             Event::RunFinished { .. } => self.bar.finish_and_clear(),
         }
         let count = |count: usize, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
-        let (running, failed) = (count(state.running_elsewhere, "running"), count(state.failed, "failed"));
+        let (running, failed) = (count(state.running_remotely, "running"), count(state.failed, "failed"));
         self.bar.set_message(format!("{}/{} tasks{running}{failed}", state.finished, state.tasks));
     }
 }

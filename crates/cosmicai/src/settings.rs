@@ -1,39 +1,44 @@
-//! What the environment says, read once: the instruction set, how to reach S3 and other stores, where this program and
-//! temporary files lie.
+//! Settings from the environment, read once: the instruction set, access to S3 and other stores, the path of this
+//! program and the folder for temporary files.
 //!
-//! In: environment variables and the usual AWS files. Out: [`Settings`], from which commands take an instruction set and
-//! [`Stores`]. Nowhere else in this program is the environment read.
+//! In: environment variables and the configuration files of AWS. Out: [`Settings`], from which commands take an
+//! instruction set and [`Stores`]. No other module reads the environment.
 
-mod aws;
+#[cfg(feature = "aws")]
+mod aws_chain;
+#[cfg(not(feature = "aws"))]
+mod environment_chain;
+mod s3;
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use astromae::Isa;
+#[cfg(feature = "aws")]
 use aws_config::SdkConfig;
 use pipeline::storage::{Limits, S3Options, StorageError, StorageOptions, Stores};
 use tokio::sync::OnceCell;
 
-/// The instruction set to use: `avx512`, `avx2`, `neon` or `scalar`.
+/// Environment variable with the instruction set to use: `avx512`, `avx2`, `neon` or `scalar`.
 pub(crate) const ISA: &str = "COSMICAI_ISA";
-/// How the variables of Azure and Google begin; `object_store` knows what they mean.
+/// Prefixes of the variables of Azure and Google, which `object_store` reads.
 const OTHER_STORES: [&str; 2] = ["AZURE_", "GOOGLE_"];
 
-/// The environment, as far as it matters.
+/// Settings from the environment.
 #[derive(Debug)]
 pub struct Settings {
     isa: Option<String>,
     program: Option<PathBuf>,
     temporary_folder: PathBuf,
-    aws: aws::Variables,
+    s3_variables: s3::Variables,
     others: Vec<(String, String)>,
     limits: Limits,
     s3: OnceCell<S3Options>,
 }
 
 impl Settings {
-    /// Reads the environment. A variable that is not UTF-8 is as one that is not set.
+    /// Reads the environment. A variable that is not UTF-8 counts as not set.
     pub fn from_environment() -> Self {
         let others = env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -44,17 +49,17 @@ impl Settings {
             isa: env::var(ISA).ok().filter(|isa| !isa.is_empty()),
             program: env::current_exe().ok(),
             temporary_folder: env::temp_dir(),
-            aws: aws::Variables::from_environment(),
+            s3_variables: s3::Variables::from_environment(),
             others,
             limits: Limits::default(),
             s3: OnceCell::new(),
         }
     }
 
-    /// The instruction set that `COSMICAI_ISA` names, or the best one of this machine.
+    /// Instruction set of `COSMICAI_ISA`, or the best one of this machine.
     ///
     /// # Errors
-    /// Where the name is unknown, or this machine has no such instructions.
+    /// The name is unknown, or this machine does not support the instruction set.
     pub fn isa(&self) -> Result<Isa> {
         match &self.isa {
             Some(name) => name.parse().with_context(|| format!("environment variable {ISA}")),
@@ -62,49 +67,65 @@ impl Settings {
         }
     }
 
-    /// The file of this program; None where the system does not say.
+    /// Path of this program; `None` if the system does not provide it.
     pub(crate) fn program(&self) -> Option<&Path> {
         self.program.as_deref()
     }
 
-    /// Where files lie that nobody keeps.
+    /// Folder for temporary files.
     pub(crate) fn temporary_folder(&self) -> &Path {
         &self.temporary_folder
     }
 
-    /// As if the environment named this address for AWS and for all its services.
+    /// Sets the address of all AWS services, like the environment variable `AWS_ENDPOINT_URL`.
     pub fn with_endpoint(mut self, url: Option<String>) -> Self {
-        self.aws.endpoint_of_all = url;
+        self.s3_variables.endpoint_of_all = url;
         self
     }
 
-    /// The address that [`with_endpoint`](Self::with_endpoint) was given.
+    /// Address from [`with_endpoint`](Self::with_endpoint).
     pub(crate) fn endpoint_given(&self) -> Option<&str> {
-        self.aws.endpoint_of_all.as_deref()
+        self.s3_variables.endpoint_of_all.as_deref()
     }
 
-    /// Who this is on AWS, where, and how to reach its services.
+    /// Credentials, region and endpoint for AWS services.
+    #[cfg(feature = "aws")]
     pub async fn aws(&self) -> SdkConfig {
-        self.aws.config().await
+        aws_chain::config(&self.s3_variables).await
     }
 
-    /// The stores of a place: a folder, `s3`, or a URL (see [`Stores::open`]).
+    /// Opens the stores of a location: a folder, `s3`, or a URL (see [`Stores::open`]).
     ///
     /// # Errors
-    /// Where the place cannot be understood or opened.
-    pub async fn stores(&self, place: &str) -> Result<Stores, StorageError> {
-        self.stores_in(place, None).await
+    /// The location is invalid or cannot be opened.
+    pub async fn stores(&self, location: &str) -> Result<Stores, StorageError> {
+        self.stores_in(location, None).await
     }
 
-    /// As [`stores`](Self::stores), in a region that is known better than the environment knows it.
+    #[cfg(feature = "aws")]
+    async fn s3_options(&self) -> S3Options {
+        aws_chain::s3_options(&self.s3_variables).await
+    }
+
+    #[cfg(not(feature = "aws"))]
+    async fn s3_options(&self) -> S3Options {
+        environment_chain::s3_options(&self.s3_variables)
+    }
+
+    /// Opens the stores of a location in a region, which overrides that of the environment.
     ///
     /// # Errors
-    /// As there.
-    pub async fn stores_in(&self, place: &str, region: Option<&str>) -> Result<Stores, StorageError> {
-        let mut s3 = self.s3.get_or_init(|| self.aws.s3_options()).await.clone();
+    /// The location is invalid or cannot be opened.
+    pub async fn stores_in(&self, location: &str, region: Option<&str>) -> Result<Stores, StorageError> {
+        let mut s3 = self.s3.get_or_init(|| self.s3_options()).await.clone();
         s3.region = region.map(str::to_owned).or(s3.region);
-        Stores::open(place, StorageOptions { s3, others: self.others.clone(), limits: self.limits.clone() })
+        Stores::open(location, StorageOptions { s3, others: self.others.clone(), limits: self.limits.clone() })
     }
+}
+
+/// Number of cores that this process may use.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 #[cfg(test)]
@@ -113,9 +134,9 @@ mod tests {
 
     use super::*;
 
-    /// A command that touches nothing but files must not wait for a cloud that is not there.
+    /// Commands that use local files only must not wait for the network.
     #[tokio::test]
-    async fn a_folder_is_opened_without_asking_the_network() {
+    async fn opens_a_folder_without_network_requests() {
         let begun = Instant::now();
         let stores = Settings::from_environment().stores(".").await.unwrap();
         assert!(stores.bucket("src").is_ok());

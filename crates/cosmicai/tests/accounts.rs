@@ -1,29 +1,19 @@
-//! `cost`, `forecast`, `report` and `run --budget` as a person and a program use them, on small runs of ours and on the
-//! study's records where they are here.
+//! `cosmicai cost`, `forecast`, `report` and `run --budget`, on small runs and on the records of the CAI study (ignored
+//! tests).
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
-use support::{Sandbox, cosmicai, error_of};
-
-/// The study's records, where they are.
-fn study() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/study");
-    let is_there = folder.join("records").is_dir();
-    if !is_there {
-        eprintln!("skipped: the study's records are not here");
-    }
-    is_there.then_some(folder)
-}
+use support::{Sandbox, cosmicai, error_of, reference_data};
 
 fn json_of(command: &mut assert_cmd::Command) -> Value {
     let output = command.args(["--format", "json"]).assert().success().get_output().stdout.clone();
     serde_json::from_slice(&output).unwrap()
 }
 
-/// Records as the study has them: `count` workers of 25 MB.
+/// Records in the CAI study's format, of `count` workers with partitions of 25 MB.
 fn records(count: usize, seconds: f64) -> Value {
     let samples = 1_278.0;
     let record = |rank: usize| {
@@ -47,9 +37,9 @@ fn records(count: usize, seconds: f64) -> Value {
     (0..count).map(record).collect()
 }
 
-/// The study's row of 25 MB, from records with its means: 6.35 s and 1,720.11 MB of 42 workers.
+/// Row of 25 MB in the CAI study's table, from records with its means: 6.35 s and 1,720.11 MB of 42 workers.
 #[test]
-fn the_study_s_row_comes_out_beside_the_bill() {
+fn cost_reproduces_a_row_of_the_study() {
     let sandbox = Sandbox::new();
     sandbox.write("records.json", records(42, 6.35).to_string().as_bytes());
     let file = sandbox.path("records.json");
@@ -63,7 +53,7 @@ fn the_study_s_row_comes_out_beside_the_bill() {
     assert_eq!(rounded("cost_usd", 4), "0.0075");
     assert_eq!(rounded("throughput_gb_per_s", 4), "0.1615");
     assert_eq!(rounded("performance_efficiency", 2), "21.62");
-    // 42 functions of 10,240 MB, each billed for its loop, 7.26 s to begin and 86 MB to fetch.
+    // 42 functions of 10,240 MB, each billed for its loop, for 7.26 s of start-up and for fetching 86 MB.
     let lines = costs["bill"]["lines"].as_array().unwrap();
     let total: f64 = lines.iter().map(|line| line["amount_usd"].as_f64().unwrap()).sum();
     assert!((total - costs["bill"]["total_usd"].as_f64().unwrap()).abs() < 1e-12);
@@ -78,11 +68,11 @@ fn the_study_s_row_comes_out_beside_the_bill() {
     assert_eq!(ways, ["sum_of_workers", "map", "end_to_end"]);
     let end_to_end = costs["throughput"][2]["gb_per_s"].as_f64().unwrap();
     assert!((end_to_end - 42.0 * 1_278.0 * 20_520.0 / 1_073_741_824.0 / 25.8).abs() < 1e-9);
-    assert!(costs["throughput"][1]["gb_per_s"].is_null(), "nobody said how long the Map took");
+    assert!(costs["throughput"][1]["gb_per_s"].is_null(), "the duration of the Map is unknown");
 }
 
 #[test]
-fn prices_and_assumptions_are_replaced() {
+fn prices_and_assumptions_can_be_replaced() {
     let sandbox = Sandbox::new();
     sandbox.write("records.json", records(10, 6.0).to_string().as_bytes());
     let file = sandbox.path("records.json");
@@ -102,7 +92,7 @@ fn prices_and_assumptions_are_replaced() {
     assert_eq!(amount(&["--free-tier"]), 0.0);
 
     let wrong = |arguments: &[&str]| error_of(cosmicai().arg("cost").arg(&file).args(arguments));
-    assert!(wrong(&["--assume", "memory=1"]).contains("there are memory_mb"));
+    assert!(wrong(&["--assume", "memory=1"]).contains("the names are memory_mb"));
     sandbox.write("wrong.toml", b"format_version = 7");
     let path = sandbox.path("wrong.toml").display().to_string();
     assert!(wrong(&["--prices", &path]).contains("wrong.toml"));
@@ -113,7 +103,7 @@ fn prices_and_assumptions_are_replaced() {
 }
 
 #[test]
-fn a_run_of_ours_is_reckoned_and_reported() {
+fn cost_and_report_of_a_local_run() {
     let sandbox = Sandbox::with_partitions("10MB", 3, 12);
     sandbox.run(&sandbox.payload(json!({}))).assert().success();
     let results = sandbox.path("sky/results");
@@ -127,33 +117,33 @@ fn a_run_of_ours_is_reckoned_and_reported() {
     assert_eq!(printed["findings"], 0);
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("<h1>&lt;b&gt;A &amp; B</h1>"));
-    // Nothing is fetched from anywhere, and nothing runs.
+    // The page makes no requests and runs no scripts.
     for forbidden in ["<script", "src=", "<link", "@import", "url("] {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
-    assert!(page.contains("Tasks over time") && page.contains("Where the workers&#39; time went"));
-    for name in ["report.md", "report.json", "workers.csv", "pictures/timeline-1.svg", "pictures/timeline-1.png"] {
+    assert!(page.contains("Tasks over time") && page.contains("Time of the workers by phase"));
+    for name in ["report.md", "comparison.json", "workers.csv", "pictures/timeline-1.svg", "pictures/timeline-1.png"] {
         assert!(out.join(name).metadata().unwrap().len() > 100, "{name}");
     }
-    let facts: Value = serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap();
+    let facts: Value = serde_json::from_slice(&std::fs::read(out.join("comparison.json")).unwrap()).unwrap();
     assert_eq!((&facts["format_version"], &facts["rows"][0]["files"]), (&json!(1), &json!(3)));
 
-    // The same again against it: the same row, of which nobody can say whether it differs.
+    // A report of the same run with the first as baseline: one run is not enough for a verdict.
     let again = sandbox.path("again");
-    let baseline = out.join("report.json");
+    let baseline = out.join("comparison.json");
     json_of(cosmicai().arg("report").arg(&results).arg("--out").arg(&again).arg("--baseline").arg(&baseline));
-    let facts: Value = serde_json::from_slice(&std::fs::read(again.join("report.json")).unwrap()).unwrap();
+    let facts: Value = serde_json::from_slice(&std::fs::read(again.join("comparison.json")).unwrap()).unwrap();
     assert_eq!(facts["changes"]["changed"][0]["verdict"], "not repeated");
     assert_eq!(facts["changes"]["new"], json!([]));
     assert_eq!(facts["changes"]["gone"], json!([]));
 }
 
-/// The rows of the study's table that its raw records are here for, as printed there, and the bill beside.
+/// Rows of the CAI study's table for which the raw records are available.
 #[test]
-fn the_study_s_rows_are_reported() {
-    let Some(study) = study() else { return };
+#[ignore = "needs the reference data: set COSMICAI_SHARED"]
+fn report_reproduces_rows_of_the_study() {
     let out = tempfile::tempdir().unwrap();
-    let file = |name: &str| study.join("records").join(format!("{name}.json"));
+    let file = |name: &str| reference_data(&format!("study/records/{name}.json"));
     let names = ["100MB-1File-32", "10MB-1GB-256", "100MB-1GB-256"];
     json_of(cosmicai().arg("report").args(names.map(file)).arg("--out").arg(out.path()));
     let csv = std::fs::read_to_string(out.path().join("workers.csv")).unwrap();
@@ -169,7 +159,7 @@ fn the_study_s_rows_are_reported() {
 }
 
 #[test]
-fn a_forecast_keeps_to_its_deadline_and_tells_what_it_assumes() {
+fn forecast_meets_the_deadline_and_lists_its_assumptions() {
     let sandbox = Sandbox::new();
     sandbox.write("records.json", records(42, 6.35).to_string().as_bytes());
     let file = sandbox.path("records.json");
@@ -182,7 +172,7 @@ fn a_forecast_keeps_to_its_deadline_and_tells_what_it_assumes() {
     let median = |one: &Value, what: &str| one[what]["median"].as_f64().unwrap();
     assert!(front.windows(2).all(|pair| median(&pair[0], "seconds") <= median(&pair[1], "seconds")));
     assert!(found["assumptions"].as_array().unwrap().len() > 20);
-    assert_eq!(forecast(&[]), found, "the same seed foretells the same");
+    assert_eq!(forecast(&[]), found, "the same seed gives another forecast");
     assert_ne!(forecast(&["--seed", "1"])["front"], found["front"]);
 
     let kept = forecast(&["--deadline", "2m"]);
@@ -192,9 +182,9 @@ fn a_forecast_keeps_to_its_deadline_and_tells_what_it_assumes() {
     assert!(cheap["best"]["usd"]["high"].as_f64().unwrap() <= 0.7);
     let mut hopeless = cosmicai();
     hopeless.args(["forecast", "--from"]).arg(&file).args(["--data-size", "12.6GB", "--deadline", "1s"]);
-    assert!(error_of(&mut hopeless).contains("nothing keeps"));
+    assert!(error_of(&mut hopeless).contains("no setting keeps"));
 
-    // A petabyte is more than one execution holds.
+    // A petabyte needs more than one execution.
     let found = json_of(cosmicai().args(["forecast", "--from"]).arg(&file).args([
         "--data-size",
         "1PB",
@@ -206,28 +196,29 @@ fn a_forecast_keeps_to_its_deadline_and_tells_what_it_assumes() {
     assert!(of_work("executions") > 10 && of_work("tasks") <= of_work("executions") * 10_000, "{best}");
     assert!(of_work("files") <= of_work("executions") * 1_000_000, "{best}");
     assert!(best["slowest_task_seconds"]["median"].as_f64().unwrap() < 900.0);
-    // 2.7 million function hours of 10 GB at a sixtieth of a dollar a thousand GB·s: hundreds of thousands of USD.
+    // 2.7 million function hours of 10 GB, at one sixtieth of a dollar per 1,000 GB·s, cost hundreds of thousands of
+    // USD.
     assert!(median(best, "usd") > 1e4);
 }
 
 #[test]
-fn the_study_s_executions_are_foretold_and_drawn() {
-    let Some(study) = study() else { return };
+#[ignore = "needs the reference data: set COSMICAI_SHARED"]
+fn validates_the_forecast_on_the_study_and_plots_it() {
     let out = tempfile::tempdir().unwrap();
-    let plot = out.path().join("foretold.svg");
+    let plot = out.path().join("forecast.svg");
     let mut command = cosmicai();
     command
-        .args(["forecast", "--validate"])
-        .args(["worker_times.csv", "total_execution_time.csv"].map(|name| study.join(name)));
+        .arg("validate-forecast")
+        .args(["study/worker_times.csv", "study/total_execution_time.csv"].map(reference_data));
     let replay = json_of(command.arg("--plot").arg(&plot));
-    assert_eq!(replay["foretold"].as_array().unwrap().len(), 28);
+    assert_eq!(replay["forecast"].as_array().unwrap().len(), 28);
     assert!(replay["fitted_on"].as_u64().unwrap() <= 7);
     assert!(replay["median_error"].as_f64().unwrap() <= 0.20 && replay["largest_error"].as_f64().unwrap() <= 0.60);
-    assert!(std::fs::read_to_string(plot).unwrap().contains("foretold total time"));
+    assert!(std::fs::read_to_string(plot).unwrap().contains("forecast total time"));
 }
 
 #[test]
-fn a_payload_is_foretold_as_it_will_be_planned() {
+fn forecast_of_a_payload_matches_its_plan() {
     let sandbox = Sandbox::with_partitions("10MB", 8, 12);
     sandbox.run(&sandbox.payload(json!({"result_path": "measured/"}))).assert().success();
     let measured = sandbox.path("sky/measured").display().to_string();
@@ -241,7 +232,7 @@ fn a_payload_is_foretold_as_it_will_be_planned() {
     let each = forecast(&sandbox.payload(json!({})), &local);
     assert_eq!((tasks(&each), &each["executor"]), (8, &json!("local")));
     assert_eq!(tasks(&forecast(&sandbox.payload(json!({"world_size": 3})), &local)), 3);
-    // No setting of this machine is faster than all of its cores.
+    // No setting is faster than all cores of this machine.
     let rate = each["rates"][0]["images_per_s"].as_f64().unwrap() / each["rates"][0]["threads"].as_f64().unwrap();
     let cores = std::thread::available_parallelism().unwrap().get() as f64;
     for one in each["front"].as_array().unwrap() {
@@ -255,12 +246,12 @@ fn a_payload_is_foretold_as_it_will_be_planned() {
         let mut command = cosmicai();
         error_of(command.args(["forecast", "--data-size", "1GB", "--from", &measured]).args(more))
     };
-    assert!(wrong(&["--memory-mb", "20000"]).contains("Lambda has 128 to 10240"));
+    assert!(wrong(&["--memory-mb", "20000"]).contains("Lambda offers 128 to 10240"));
     assert!(wrong(&["--assume", "concurrency=0"]).contains("from 1 to"));
 }
 
-/// Prices at which an hour of this machine costs a fortune, so that seconds count.
-fn dear_prices(sandbox: &Sandbox, usd_per_hour: f64) -> String {
+/// Writes prices at which an hour of this machine costs `usd_per_hour`, so that a run of seconds has a cost.
+fn prices_with_local_hour(sandbox: &Sandbox, usd_per_hour: f64) -> String {
     let table = cosmicai().args(["cost", "--print-prices"]).assert().success().get_output().stdout.clone();
     let table = String::from_utf8(table).unwrap();
     let (before, after) = table.split_once("[local_hour]").unwrap();
@@ -270,37 +261,37 @@ fn dear_prices(sandbox: &Sandbox, usd_per_hour: f64) -> String {
 }
 
 #[test]
-fn a_run_past_its_budget_is_not_begun() {
+fn run_does_not_start_if_the_forecast_exceeds_the_budget() {
     let sandbox = Sandbox::with_partitions("10MB", 3, 12);
     sandbox.run(&sandbox.payload(json!({"result_path": "measured/"}))).assert().success();
     let measured = sandbox.path("sky/measured").display().to_string();
-    let prices = dear_prices(&sandbox, 3_600.0);
+    let prices = prices_with_local_hour(&sandbox, 3_600.0);
     let payload = sandbox.payload(json!({}));
     let mut command = sandbox.run(&payload);
     command.args(["--budget", "0.0001", "--prices", &prices, "--forecast-from", &measured]);
     let error = error_of(&mut command);
-    assert!(error.contains("above --budget 0.000100") && error.contains("nothing was begun"), "{error}");
+    assert!(error.contains("above --budget 0.000100") && error.contains("so the run was not started"), "{error}");
     assert!(!sandbox.path("sky/results").exists());
     let mut command = sandbox.run(&payload);
     command.args(["--budget", "1", "--forecast-from", &measured]);
-    assert!(error_of(&mut command).contains("costs nothing in the table of prices"));
+    assert!(error_of(&mut command).contains("is 0 in the table of prices"));
 
-    // Within it, the report has both.
+    // Within the budget, the report has the forecast and the actual cost.
     let mut command = sandbox.run(&payload);
     command.args(["--budget", "1000", "--prices", &prices, "--forecast-from", &measured]);
     let printed = json_of(&mut command);
-    let foretold = &printed["report"]["foretold"];
+    let forecast = &printed["report"]["forecast"];
     let seconds = printed["report"]["seconds"].as_f64().unwrap();
-    assert!((foretold["usd_actual"].as_f64().unwrap() - seconds).abs() < 1e-9, "a USD a second: {foretold}");
-    // From the planning on, with the model, which the run's own time leaves out.
-    assert!(foretold["seconds_actual"].as_f64().unwrap() >= seconds);
-    assert_eq!(foretold["budget_usd"], 1_000.0);
-    assert_eq!(sandbox.json("sky/results/report.json")["foretold"], *foretold);
+    assert!((forecast["usd_actual"].as_f64().unwrap() - seconds).abs() < 1e-9, "one USD per second: {forecast}");
+    // This time includes planning and reading the model, which the run's own time does not.
+    assert!(forecast["seconds_actual"].as_f64().unwrap() >= seconds);
+    assert_eq!(forecast["budget_usd"], 1_000.0);
+    assert_eq!(sandbox.json("sky/results/report.json")["forecast"], *forecast);
 }
 
-/// A machine that was said to be a thousand times as fast as it is: the forecast is within the budget, the run is not.
+/// The records state a much faster machine, so the forecast is within the budget but the run is not.
 #[test]
-fn a_run_that_passes_its_budget_is_ended_and_can_go_on() {
+fn run_stops_when_it_exceeds_its_budget_and_can_be_resumed() {
     let sandbox = Sandbox::with_partitions("10MB", 40, 400);
     let mut fast = records(12, 6.35e-6);
     for record in fast.as_array_mut().unwrap() {
@@ -308,28 +299,28 @@ fn a_run_that_passes_its_budget_is_ended_and_can_go_on() {
     }
     sandbox.write("fast.json", fast.to_string().as_bytes());
     let fast = sandbox.path("fast.json").display().to_string();
-    let prices = dear_prices(&sandbox, 3_600.0);
+    let prices = prices_with_local_hour(&sandbox, 3_600.0);
     let payload = sandbox.payload(json!({"file_limit": 40}));
     let mut command = sandbox.run(&payload);
-    // The plan and the model are foretold to take 0.4 s and what 40 records take to sum up.
+    // The forecast includes 0.4 s for the plan and the model, and the time to summarize 40 records.
     command.args(["--budget", "0.9", "--prices", &prices, "--forecast-from", &fast, "--threads", "1"]);
     let output = command.assert().code(1).get_output().clone();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.contains("has passed --budget") && said.contains("--budget 0.9") && said.contains("--resume"),
-        "{said}"
+        messages.contains("is above --budget") && messages.contains("--budget 0.9") && messages.contains("--resume"),
+        "{messages}"
     );
     let report = sandbox.json("sky/results/report.json");
     assert!(!report["left"].as_array().unwrap().is_empty());
-    assert!(report["foretold"]["usd_actual"].as_f64().unwrap() > 0.9);
-    // What the first execution took is not forgotten, however often the run is gone on with.
+    assert!(report["forecast"]["usd_actual"].as_f64().unwrap() > 0.9);
+    // The report keeps the time of earlier executions after the run is resumed twice.
     sandbox.run(&payload).arg("--resume").assert().success();
     sandbox.run(&payload).arg("--resume").assert().success();
     assert_eq!(sandbox.json("sky/results/combined_data.json").as_array().unwrap().len(), 40);
     let last = sandbox.json("sky/results/report.json");
     let (first, before, here) = (&report["seconds"], &last["seconds_before"], &last["seconds"]);
     let [first, before, here] = [first, before, here].map(|seconds| seconds.as_f64().unwrap());
-    assert!(before > first, "{before} s before, of which the first execution took {first} s");
+    assert!(before > first, "{before} s before the last execution, but the first one took {first} s");
     let mut command = cosmicai();
     let costs = json_of(command.args(["cost", "--prices", &prices]).arg(sandbox.path("sky/results")));
     let [total, map, bill] =
@@ -337,12 +328,12 @@ fn a_run_that_passes_its_budget_is_ended_and_can_go_on() {
             .map(|value| value.as_f64().unwrap());
     assert!(
         (total - before - here).abs() < 1e-9 && (bill - total).abs() < 1e-9,
-        "a USD a second: {bill} for {total} s"
+        "one USD per second: {bill} for {total} s"
     );
     assert!(map < total, "{map} s of tasks in {total} s");
 }
 
-/// As the study's script for one machine writes them: no place, no memory of the process.
+/// Records like those of the CAI study's script for one machine, without paths and without the memory of the process.
 fn local_records(samples: f64, seconds: f64, batch_size: usize) -> Value {
     json!([{
         "total_cpu_time (seconds)": seconds,
@@ -357,7 +348,7 @@ fn local_records(samples: f64, seconds: f64, batch_size: usize) -> Value {
 }
 
 #[test]
-fn a_local_computer_s_records_make_the_study_s_local_table() {
+fn report_reproduces_the_table_of_the_study_for_one_machine() {
     let sandbox = Sandbox::new();
     for (batch, seconds) in [(32, 58.2933463), (256, 40.8175005)] {
         let records = local_records(5_113.0, seconds, batch).to_string();
@@ -370,7 +361,7 @@ fn a_local_computer_s_records_make_the_study_s_local_table() {
     let files = ["local-32.json", "local-256.json", "lambda.json", "cuda.json"].map(|name| sandbox.path(name));
     cosmicai().arg("report").args(&files).arg("--out").arg(sandbox.path("out")).assert().success();
     let table = String::from_utf8(sandbox.bytes("out/one-process.csv")).unwrap();
-    // The study's column of GB/s had Gbit/s: 0.0144 and 0.0206.
+    // The study's column of GB/s contains Gbit/s: 0.0144 and 0.0206.
     for row in [
         ",0.10,58.29,\"103,282.6\",0.0017,32,0.0144,",
         ",0.10,40.82,\"103,282.6\",0.0024,256,0.0206,",
@@ -382,10 +373,10 @@ fn a_local_computer_s_records_make_the_study_s_local_table() {
     let workers = String::from_utf8(sandbox.bytes("out/workers.csv")).unwrap();
     assert_eq!(workers.lines().count(), 2, "{workers}");
 
-    // It is said how they are taken, and somebody may say otherwise.
+    // A message states the assumed executor, and an option overrides it.
     let output = cosmicai().arg("cost").arg(&files[0]).assert().success().get_output().clone();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("taken for a run on one machine") && said.contains("--executor"), "{said}");
+    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(messages.contains("assumed to be a run on one machine") && messages.contains("--executor"), "{messages}");
     let costs = json_of(cosmicai().arg("cost").arg(&files[0]).args(["--executor", "step-functions"]));
     assert_eq!(costs["executor"], "step-functions");
     assert!(costs["bill"]["total_usd"].as_f64().unwrap() > 0.0);
@@ -396,7 +387,7 @@ fn a_local_computer_s_records_make_the_study_s_local_table() {
 }
 
 #[test]
-fn sums_of_broken_records_are_called_doubtful() {
+fn cost_warns_about_inconsistent_records() {
     let sandbox = Sandbox::new();
     let mut two = records(4, 6.0).as_array().unwrap().clone();
     two.extend(records(4, 6.1).as_array().unwrap().iter().cloned().map(|mut record| {
@@ -406,8 +397,8 @@ fn sums_of_broken_records_are_called_doubtful() {
     sandbox.write("two.json", Value::Array(two).to_string().as_bytes());
     let mut command = cosmicai();
     let output = command.arg("cost").arg(sandbox.path("two.json")).args(["--format", "json"]).assert().success();
-    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
-    assert!(said.contains("doubtful") && said.contains("mixed_batch_size"), "{said}");
+    let messages = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(messages.contains("doubtful") && messages.contains("mixed_batch_size"), "{messages}");
     let costs: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
     let codes: Vec<&str> =
         costs["findings"].as_array().unwrap().iter().map(|finding| finding["code"].as_str().unwrap()).collect();
@@ -421,9 +412,9 @@ fn sums_of_broken_records_are_called_doubtful() {
     assert!(error_of(&mut command).contains("named twice"));
 }
 
-/// A run of 0.1 GB is cheaper and faster than one of 1 GB, and beats nothing by it.
+/// A run of 0.1 GB is cheaper and faster than a run of 1 GB, but they are not comparable.
 #[test]
-fn the_front_is_of_runs_of_one_size() {
+fn pareto_front_compares_runs_of_one_data_size() {
     let sandbox = Sandbox::new();
     for (name, files, seconds) in [("small", 4, 6.0), ("large", 41, 6.1), ("large-slow", 42, 9.0)] {
         sandbox.write(&format!("{name}.json"), records(files, seconds).to_string().as_bytes());
@@ -431,5 +422,8 @@ fn the_front_is_of_runs_of_one_size() {
     let files = ["small.json", "large.json", "large-slow.json"].map(|name| sandbox.path(name));
     cosmicai().arg("report").args(&files).arg("--out").arg(sandbox.path("out")).assert().success();
     let page = String::from_utf8(sandbox.bytes("out/report.html")).unwrap();
-    assert!(page.contains("nothing of its data size beats in both: 2."), "the small one, and the faster large one");
+    assert!(
+        page.contains("Pareto-optimal for its data size: 2 points."),
+        "expected the small run and the faster large run: {page}"
+    );
 }

@@ -1,4 +1,4 @@
-//! `cosmicai audit` as a person and a program use it: exit statuses, the JSON, files that are none, and runs of ours.
+//! `cosmicai audit`: exit statuses, JSON output, invalid files, and runs of this program.
 
 mod support;
 
@@ -8,7 +8,7 @@ use assert_cmd::Command;
 use serde_json::{Value, json};
 use support::{Sandbox, cosmicai};
 
-/// The planted errors of the audit itself.
+/// Folder of records with planted errors.
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../accounting/tests/audit")
 }
@@ -19,7 +19,7 @@ fn audit(file: &Path) -> Command {
     command
 }
 
-/// The codes that are found, in order, and the exit status.
+/// Runs an audit, and returns the sorted codes of its findings and the exit status.
 fn found(command: &mut Command) -> (Vec<String>, i32) {
     let output = command.args(["--format", "json"]).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -36,10 +36,10 @@ fn found(command: &mut Command) -> (Vec<String>, i32) {
 }
 
 #[test]
-fn every_file_of_the_corpus_gives_its_codes() {
+fn finds_the_planted_errors_of_every_file() {
     let index: Value = serde_json::from_slice(&std::fs::read(corpus().join("expected.json")).unwrap()).unwrap();
     for (file, expected) in index.as_object().unwrap() {
-        // What lies beside a file is read where the file has the study's name; here one folder holds them all.
+        // A payload is read only beside a file with the study's name. The files of this folder have other names.
         if !expected["payload"].is_null() {
             continue;
         }
@@ -73,7 +73,7 @@ fn every_file_of_the_corpus_gives_its_codes() {
 }
 
 #[test]
-fn people_read_what_was_found_and_what_was_not() {
+fn text_output_lists_findings_or_states_that_there_are_none() {
     let output = audit(&corpus().join("12-straggler.json")).assert().code(3).get_output().stdout.clone();
     let text = String::from_utf8(output).unwrap();
     assert!(
@@ -82,11 +82,11 @@ fn people_read_what_was_found_and_what_was_not() {
     );
     let output = audit(&corpus().join("clean-study-25MB.json")).assert().code(0).get_output().stdout.clone();
     let text = String::from_utf8(output).unwrap();
-    assert!(text.contains("nothing found in 12 records"), "{text}");
+    assert!(text.contains("no findings in 12 records"), "{text}");
 }
 
 #[test]
-fn a_payload_beside_the_records_is_held_against_them() {
+fn compares_records_with_the_payload_beside_them() {
     let sandbox = Sandbox::new();
     let records = std::fs::read(corpus().join("clean-study-25MB.json")).unwrap();
     sandbox.write("run/combined_data.json", &records);
@@ -94,25 +94,25 @@ fn a_payload_beside_the_records_is_held_against_them() {
     assert_eq!(found(&mut audit(&file)), (vec![], 0));
     sandbox.write("run/payload.json", br#"{"batch_size": "512", "result_path": "result-partition/step4_1GB"}"#);
     assert_eq!(found(&mut audit(&file)), (vec!["payload_mismatch".to_owned()], 4));
-    // A file of one record is judged alone.
+    // A file with one record is audited without the payload.
     sandbox.write("run/0.json", &serde_json::to_vec(&serde_json::from_slice::<Value>(&records).unwrap()[0]).unwrap());
     assert_eq!(found(&mut audit(&sandbox.path("run/0.json"))), (vec![], 0));
 }
 
 #[test]
-fn what_is_no_file_of_records_is_one_clear_error() {
+fn rejects_files_that_are_not_records() {
     let sandbox = Sandbox::new();
     let nested = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
     for (name, bytes, words) in [
         ("none.json", None, "none.json"),
-        ("text.json", Some(&b"not JSON"[..]), "not the study's records"),
-        ("cut.json", Some(b"[{\"throughput_bps\": 1, \"data_path\": \"a"), "not the study's records"),
+        ("text.json", Some(&b"not JSON"[..]), "not a file of records"),
+        ("cut.json", Some(b"[{\"throughput_bps\": 1, \"data_path\": \"a"), "not a file of records"),
         ("number.json", Some(b"7"), "neither"),
         ("other.json", Some(b"[{\"a\": 1}]"), "none of the study's keys"),
         ("words.json", Some(b"[{\"data_path\": \"a\", \"throughput_bps\": \"fast\"}]"), "record 0 of 1"),
-        ("huge-number.json", Some(b"[{\"data_path\": \"a\", \"throughput_bps\": 1e999}]"), "not the study's records"),
-        ("nested.json", Some(&nested), "not the study's records"),
-        ("binary.json", Some(b"\x00\xff\xfe"), "not the study's records"),
+        ("huge-number.json", Some(b"[{\"data_path\": \"a\", \"throughput_bps\": 1e999}]"), "not a file of records"),
+        ("nested.json", Some(&nested), "not a file of records"),
+        ("binary.json", Some(b"\x00\xff\xfe"), "not a file of records"),
     ] {
         if let Some(bytes) = bytes {
             sandbox.write(name, bytes);
@@ -125,9 +125,9 @@ fn what_is_no_file_of_records_is_one_clear_error() {
     cosmicai().arg("audit").assert().code(2);
 }
 
-/// What a file says is bounded on its way out: many broken records, long names.
+/// The output is bounded, whatever the number of broken records and the length of names.
 #[test]
-fn a_hostile_file_gives_a_short_answer() {
+fn output_for_a_hostile_file_is_short() {
     let sandbox = Sandbox::new();
     let name = "é".repeat(10_000);
     let record = json!({ "total_cpu_time (seconds)": 1.7, "throughput_bps": 3.3, "sample_persec": 9.1, "batch_size": 7.5,
@@ -140,7 +140,7 @@ fn a_hostile_file_gives_a_short_answer() {
 }
 
 #[test]
-fn a_run_of_ours_raises_nothing_until_it_is_edited() {
+fn finds_nothing_in_a_run_until_it_is_edited() {
     let sandbox = Sandbox::with_partitions("10MB", 12, 20);
     sandbox.run(&sandbox.payload(json!({}))).assert().success();
     let (folder, combined) = (sandbox.path("sky/results"), sandbox.path("sky/results/combined_data.json"));
@@ -167,9 +167,9 @@ fn a_run_of_ours_raises_nothing_until_it_is_edited() {
     assert_eq!(found(&mut audit(&folder)), (vec!["predictions_missing".to_owned()], 4));
 }
 
-/// In a folder without its combined records those of the tasks are read, and what is missing is said.
+/// Without combined records, the audit reads the records of the tasks and reports the missing ones.
 #[test]
-fn a_run_that_is_not_complete_is_told_from_its_folder() {
+fn reports_missing_records_of_an_incomplete_run() {
     let sandbox = Sandbox::with_partitions("10MB", 5, 8);
     sandbox.write("sky/10MB/3.pt", b"broken");
     sandbox.run(&sandbox.payload(json!({}))).assert().failure();
@@ -182,7 +182,7 @@ fn a_run_that_is_not_complete_is_told_from_its_folder() {
 }
 
 #[test]
-fn several_files_are_held_against_each_other() {
+fn finds_the_same_records_in_two_files() {
     let mut command = audit(&corpus().join("clean-study-25MB.json"));
     command.arg(corpus().join("clean-study-25MB.json"));
     assert_eq!(found(&mut command), (vec!["same_records_twice".to_owned()], 3));

@@ -1,11 +1,11 @@
-//! `cosmicai bench`: what it prints, and what it refuses.
+//! `cosmicai bench`: its output and invalid options.
 
 mod support;
 
 use serde_json::Value;
 use support::{Sandbox, cosmicai, error_of};
 
-/// Measures a small model, shortly.
+/// Command that measures a small model for a short time.
 fn bench(sandbox: &Sandbox, arguments: &[&str]) -> assert_cmd::Command {
     let mut command = cosmicai();
     command.env("TMPDIR", sandbox.path("")).args(["bench", "--seconds", "0.03", "--model"]).arg(sandbox.model());
@@ -18,7 +18,7 @@ fn entries(sandbox: &Sandbox) -> usize {
 }
 
 #[test]
-fn rates_shares_and_parts_are_those_asked_for() {
+fn record_has_the_requested_rates_and_profile() {
     let sandbox = Sandbox::new();
     let out = sandbox.path("record/machine.json");
     let mut command =
@@ -26,7 +26,7 @@ fn rates_shares_and_parts_are_those_asked_for() {
     let printed = command.arg(&out).assert().success();
     let record: Value = serde_json::from_slice(&printed.get_output().stdout).unwrap();
     assert_eq!(record, sandbox.json("record/machine.json"));
-    assert_eq!(entries(&sandbox), 2, "the model's bucket and the record are left, and nothing else");
+    assert_eq!(entries(&sandbox), 2, "expected only the bucket of the model and the record");
 
     assert_eq!(record["format_version"], 1);
     for key in ["arch", "os", "cores", "isa", "features"] {
@@ -71,7 +71,7 @@ fn rates_shares_and_parts_are_those_asked_for() {
 }
 
 #[test]
-fn people_get_a_table_and_the_forced_instruction_set() {
+fn text_output_is_a_table_with_the_chosen_instruction_set() {
     let sandbox = Sandbox::new();
     let mut command = bench(&sandbox, &["--precision", "f32", "--threads", "1", "--batch", "2", "--isa", "scalar"]);
     let printed = command.assert().success();
@@ -82,7 +82,7 @@ fn people_get_a_table_and_the_forced_instruction_set() {
 }
 
 #[test]
-fn wrong_options_are_refused_with_what_is_expected() {
+fn rejects_invalid_options_and_states_expected_values() {
     let sandbox = Sandbox::new();
     for (arguments, expected) in [
         (["--precision", "f31"], "`f31` is unknown; available: f32"),
@@ -100,6 +100,6 @@ fn wrong_options_are_refused_with_what_is_expected() {
     let error = error_of(&mut command);
     assert!(error.contains("no-model.pt"), "{error}");
     let mut command = bench(&sandbox, &["--out", "s3://bucket/record.json"]);
-    assert!(error_of(&mut command).contains("a file of this machine is expected"));
+    assert!(error_of(&mut command).contains("expected a file of this machine"));
     assert_eq!(entries(&sandbox), 2);
 }

@@ -1,4 +1,4 @@
-//! `cosmicai demo`: the files that a first look ends with, also the second time.
+//! `cosmicai demo`: its files and messages, in a new folder and in a folder that it has already filled.
 
 mod support;
 
@@ -19,7 +19,7 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn the_demo_ends_with_predictions_and_pictures() {
+fn demo_writes_predictions_and_plots_and_replaces_them() {
     let sandbox = Sandbox::new();
     let out = sandbox.path("demo");
     let demo = |galaxies: &str| {
@@ -33,10 +33,10 @@ fn the_demo_ends_with_predictions_and_pictures() {
         serde_json::from_str::<Value>(&json).unwrap()["rows"].clone()
     };
 
-    let [table, talk] = demo("600");
+    let [table, messages] = demo("600");
     assert!(table.contains("authors: NMAD") && table.contains("RAIL: bias") && table.contains("images"), "{table}");
     for named in ["predictions.parquet", "plots/z_phot_z_spec.png", "sky/model/astromae.safetensors"] {
-        assert!(talk.contains(&out.join(named).display().to_string()), "{talk}");
+        assert!(messages.contains(&out.join(named).display().to_string()), "{messages}");
     }
     for file in ["combined_data.json", "report.json", "plan.json", "summary.json", "predictions/2.parquet", "2.json"] {
         assert!(out.join("sky/results").join(file).exists(), "{file}");
@@ -44,19 +44,19 @@ fn the_demo_ends_with_predictions_and_pictures() {
     assert_eq!(files(&out.join("plots")).len(), 6);
     assert_eq!(rows(), 600);
 
-    // Fewer galaxies in the same folder leave nothing of the first time.
+    // A second demo with fewer galaxies leaves no files of the first one.
     demo("300");
     assert_eq!(rows(), 300);
     assert_eq!(files(&out.join("sky/5MB")), ["1.pt", "2.pt"]);
     assert!(!out.join("sky/results/predictions/2.parquet").exists());
 
-    // What is one file is what the tasks wrote, in their order.
+    // The merged file has the predictions of all tasks, in the order of their ranks.
     let merged = out.join("merged.parquet");
     let results = out.join("sky/results");
     cosmicai().arg("summarize").arg(&results).arg("--predictions").arg(&merged).assert().success();
     assert_eq!(std::fs::read(&merged).unwrap(), std::fs::read(out.join("predictions.parquet")).unwrap());
 
-    // A run with a missing task has no such file.
+    // A run with a missing task has no merged file.
     std::fs::remove_file(results.join("tasks/1.json")).unwrap();
     std::fs::remove_file(&merged).unwrap();
     cosmicai().arg("summarize").arg(&results).arg("--predictions").arg(&merged).assert().code(1);

@@ -1,4 +1,4 @@
-//! How much memory `cosmicai predict` takes: the model and a little, whatever the size of a partition.
+//! Memory of `cosmicai predict`: the model and a constant, independent of the size of a partition.
 
 mod support;
 
@@ -6,8 +6,9 @@ use astromae::init::{Sizes, seeded};
 use serde_json::Value;
 use support::{Sandbox, cosmicai};
 
-/// What a larger partition may add: its results, some 60 bytes a row, and what the allocator keeps of read buffers for
-/// each thread that had one, which grows over the first hundred MB and then no more. Images held would be 92 MB.
+/// Memory in MB that a larger partition may add: its results (about 60 bytes per row), and read buffers that the
+/// allocator keeps for each thread, which grow only during the first 100 MB. The images of the larger partition would
+/// add 92 MB.
 const GROWTH_MB: f64 = 24.0;
 
 fn peak_mb(sandbox: &Sandbox, partition: &str) -> f64 {
@@ -28,9 +29,9 @@ fn memory_does_not_grow_with_the_partition() {
     assert!(large < small + GROWTH_MB, "{large:.1} MB for 123 MB of images, {small:.1} MB for a quarter of them");
 }
 
-/// The model's file is 61 MB, and so is the packed model: this fails where both are in memory.
+/// The model file and the packed model have 61 MB each. The test fails if both are in memory at the same time.
 #[test]
-fn the_file_of_a_model_is_not_held_beside_the_model() {
+fn model_file_and_packed_model_are_not_in_memory_together() {
     let sandbox = Sandbox::with_partitions("cutouts", 1, 2);
     let empty = peak_mb(&sandbox, "sky/cutouts/1.pt");
     let model = seeded(&Sizes::full(), 1);
@@ -39,6 +40,6 @@ fn the_file_of_a_model_is_not_held_beside_the_model() {
     let file_mb = model.len() as f64 / f64::from(1 << 20);
     assert!(
         full - empty < 1.7 * file_mb,
-        "{full:.1} MB with a model of {file_mb:.1} MB, {empty:.1} MB with a tiny one"
+        "{full:.1} MB with a model of {file_mb:.1} MB, {empty:.1} MB with a small one"
     );
 }

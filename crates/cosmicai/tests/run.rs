@@ -1,4 +1,4 @@
-//! `cosmicai run` from a payload to its results, on folders and on a real S3 server, and what resuming does.
+//! `cosmicai run`: from a payload to its results, on folders and on an S3 server, and resuming.
 
 mod support;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use support::s3::Server;
 use support::{Sandbox, cosmicai, error_of};
 
-/// The study's keys of a record.
+/// Keys of a record in the CAI study's format.
 const STUDY_KEYS: [&str; 14] = [
     "total_cpu_time (seconds)",
     "total_cpu_memory (MB)",
@@ -28,22 +28,22 @@ const STUDY_KEYS: [&str; 14] = [
     "data_path",
 ];
 
-/// Predictions of a run by rank.
+/// Bytes of the predictions of a run, by rank.
 fn predictions(sandbox: &Sandbox, results: &str, ranks: usize) -> BTreeMap<usize, Vec<u8>> {
     (0..ranks).map(|rank| (rank, sandbox.bytes(&format!("sky/{results}/predictions/{rank}.parquet")))).collect()
 }
 
 #[test]
-fn twelve_partitions_with_a_limit_of_eleven_give_the_studys_eleven_records() {
+fn file_limit_selects_partitions_in_listing_order_and_records_have_the_study_keys() {
     let sandbox = Sandbox::with_partitions("10MB", 12, 20);
-    // Siblings that a prefix without its slash would take in.
+    // Neighbours that a prefix without its final slash would include.
     sandbox.partition("10MB-old/1.pt", 3, 1);
     sandbox.write("sky/10MB/notes.txt", b"not a partition");
     sandbox.run(&sandbox.payload(json!({}))).assert().success();
     let records = sandbox.json("sky/results/combined_data.json");
     let records = records.as_array().unwrap();
     let order: Vec<&str> = records.iter().map(|record| record["data_path"].as_str().unwrap()).collect();
-    // As S3 lists them: by their bytes.
+    // S3 lists keys in the order of their bytes.
     let expected = [1, 10, 11, 12, 2, 3, 4, 5, 6, 7, 8].map(|number| format!("10MB/{number}.pt"));
     assert_eq!(order, expected);
     for (rank, record) in records.iter().enumerate() {
@@ -71,7 +71,7 @@ fn twelve_partitions_with_a_limit_of_eleven_give_the_studys_eleven_records() {
 }
 
 #[test]
-fn predictions_are_the_same_bytes_for_any_workers_threads_batch_and_store() {
+fn predictions_do_not_depend_on_workers_threads_batch_size_and_store() {
     let sandbox = Sandbox::with_partitions("10MB", 12, 37);
     let server = Server::start(sandbox.folder.path());
     let mut all = Vec::new();
@@ -94,7 +94,7 @@ fn predictions_are_the_same_bytes_for_any_workers_threads_batch_and_store() {
 }
 
 #[test]
-fn two_thousand_three_hundred_partitions_are_all_listed_and_summarised() {
+fn lists_and_summarizes_2300_partitions() {
     let sandbox = Sandbox::new();
     let one = support::partition(2, 1);
     for number in 1..=2300 {
@@ -121,7 +121,7 @@ fn two_thousand_three_hundred_partitions_are_all_listed_and_summarised() {
 }
 
 #[test]
-fn the_command_line_s_precision_is_recorded_as_the_payload_s() {
+fn precision_option_is_recorded_in_payload_and_reports() {
     let sandbox = Sandbox::with_partitions("10MB", 1, 4);
     let payload = sandbox.payload(json!({}));
     sandbox.run(&payload).args(["--precision", "f32"]).assert().success();
@@ -133,21 +133,21 @@ fn the_command_line_s_precision_is_recorded_as_the_payload_s() {
 }
 
 #[test]
-fn a_taken_result_path_is_refused_and_resume_and_overwrite_do_as_they_say() {
+fn existing_results_are_refused_resumed_or_overwritten() {
     let sandbox = Sandbox::with_partitions("10MB", 3, 8);
     let payload = sandbox.payload(json!({}));
     sandbox.run(&payload).assert().success();
     let before = sandbox.bytes("sky/results/0.json");
     let error = error_of(&mut sandbox.run(&payload));
     assert!(error.contains("--resume") && error.contains("--overwrite") && error.contains("results"), "{error}");
-    // The same place written another way, and another payload.
+    // The same folder, written without the final slash, with another payload.
     let other = sandbox.payload(json!({ "result_path": "results", "batch_size": 4 }));
     assert!(error_of(&mut sandbox.run(&other)).contains("--resume"));
     let error = error_of(sandbox.run(&other).arg("--resume"));
     assert!(error.contains("batch_size"), "{error}");
     assert_eq!(sandbox.bytes("sky/results/0.json"), before, "a refused run changed something");
 
-    // Nothing to do: nothing is written anew.
+    // Every task is finished, so resuming writes nothing.
     sandbox.run(&payload).arg("--resume").assert().success();
     assert_eq!(sandbox.bytes("sky/results/0.json"), before);
 
@@ -158,7 +158,7 @@ fn a_taken_result_path_is_refused_and_resume_and_overwrite_do_as_they_say() {
 }
 
 #[test]
-fn a_changed_file_or_model_is_predicted_again_and_nothing_else() {
+fn resume_repeats_only_tasks_with_a_changed_file_or_model() {
     let sandbox = Sandbox::with_partitions("10MB", 3, 8);
     let payload = sandbox.payload(json!({}));
     sandbox.run(&payload).assert().success();
@@ -179,7 +179,7 @@ fn a_changed_file_or_model_is_predicted_again_and_nothing_else() {
 }
 
 #[test]
-fn a_bad_partition_fails_alone_and_resuming_finishes_it_once_it_is_mended() {
+fn bad_partition_fails_alone_and_resume_finishes_it_after_repair() {
     let sandbox = Sandbox::with_partitions("10MB", 5, 8);
     let whole = sandbox.bytes("sky/10MB/3.pt");
     sandbox.write("sky/10MB/3.pt", &whole[..whole.len() / 2]);
@@ -226,7 +226,7 @@ fn finished(sandbox: &Sandbox, results: &str) -> usize {
 }
 
 #[test]
-fn killed_in_the_middle_and_resumed_gives_what_an_uninterrupted_run_gives() {
+fn resume_after_kill_gives_the_results_of_an_uninterrupted_run() {
     let sandbox = Sandbox::with_partitions("10MB", 12, 400);
     let uninterrupted = sandbox.payload(json!({ "result_path": "whole", "file_limit": 12 }));
     sandbox.run(&uninterrupted).assert().success();
@@ -249,7 +249,7 @@ fn killed_in_the_middle_and_resumed_gives_what_an_uninterrupted_run_gives() {
 }
 
 #[test]
-fn interrupted_by_ctrl_c_it_leaves_whole_objects_and_says_how_to_go_on() {
+fn ctrl_c_leaves_complete_objects_and_prints_how_to_resume() {
     let sandbox = Sandbox::with_partitions("10MB", 12, 400);
     let child = started(&sandbox, "results");
     std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
@@ -269,7 +269,7 @@ fn interrupted_by_ctrl_c_it_leaves_whole_objects_and_says_how_to_go_on() {
 }
 
 #[test]
-fn two_runs_at_once_into_different_paths_do_not_touch_and_into_the_same_one_is_refused() {
+fn concurrent_runs_need_different_result_paths() {
     let sandbox = Sandbox::with_partitions("10MB", 6, 60);
     let payloads: Vec<_> = ["a", "b"].map(|name| sandbox.payload(json!({ "result_path": name }))).into();
     let alone = sandbox.payload(json!({ "result_path": "alone" }));
@@ -292,7 +292,7 @@ fn two_runs_at_once_into_different_paths_do_not_touch_and_into_the_same_one_is_r
 }
 
 #[test]
-fn summarize_rebuilds_what_is_missing_and_says_what_is_not_there() {
+fn summarize_rewrites_combined_records_and_reports_missing_tasks() {
     let sandbox = Sandbox::with_partitions("10MB", 4, 8);
     sandbox.run(&sandbox.payload(json!({}))).assert().success();
     let combined = sandbox.bytes("sky/results/combined_data.json");
@@ -306,7 +306,7 @@ fn summarize_rebuilds_what_is_missing_and_says_what_is_not_there() {
 }
 
 #[test]
-fn a_wrong_payload_is_one_clear_error_and_nothing_is_written() {
+fn invalid_payload_is_rejected_and_nothing_is_written() {
     let sandbox = Sandbox::with_partitions("10MB", 1, 4);
     for (changes, words) in [
         (json!({ "file_limt": 3 }), vec!["file_limt", "file_limit"]),

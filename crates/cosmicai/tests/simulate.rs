@@ -1,4 +1,4 @@
-//! `cosmicai simulate`: from a seed, and from a catalogue.
+//! `cosmicai simulate`, from a seed and from a catalogue.
 
 mod support;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 use support::{Sandbox, cosmicai, error_of};
 
 #[test]
-fn a_seed_gives_its_bytes_and_a_sample_its_galaxies() {
+fn seed_and_sample_determine_the_bytes() {
     let sandbox = Sandbox::new();
     let make = |sample: &str, name: &str| {
         let mut command = cosmicai();
@@ -23,7 +23,7 @@ fn a_seed_gives_its_bytes_and_a_sample_its_galaxies() {
 }
 
 #[test]
-fn a_catalogue_gives_its_galaxies_images() {
+fn simulates_images_of_catalogue_galaxies() {
     let sandbox = Sandbox::new();
     sandbox.write(
         "c.csv",
@@ -35,7 +35,7 @@ fn a_catalogue_gives_its_galaxies_images() {
         command.arg("simulate").arg("--catalogue").arg(&catalogue).arg("--out").arg(&out);
         command
     };
-    // `z` alone could be a redshift or a magnitude; nobody guesses.
+    // A column `z` can be a redshift or a magnitude, so the user must choose.
     assert!(error_of(&mut simulate()).contains("--columns redshift=NAME"));
     assert!(!out.exists());
     simulate().args(["--columns", "redshift=z"]).assert().success();
@@ -45,27 +45,27 @@ fn a_catalogue_gives_its_galaxies_images() {
 }
 
 #[test]
-fn a_galaxy_that_cannot_be_drawn_is_named() {
+fn rejects_catalogue_rows_with_invalid_values() {
     let sandbox = Sandbox::new();
-    for (row, said) in [
-        ("19,18,17,-9999,16,0.1", "row 1: i: found -9999, 5 to 30 expected"),
-        ("19,18,17,16.5,16,nan", "row 1: redshift: found NaN, 0.0001 to 1 expected"),
-        ("19,18,17,16.5,16,x", "row 1, column `redshift`: found `x`, a number expected"),
+    for (row, message) in [
+        ("19,18,17,-9999,16,0.1", "row 1: i: expected 5 to 30, found -9999"),
+        ("19,18,17,16.5,16,nan", "row 1: redshift: expected 0.0001 to 1, found NaN"),
+        ("19,18,17,16.5,16,x", "row 1, column `redshift`: expected a number, found `x`"),
     ] {
         sandbox.write("bad.csv", format!("u,g,r,i,z,redshift\n19,18,17,16.5,16,0.1\n{row}\n").as_bytes());
         let out = sandbox.path("bad.pt");
         let mut command = cosmicai();
         let error =
             error_of(command.arg("simulate").arg("--catalogue").arg(sandbox.path("bad.csv")).arg("--out").arg(&out));
-        assert!(error.contains(said), "{error}");
+        assert!(error.contains(message), "{error}");
         assert!(!out.exists());
     }
 }
 
-/// An interrupted simulation once left a hidden file of any size.
+/// Regression test: an interrupted simulation once left a large hidden file.
 #[cfg(unix)]
 #[test]
-fn an_interrupted_simulation_leaves_nothing() {
+fn interrupted_simulation_leaves_no_files() {
     let sandbox = Sandbox::new();
     let folder = sandbox.path("out");
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_cosmicai"))
@@ -76,7 +76,7 @@ fn an_interrupted_simulation_leaves_nothing() {
     let names = || std::fs::read_dir(&folder).map_or(0, Iterator::count);
     let begun = std::time::Instant::now();
     while names() == 0 {
-        assert!(begun.elapsed().as_secs() < 60, "nothing was begun");
+        assert!(begun.elapsed().as_secs() < 60, "no file was created");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

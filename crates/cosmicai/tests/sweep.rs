@@ -1,4 +1,4 @@
-//! `cosmicai sweep`: what its lines hold, what going on does after whatever end, and what it refuses.
+//! `cosmicai sweep`: its lines, continuing after an interruption, and invalid definitions.
 
 mod support;
 
@@ -8,11 +8,11 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
-use pipeline::sweep::SweepPoint;
+use records::sweep::SweepPoint;
 use serde_json::{Value, json};
 use support::{Sandbox, cosmicai, error_of};
 
-/// Two experiments, four points, three repeats of each.
+/// Definition with two experiments, four points, and three repeats of each point.
 const SWEEP: &str = r#"
 repeats = 3
 seed = 7
@@ -34,7 +34,7 @@ world_size = 1
 "#;
 const RUNS: usize = 12;
 
-/// A store with three partitions of 30 images, and a definition in it.
+/// Makes a store with three partitions of 30 images, and a definition file.
 fn sandbox(definition: &str) -> Sandbox {
     let sandbox = Sandbox::with_partitions("1MB", 3, 30);
     sandbox.write("tiny.toml", definition.as_bytes());
@@ -51,7 +51,7 @@ fn sweep_of(sandbox: &Sandbox, definition: &str) -> Command {
     command
 }
 
-/// Every file under a folder of the sandbox, by its path there, with its bytes.
+/// Bytes of every file in a folder of the sandbox, by its path in the sandbox.
 fn files(sandbox: &Sandbox, folder: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![sandbox.path(folder)];
@@ -71,7 +71,7 @@ fn files(sandbox: &Sandbox, folder: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// The lines of a file, parsed.
+/// Parses the lines of a file.
 fn lines(sandbox: &Sandbox, name: &str) -> Vec<SweepPoint> {
     let bytes = sandbox.bytes(name);
     assert!(bytes.is_empty() || bytes.ends_with(b"\n"));
@@ -83,7 +83,7 @@ fn runs(lines: &[SweepPoint]) -> Vec<(usize, usize)> {
     lines.iter().map(|line| (line.point, line.repeat)).collect()
 }
 
-/// Every run is there once.
+/// Checks that every run has one line.
 fn assert_complete(lines: &[SweepPoint]) {
     let runs = runs(lines);
     assert_eq!(runs.len(), RUNS);
@@ -92,7 +92,7 @@ fn assert_complete(lines: &[SweepPoint]) {
 }
 
 #[test]
-fn every_run_has_a_line_its_results_and_its_place_in_an_order_drawn_from_the_seed() {
+fn every_run_has_a_line_and_results_in_an_order_drawn_from_the_seed() {
     let sandbox = sandbox(SWEEP);
     let plan = sweep(&sandbox).args(["--dry-run", "--format", "json"]).output().unwrap();
     let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
@@ -135,12 +135,12 @@ fn every_run_has_a_line_its_results_and_its_place_in_an_order_drawn_from_the_see
     }
     assert!(sandbox.path("sky/sweeps/tiny/batches/local-f32-1MB-x1-b8-t1/warm-up/report.json").exists());
 
-    // Nothing is left: nothing is run, and nothing is written.
+    // Every run is finished, so the sweep runs and writes nothing.
     let before = sandbox.bytes("tiny.jsonl");
     sweep(&sandbox).assert().success();
     assert_eq!(sandbox.bytes("tiny.jsonl"), before);
 
-    // A comment is no other sweep, another number of repeats is; and only --overwrite deletes what is there.
+    // A new comment does not change the sweep. Another number of repeats does, and then only --overwrite deletes lines.
     sandbox.write("tiny.toml", format!("# again\n{SWEEP}").as_bytes());
     sweep(&sandbox).assert().success();
     let other = SWEEP.replace("repeats = 3", "repeats = 1");
@@ -154,15 +154,15 @@ fn every_run_has_a_line_its_results_and_its_place_in_an_order_drawn_from_the_see
     assert_eq!(self::lines(&sandbox, "tiny.jsonl").len(), 4);
 }
 
-/// Starts a sweep and waits until some of its runs have lines.
+/// Starts a sweep and waits until more than `wanted` of its runs have lines.
 fn started(sandbox: &Sandbox, wanted: usize) -> Child {
     let count =
         || std::fs::read(sandbox.path("tiny.jsonl")).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count());
     started_until(sandbox, "tiny.toml", || count() > wanted)
 }
 
-/// Starts a sweep and waits until something is so.
-fn started_until(sandbox: &Sandbox, definition: &str, is_so: impl Fn() -> bool) -> Child {
+/// Starts a sweep and waits until a condition holds.
+fn started_until(sandbox: &Sandbox, definition: &str, condition: impl Fn() -> bool) -> Child {
     let child = std::process::Command::new(env!("CARGO_BIN_EXE_cosmicai"))
         .arg("sweep")
         .arg(sandbox.path(definition))
@@ -173,15 +173,15 @@ fn started_until(sandbox: &Sandbox, definition: &str, is_so: impl Fn() -> bool) 
         .spawn()
         .unwrap();
     let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "nothing after two minutes");
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "the condition does not hold after two minutes");
         std::thread::sleep(Duration::from_millis(5));
     }
     child
 }
 
 #[test]
-fn killed_in_the_middle_it_goes_on_and_no_line_is_doubled_or_changed() {
+fn continues_after_kill_without_repeating_or_changing_lines() {
     let sandbox = sandbox(SWEEP);
     let mut kills = 0;
     for wanted in [1, 4, 8] {
@@ -190,7 +190,7 @@ fn killed_in_the_middle_it_goes_on_and_no_line_is_doubled_or_changed() {
         child.wait().unwrap();
         kills += usize::from(lines(&sandbox, "tiny.jsonl").len() < RUNS);
     }
-    assert!(kills > 0, "it was never killed before its end");
+    assert!(kills > 0, "every sweep had ended before it was killed");
     let before = sandbox.bytes("tiny.jsonl");
     sweep(&sandbox).assert().success();
     let after = sandbox.bytes("tiny.jsonl");
@@ -204,7 +204,7 @@ fn killed_in_the_middle_it_goes_on_and_no_line_is_doubled_or_changed() {
 }
 
 #[test]
-fn killed_before_its_first_line_it_goes_on() {
+fn continues_after_kill_before_the_first_line() {
     let sandbox = sandbox(SWEEP);
     let claim = sandbox.path("sky/sweeps/tiny/sweep.json");
     let warm_up = sandbox.path("sky/sweeps/tiny/batches");
@@ -213,13 +213,13 @@ fn killed_before_its_first_line_it_goes_on() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    assert!(sandbox.bytes("tiny.jsonl").is_empty(), "it was killed too late");
+    assert!(sandbox.bytes("tiny.jsonl").is_empty(), "the sweep was killed too late");
     sweep(&sandbox).assert().success();
     assert_complete(&lines(&sandbox, "tiny.jsonl"));
 }
 
 #[test]
-fn results_of_another_sweep_are_left_alone_unless_they_are_taken_over() {
+fn results_of_another_sweep_need_overwrite() {
     let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 1"));
     sweep(&sandbox).arg("--dry-run").assert().success();
     assert!(!sandbox.path("sky/sweeps").exists(), "--dry-run wrote something");
@@ -229,19 +229,19 @@ fn results_of_another_sweep_are_left_alone_unless_they_are_taken_over() {
     let of_first = sandbox.path("tiny.jsonl").canonicalize().unwrap().display().to_string();
     assert_eq!(claim["lines"], *of_first);
 
-    // Of the same name by its key; and the same definition with its lines elsewhere.
+    // Another sweep with the same `name`, and the same definition with another file of lines.
     let other = format!("name = \"tiny\"\n{}", SWEEP.replace("repeats = 3", "repeats = 2"));
     sandbox.write("other.toml", other.as_bytes());
     let before = files(&sandbox, "sky");
-    let elsewhere = sandbox.path("elsewhere.jsonl");
-    for command in [&mut sweep_of(&sandbox, "other.toml"), sweep(&sandbox).arg("--out").arg(&elsewhere)] {
+    let other_out = sandbox.path("other-out.jsonl");
+    for command in [&mut sweep_of(&sandbox, "other.toml"), sweep(&sandbox).arg("--out").arg(&other_out)] {
         let error = error_of(command);
-        for words in ["sky/sweeps/tiny`: results of sweep `tiny`", &*of_first, "another `name`", "--overwrite"] {
+        for words in ["sky/sweeps/tiny` has the results of sweep `tiny`", &*of_first, "another `name`", "--overwrite"] {
             assert!(error.contains(words), "{words}: {error}");
         }
         assert!(files(&sandbox, "sky") == before, "{error}");
     }
-    // What is measured can be shown by whoever measured it, and it goes on.
+    // The first sweep still continues with its own lines.
     sweep(&sandbox).assert().success();
 
     sweep_of(&sandbox, "other.toml").arg("--overwrite").assert().success();
@@ -250,14 +250,14 @@ fn results_of_another_sweep_are_left_alone_unless_they_are_taken_over() {
     let error = error_of(&mut sweep(&sandbox));
     assert!(error.contains("other.jsonl"), "{error}");
 
-    // Another name is a folder of its own.
+    // A sweep with another name has its own folder.
     sandbox.write("other.toml", other.replace("\"tiny\"", "\"else\"").as_bytes());
-    sweep_of(&sandbox, "other.toml").arg("--out").arg(&elsewhere).assert().success();
+    sweep_of(&sandbox, "other.toml").arg("--out").arg(&other_out).assert().success();
     assert!(sandbox.path("sky/sweeps/else/sweep.json").exists());
 }
 
 #[test]
-fn runs_that_no_sweep_has_claimed_are_left_alone_unless_they_are_taken_over() {
+fn results_that_no_sweep_claimed_need_overwrite() {
     let sandbox = sandbox(&format!("result_path = \"results\"\n{SWEEP}"));
     let own = "sky/results/batches/local-f32-1MB-x1-b8-t1/1";
     let payload = sandbox.payload(json!({
@@ -267,21 +267,21 @@ fn runs_that_no_sweep_has_claimed_are_left_alone_unless_they_are_taken_over() {
     let before = files(&sandbox, "sky");
     assert!(before.contains_key(Path::new(&format!("{own}/report.json"))));
     let error = error_of(&mut sweep(&sandbox));
-    for words in [own, "no sweep says", "another `name` or `result_path`", "--overwrite"] {
+    for words in [own, "no sweep has claimed", "another `name` or `result_path`", "--overwrite"] {
         assert!(error.contains(words), "{words}: {error}");
     }
     assert!(files(&sandbox, "sky") == before, "{error}");
     for claim in ["", "{}", "{\"format_version\": 2}"] {
         sandbox.write("sky/results/sweep.json", claim.as_bytes());
         let error = error_of(&mut sweep(&sandbox));
-        assert!(error.contains("is no claim of a sweep") && error.contains("--overwrite"), "{error}");
+        assert!(error.contains("is not the claim of a sweep") && error.contains("--overwrite"), "{error}");
     }
     sweep(&sandbox).arg("--overwrite").assert().success();
     assert_complete(&lines(&sandbox, "tiny.jsonl"));
 }
 
 #[test]
-fn a_sweep_whose_folder_is_taken_over_runs_nothing_more() {
+fn stops_when_another_sweep_overwrites_its_folder() {
     let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 50"));
     let child = started(&sandbox, 1);
     sandbox.write("other.toml", format!("name = \"tiny\"\n{}", SWEEP.replace("repeats = 3", "repeats = 1")).as_bytes());
@@ -293,19 +293,19 @@ fn a_sweep_whose_folder_is_taken_over_runs_nothing_more() {
 }
 
 #[test]
-fn interrupted_by_ctrl_c_it_ends_with_its_run_and_says_how_to_go_on() {
+fn ctrl_c_stops_the_sweep_and_prints_how_to_continue() {
     let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 50"));
     let child = started(&sandbox, 2);
     std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(130), "{error}");
-    assert!(error.contains("to go on: cosmicai sweep"), "{error}");
+    assert!(error.contains("to continue: cosmicai sweep"), "{error}");
     assert!(lines(&sandbox, "tiny.jsonl").len() >= 2);
 }
 
 #[test]
-fn a_torn_last_line_is_cut_off_and_its_run_made_again() {
+fn truncated_last_line_is_removed_and_its_run_repeated() {
     let sandbox = sandbox(SWEEP);
     sweep(&sandbox).assert().success();
     let whole = sandbox.bytes("tiny.jsonl");
@@ -316,7 +316,7 @@ fn a_torn_last_line_is_cut_off_and_its_run_made_again() {
     assert!(sandbox.bytes("tiny.jsonl").starts_with(&whole[..last]));
     assert_complete(&lines(&sandbox, "tiny.jsonl"));
 
-    // What is no line, in the middle, is not for this program to mend.
+    // The program does not repair other invalid lines.
     let doubled = [&whole[..last], &whole[..last]].concat();
     for (bytes, words) in [(&doubled[..], "twice"), (b"not a line\n", "not a line of a sweep")] {
         sandbox.write("tiny.jsonl", bytes);
@@ -325,23 +325,23 @@ fn a_torn_last_line_is_cut_off_and_its_run_made_again() {
         assert_eq!(sandbox.bytes("tiny.jsonl"), bytes);
     }
     let error = error_of(sweep(&sandbox).arg("--overwrite"));
-    assert!(error.contains("left alone"), "{error}");
+    assert!(error.contains("was not changed"), "{error}");
 }
 
 #[test]
-fn two_sweeps_at_once_into_one_file_are_one_too_many() {
+fn rejects_a_second_sweep_with_the_same_file_of_lines() {
     let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 50"));
     let mut child = started(&sandbox, 1);
     for arguments in [&[][..], &["--overwrite"]] {
         let error = error_of(sweep(&sandbox).args(arguments));
-        assert!(error.contains("wait for its end, or give another `name` and --out"), "{error}");
+        assert!(error.contains("wait until it ends, or choose another `name` and --out"), "{error}");
     }
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
 #[test]
-fn a_point_that_fails_is_told_of_the_others_go_on_and_the_next_time_it_is_tried_again() {
+fn failed_point_is_reported_and_retried_by_the_next_sweep() {
     let sandbox = sandbox(SWEEP);
     let third = sandbox.bytes("sky/1MB/3.pt");
     sandbox.write("sky/1MB/3.pt", &third[..third.len() / 2]);
@@ -359,7 +359,7 @@ fn a_point_that_fails_is_told_of_the_others_go_on_and_the_next_time_it_is_tried_
 }
 
 #[test]
-fn galaxies_are_simulated_at_the_scale_and_not_twice() {
+fn simulates_partitions_at_scale_and_only_once() {
     let sandbox = Sandbox::new();
     let definition = r#"
         [data]
@@ -390,7 +390,7 @@ fn galaxies_are_simulated_at_the_scale_and_not_twice() {
     assert_eq!(std::fs::metadata(&part).unwrap().modified().unwrap(), written);
 }
 
-/// Galaxies that are made, a megabyte of them for each file, and nothing measured twice.
+/// Definition of a sweep over simulated partitions of 1 MB, with one repeat and no warm-up.
 fn simulated(name: &str, files: usize) -> String {
     format!(
         "name = \"{name}\"\nwarm_up = 0\n[data]\nbucket = \"sky\"\nmodel = \"Anomaly Detection/model.safetensors\"\n\
@@ -398,7 +398,7 @@ fn simulated(name: &str, files: usize) -> String {
     )
 }
 
-/// What lies in the bucket beside the partitions and the results: nothing but the lock may stay.
+/// Files in the bucket other than partitions, results, the model and the lock.
 fn leftovers(sandbox: &Sandbox) -> Vec<PathBuf> {
     let is_expected = |path: &Path| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -409,7 +409,7 @@ fn leftovers(sandbox: &Sandbox) -> Vec<PathBuf> {
 }
 
 #[test]
-fn two_sweeps_at_once_share_what_they_simulate() {
+fn concurrent_sweeps_share_simulated_partitions() {
     let sandbox = Sandbox::new();
     sandbox.write("small.toml", simulated("small", 2).as_bytes());
     sandbox.write("large.toml", simulated("large", 5).as_bytes());
@@ -423,7 +423,7 @@ fn two_sweeps_at_once_share_what_they_simulate() {
     let made = files(&sandbox, "sky/simulated-2025/1MB");
     assert_eq!(made.len(), 5);
 
-    // One that is missing is made again as it was, and those that a run may be reading are not touched.
+    // A missing partition is simulated again with the same bytes. The other partitions are not written again.
     let part = |number: usize| sandbox.path(&format!("sky/simulated-2025/1MB/{number}.pt"));
     let written = |number| std::fs::metadata(part(number)).unwrap().modified().unwrap();
     let before = [1, 3, 5].map(written);
@@ -434,20 +434,20 @@ fn two_sweeps_at_once_share_what_they_simulate() {
 }
 
 #[test]
-fn killed_while_it_simulates_it_leaves_nothing_that_stays() {
+fn next_sweep_removes_files_of_a_killed_simulation() {
     let sandbox = Sandbox::new();
     sandbox.write("tiny.toml", simulated("tiny", 20).as_bytes());
     let mut child = started_until(&sandbox, "tiny.toml", || !leftovers(&sandbox).is_empty());
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(!leftovers(&sandbox).is_empty(), "it was killed too late");
+    assert!(!leftovers(&sandbox).is_empty(), "the sweep was killed too late");
     sandbox.write("tiny.toml", simulated("tiny", 1).as_bytes());
     sweep(&sandbox).assert().success();
     assert_eq!(leftovers(&sandbox), Vec::<PathBuf>::new());
 }
 
 #[test]
-fn lines_that_no_run_can_have_written_are_refused_by_sweep_and_report() {
+fn sweep_and_report_reject_invalid_lines() {
     let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 1"));
     sweep(&sandbox).assert().success();
     let text = String::from_utf8(sandbox.bytes("tiny.jsonl")).unwrap();
@@ -470,11 +470,11 @@ fn lines_that_no_run_can_have_written_are_refused_by_sweep_and_report() {
 }
 
 #[test]
-fn a_dry_run_refuses_what_could_not_be_run() {
+fn dry_run_rejects_definitions_that_cannot_run() {
     let sandbox = Sandbox::new();
     let large = simulated("tiny", 1_000_000);
     for (definition, words) in [
-        (large.replace("\"1MB\"", "\"100MB\""), "5113000000 galaxies; 134217728 are simulated at most"),
+        (large.replace("\"1MB\"", "\"100MB\""), "5113000000 galaxies; at most 134217728 can be simulated"),
         (large.replace("file_limit = 1000000", "data_size = \"512KB\""), "less than one partition of 1MB"),
         (large.replace("1000000", "{ 1MB = 2, 3MB = 4 }"), "`file_limit` has `3MB`"),
         (large.replace("warm_up = 0", "warm_up = -1"), "a whole number, 0 or more"),
@@ -489,7 +489,7 @@ fn a_dry_run_refuses_what_could_not_be_run() {
 }
 
 #[test]
-fn what_is_wrong_is_refused_before_anything_is_run() {
+fn invalid_definitions_are_rejected_before_any_run() {
     let sandbox = sandbox(SWEEP);
     for (line, changed, words) in [
         ("seed = 7", "sed = 7", "line 3: unknown field `sed`"),
@@ -504,7 +504,7 @@ fn what_is_wrong_is_refused_before_anything_is_run() {
         ("[2, 3]", "[2, 4]", "3 partitions found, 4"),
         ("\"1MB\"", "\"2MB\"", "0 partitions found, 3"),
         ("bucket = \"sky\"", "bucket = \"nowhere\"", "nowhere"),
-        ("threads = 1", "executor = \"step-functions\"", "--state-machine is missing"),
+        ("threads = 1", "executor = \"step-functions\"", "points on step-functions need --state-machine"),
     ] {
         assert!(SWEEP.contains(line), "{line}");
         sandbox.write("tiny.toml", SWEEP.replacen(line, changed, 1).as_bytes());

@@ -1,4 +1,4 @@
-//! What Lambda tells a function by environment variables. Read here, once, and nowhere else.
+//! Environment variables of a Lambda function. They are read once, here only.
 
 use std::env;
 use std::sync::Arc;
@@ -11,27 +11,29 @@ use pipeline::storage::{Limits, S3Options, StorageOptions};
 
 use crate::fault::Fault;
 
-/// Memory that comes with one whole processor, in MB.
+/// Memory for which Lambda provides one full processor, in MB.
 const MEMORY_MB_PER_CORE: usize = 1_769;
-/// Where Lambda does not say how much memory a function has.
+/// Memory of a function if the environment does not state it, in MB.
 const DEFAULT_MEMORY_MB: usize = 128;
-/// Repetitions of one request to a store. The state machine repeats the whole task.
+/// Number of retries of one request to a store. Few, because the state machine retries the whole task.
 const RETRIES: usize = 3;
-/// Time after which a request is not repeated.
+/// Time after which a failed request is not retried.
 const RETRY_FOR: Duration = Duration::from_secs(20);
 
-/// The environment, as far as it matters.
+/// Settings of the function, read from environment variables.
 #[derive(Debug)]
 pub(crate) struct Environment {
-    /// Configured memory, in MB, by which Lambda bills.
+    /// Configured memory in MB. Lambda bills by it.
     pub(crate) memory_mb: usize,
-    /// Name and version of the function, for those who find a run's folder taken.
+    /// Name of the function. It is recorded in plans, so that users can see who claimed a results folder.
     pub(crate) function: String,
+    /// Instruction set to use; `None` to detect it.
     isa: Option<String>,
     s3: S3Options,
 }
 
 impl Environment {
+    /// Reads the environment variables.
     pub(crate) fn read() -> Self {
         let text = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         let credential = text("AWS_ACCESS_KEY_ID").zip(text("AWS_SECRET_ACCESS_KEY")).map(|(key_id, secret_key)| {
@@ -53,19 +55,22 @@ impl Environment {
         }
     }
 
+    /// Options of the stores.
     pub(crate) fn storage(&self) -> StorageOptions {
         let limits = Limits { retries: RETRIES, retry_for: RETRY_FOR, ..Limits::default() };
         StorageOptions { s3: self.s3.clone(), others: Vec::new(), limits }
     }
 
+    /// Instruction set to use: the one named by `COSMICAI_ISA`, or the best one that this processor has.
     pub(crate) fn isa(&self) -> Result<Isa, Fault> {
         match &self.isa {
-            Some(name) => name.parse().map_err(|error| Fault::of_setting("COSMICAI_ISA", &error)),
+            Some(name) => name.parse().map_err(|error| Fault::bad_setting("COSMICAI_ISA", &error)),
             None => Ok(Isa::detect()),
         }
     }
 
-    /// Compute threads: one for each processor, or part of one, that the memory pays for. More would only take turns.
+    /// Number of compute threads: one for each full or partial processor that comes with the configured memory. More
+    /// threads would share these processors.
     pub(crate) fn threads(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         self.memory_mb.div_ceil(MEMORY_MB_PER_CORE).clamp(1, cores)

@@ -1,7 +1,7 @@
-//! Errors under the names by which a state machine knows them.
+//! Errors with the names that the state machine matches.
 //!
-//! `deploy/lambda/state_machine.asl.json` tries again what is called `StorageUnavailable` or `DeadlineReached`, and
-//! nothing else of these.
+//! `deploy/lambda/state_machine.asl.json` retries `StorageUnavailable` and `DeadlineReached`, and no other error of
+//! this module.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use pipeline::TaskError;
 use pipeline::model_file::ModelFileError;
 use pipeline::output::OutputError;
 use pipeline::prepare::PrepareError;
-use pipeline::request::RequestError;
 use pipeline::storage::StorageError;
 use pipeline::summary::SummaryError;
+use records::request::RequestError;
 
-/// An error with its name.
+/// Error with a name that the state machine matches.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
@@ -26,28 +26,32 @@ impl Fault {
         Self { name, message: error.to_string() }
     }
 
-    /// A variable of the function's environment is wrong.
-    pub(crate) fn of_setting(name: &str, error: &impl fmt::Display) -> Self {
+    /// Error for an invalid environment variable.
+    pub(crate) fn bad_setting(name: &str, error: &impl fmt::Display) -> Self {
         Self::new("BadSetting", &format!("environment variable {name}: {error}"))
     }
 
-    /// The time is over before Lambda ends it.
-    pub(crate) fn deadline(rank: usize, done: u64, bytes: u64) -> Self {
-        let said = format!(
-            "task {rank}: out of time after {done} images of {bytes} bytes of files; give the function more time or \
-             memory, or the tasks fewer or smaller files (`world_size`)"
+    /// Error for a task that does not finish before the time limit of the invocation. `done` counts its predicted
+    /// images, `bytes` is the size of its files.
+    pub(crate) fn task_deadline(rank: usize, done: u64, bytes: u64) -> Self {
+        let message = format!(
+            "task {rank}: out of time after {done} images, with {bytes} bytes of files in the task; increase the \
+             timeout or the memory of the function, or use fewer or smaller files per task (a larger `world_size`)"
         );
-        Self::new("DeadlineReached", &said)
+        Self::new("DeadlineReached", &message)
     }
 
-    /// As [`deadline`](Self::deadline), of what is no task.
-    pub(crate) fn out_of_time() -> Self {
-        Self::new("DeadlineReached", &"out of time; give the function more time or memory, or the run fewer files")
+    /// Error for an `initialize` or `summarize` request that does not finish before the time limit of the invocation.
+    pub(crate) fn request_deadline() -> Self {
+        Self::new(
+            "DeadlineReached",
+            &"out of time; increase the timeout or the memory of the function, or use fewer files",
+        )
     }
 
-    /// Some tasks of a run are not finished, and nothing more is done about it.
-    pub(crate) fn missing_ranks(said: &str) -> Self {
-        Self::new("MissingRanks", &said)
+    /// Error for a run with unfinished tasks that are not dispatched again.
+    pub(crate) fn missing_ranks(message: &str) -> Self {
+        Self::new("MissingRanks", &message)
     }
 }
 

@@ -1,14 +1,14 @@
-//! The worker on AWS Lambda: a request of a state machine in, one of `pipeline`'s functions called, a few bytes out.
+//! Worker on AWS Lambda. It receives requests of a Step Functions state machine and calls `pipeline`.
 //!
-//! In: one of three requests ([`Request`](pipeline::request::Request)). Out: what is left of the run, or an error under
-//! a name that tells the state machine whether to try again ([`fault`]). The model is kept from one invocation to the
-//! next ([`kept`]). Never here: a terminal, an argument parser, the Step Functions SDK.
+//! Each invocation receives one of three requests ([`Request`](records::request::Request)). It returns the state of the
+//! run, or an error whose name decides whether the state machine retries ([`fault`]). The model stays in memory from
+//! one invocation to the next ([`model_cache`]). Never here: a terminal, an argument parser, the Step Functions SDK.
 
 mod environment;
 mod fault;
 mod handler;
-mod kept;
 mod log;
+mod model_cache;
 
 use std::time::SystemTime;
 
@@ -22,15 +22,16 @@ use handler::Handler;
 use log::Log;
 
 fn main() -> Result<(), Error> {
-    let beginning = Stopwatch::start();
+    let start = Stopwatch::start();
     let environment = Environment::read();
-    // Smaller than the one that is used elsewhere. Fails where there is one already, which is as good.
+    // `ring` makes a smaller program than the default provider. The call fails if a provider is already installed,
+    // which is fine too.
     drop(rustls::crypto::ring::default_provider().install_default());
-    // One thread waits for storage; those that predict are the worker's own.
+    // This thread waits for storage. The worker starts its own compute threads.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let handler = &Handler::new(&environment)?;
-        Log::new("", environment.memory_mb).init(beginning.seconds());
+        Log::new("", environment.memory_mb).init(start.seconds());
         lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
             let remaining = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
             let log = Log::new(&event.context.request_id, environment.memory_mb);

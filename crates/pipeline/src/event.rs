@@ -1,7 +1,7 @@
-//! What happens while a run is executed, told to whoever listens; and the clock and the process, read nowhere else.
+//! Events of a run, and measurements of the clock, the process and the machine.
 //!
-//! In: calls from the executor and from [`run_task`](crate::run_task). Out: [`Event`]s to an [`EventSink`]. Removing a
-//! sink changes no result.
+//! Executors and [`run_task`](crate::run_task) send [`Event`]s to an [`EventSink`]. Removing a sink changes no result.
+//! This module is the only one that reads the clock and the statistics of the process.
 
 mod clock;
 mod machine;
@@ -9,102 +9,131 @@ mod process;
 
 use serde::{Deserialize, Serialize};
 
-pub use clock::{Stopwatch, new_run_id, now, seconds_between};
-pub use machine::{Machine, cpu_features};
+pub use clock::{Stopwatch, new_run_id, now};
+pub use machine::{cpu_features, this_machine};
 pub use process::{memory_peak_mb, thread_cpu_seconds};
 
-/// One thing that happened. Ranks are those of the plan.
+/// Event of a run. Ranks are the ranks of tasks in the plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// The executor took up a plan.
+    /// The executor started a run.
     RunStarted {
-        /// The plan's run.
+        /// Id of the run.
         run_id: String,
-        /// Tasks of the plan.
+        /// Number of tasks in the plan.
         tasks: usize,
-        /// Tasks that an earlier execution finished, and that are not repeated.
+        /// Number of tasks that an earlier execution finished. They are not repeated.
         finished_before: usize,
-        /// Bytes of the files of the tasks that are left.
+        /// Size in bytes of the files of the remaining tasks.
         bytes: u64,
     },
-    /// A worker took up a task.
+    /// A worker started a task.
     TaskStarted {
-        /// The task.
+        /// Rank of the task.
         rank: usize,
-        /// 1 for the first time.
+        /// Number of the attempt, from 1.
         attempt: u32,
-        /// Bytes of its files.
+        /// Size of the task's files in bytes.
         bytes: u64,
     },
-    /// Some images went through the model.
+    /// A worker predicted some images.
     BatchPredicted {
-        /// The task.
+        /// Rank of the task.
         rank: usize,
-        /// Images, counted anew in every attempt.
+        /// Number of images in this batch. Another attempt reports its images again.
         samples: usize,
-        /// Their bytes, as stored.
+        /// Size of these images in bytes, as stored.
         bytes: u64,
     },
-    /// A task failed in a way that another attempt may heal; it will be tried again. What it predicted is forgotten.
+    /// An attempt of a task failed, and the executor will try again. The predictions of the failed attempt are lost.
     TaskRetried {
-        /// The task.
+        /// Rank of the task.
         rank: usize,
-        /// The attempt that failed.
+        /// Number of the attempt that failed.
         attempt: u32,
-        /// Seconds until the next one.
+        /// Seconds until the next attempt.
         wait_seconds: f64,
-        /// What went wrong.
+        /// Error of the attempt.
         error: String,
     },
-    /// A task's results are all written.
+    /// A task finished: all its results are written.
     TaskFinished {
-        /// The task.
+        /// Rank of the task.
         rank: usize,
-        /// Images predicted.
+        /// Number of images predicted.
         samples: usize,
         /// Wall seconds of the last attempt.
         seconds: f64,
     },
-    /// A task failed for good; the others go on.
+    /// A task failed and will not be tried again. Other tasks continue.
     TaskFailed {
-        /// The task.
+        /// Rank of the task.
         rank: usize,
-        /// Attempts made.
+        /// Number of attempts.
         attempts: u32,
-        /// What went wrong the last time.
+        /// Error of the last attempt.
         error: String,
     },
-    /// Where tasks run elsewhere: how they stand by what the one who hands them out says.
+    /// Numbers of tasks, as a remote scheduler reports them (SLURM or Step Functions).
     Counted {
-        /// Tasks that run now.
+        /// Number of tasks that run now.
         running: usize,
-        /// Tasks that failed for good.
+        /// Number of tasks that failed and will not be tried again.
         failed: usize,
-        /// Why nothing runs, where something waits.
+        /// Reason why tasks wait, if none runs.
         waiting: Option<String>,
     },
-    /// No task runs any more.
+    /// The run is being stopped before its end; finished tasks keep their results.
+    Stopping {
+        /// Why.
+        cause: StopCause,
+    },
+    /// The run ended: no task runs any more.
     RunFinished {
-        /// Tasks whose results are written, those finished before included.
+        /// Number of finished tasks, including tasks that earlier executions finished.
         finished: usize,
-        /// Tasks that failed.
+        /// Number of tasks that failed.
         failed: usize,
-        /// Tasks that were not taken up or were abandoned.
+        /// Number of tasks that were not started or were abandoned.
         left: usize,
     },
 }
 
-/// Someone who listens: a progress bar, a history file, a console.
+/// Reason to stop a run before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum StopCause {
+    /// The running bill passed the budget.
+    Budget {
+        /// USD so far.
+        bill_usd: f64,
+    },
+    /// The user asked for it: Ctrl-C, or another signal to end.
+    Interrupt,
+}
+
+impl StopCause {
+    /// The reason in words, as services show it beside a stopped execution.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Budget { .. } => "the budget of `cosmicai run` is spent",
+            Self::Interrupt => "`cosmicai run` was interrupted",
+        }
+    }
+}
+
+/// Receiver of events, such as a progress bar, a history file or the console.
 pub trait EventSink: Send + Sync {
-    /// Called in order for the events of one task; tasks interleave. Must return quickly.
+    /// Receives one event. The events of one task arrive in order. Events of different tasks interleave. Must return
+    /// quickly.
     fn record(&self, event: &Event);
 }
 
-/// Listens to nothing.
+/// Event sink that ignores all events.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Silence;
+pub struct NullSink;
 
-impl EventSink for Silence {
+impl EventSink for NullSink {
     fn record(&self, _event: &Event) {}
 }

@@ -1,18 +1,23 @@
-//! Which tasks of a plan are finished, judged by what lies in its folder and by nothing else.
+//! Finds the finished tasks of a plan. Only the objects in its folder decide.
 
 use futures::{StreamExt, TryStreamExt};
+use records::payload::PredictionsFormat;
+use records::plan::{Plan, Task};
+use records::report::{MAX_TASK_REPORT_BYTES, TaskReport};
 
-use crate::payload::PredictionsFormat;
-use crate::plan::{Plan, Task};
-use crate::report::{MAX_TASK_REPORT_BYTES, TaskReport};
 use crate::results::Results;
 use crate::storage::StorageError;
 
-/// Objects read at once.
+/// Number of objects that are read at the same time.
 pub(crate) const READS_AT_ONCE: usize = 16;
 
-/// The reports of the finished tasks, by rank. A task is finished if its report says that this run predicted these
-/// very files (key, size, version) with this very model, batch size and precision, and if its other results are there.
+/// Reads the reports of the finished tasks, in the order of their ranks.
+///
+/// A task is finished if all its results exist and its report states the same run, files (key, size and version),
+/// model, batch size and precision as the plan.
+///
+/// # Errors
+/// Returns a [`StorageError`] if the folder cannot be listed or a report cannot be read.
 pub async fn finished(results: &Results, plan: &Plan) -> Result<Vec<TaskReport>, StorageError> {
     let keys = results.list().await?;
     let is_candidate = |task: &Task| {
@@ -28,7 +33,12 @@ pub async fn finished(results: &Results, plan: &Plan) -> Result<Vec<TaskReport>,
     Ok(reports.into_iter().flatten().collect())
 }
 
-/// The report of one task, if it is finished. Asks for its own objects only, one of them where it is not.
+/// Reads the report of one task, if the task is finished (see [`finished`]).
+///
+/// Requests only the objects of this task, and only its report if the task is not finished.
+///
+/// # Errors
+/// Returns a [`StorageError`] if an object cannot be read.
 pub async fn finished_task(results: &Results, plan: &Plan, task: &Task) -> Result<Option<TaskReport>, StorageError> {
     let Some(report) = report(results, plan, task).await? else { return Ok(None) };
     for key in needed(results, plan, task) {
@@ -39,7 +49,7 @@ pub async fn finished_task(results: &Results, plan: &Plan, task: &Task) -> Resul
     Ok(Some(report))
 }
 
-/// What must lie beside a task's report.
+/// Keys of the results that a finished task has besides its report.
 fn needed(results: &Results, plan: &Plan, task: &Task) -> Vec<String> {
     match (task.files.is_empty(), plan.payload.predictions) {
         (true, _) => Vec::new(),
@@ -52,10 +62,10 @@ async fn report(results: &Results, plan: &Plan, task: &Task) -> Result<Option<Ta
     let key = results.task_report(task.rank);
     let json = results.bucket().read_if_there(&key, MAX_TASK_REPORT_BYTES, "a task's report").await?;
     let report = json.and_then(|json| TaskReport::parse(&json).ok());
-    Ok(report.filter(|report| is_of(report, plan, task)))
+    Ok(report.filter(|report| matches_plan(report, plan, task)))
 }
 
-fn is_of(report: &TaskReport, plan: &Plan, task: &Task) -> bool {
+fn matches_plan(report: &TaskReport, plan: &Plan, task: &Task) -> bool {
     report.run_id == plan.run_id
         && report.rank == task.rank
         && report.model_sha256 == plan.model.sha256

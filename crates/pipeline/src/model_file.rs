@@ -1,9 +1,9 @@
-//! The model's file: which one it is, its identity, and the model made from it.
+//! Model file: finds it, identifies it, and loads the model from it.
 //!
-//! A file of this machine is read a tensor at a time while the model is made: its bytes are never in memory together,
-//! and hashed only for those who ask which model it is. What came from elsewhere lies in memory.
+//! A file of this machine is read one tensor at a time while the model is packed, so it is never in memory as a whole.
+//! It is hashed only if the caller needs its identity. A file from another store is downloaded to memory.
 
-mod content;
+mod source;
 mod two_threads;
 
 use std::sync::Arc;
@@ -11,110 +11,126 @@ use std::sync::Arc;
 use astromae::checkpoint::{Checkpoint, CheckpointError};
 use astromae::{Isa, Join, Model, Precision};
 
-pub(crate) use content::Content;
+use records::payload::Payload;
+use records::plan::ModelIdentity;
 use two_threads::TwoThreads;
 
-use crate::payload::Payload;
-use crate::plan::ModelIdentity;
-use crate::storage::{Bucket, Object, StorageError, Stores};
+use crate::storage::{Bucket, Content, StorageError, StoredObject, Stores};
 
-/// The largest model that is read, in bytes.
+/// Largest model file that is read, in bytes.
 pub const MAX_MODEL_BYTES: u64 = 4 << 30;
-/// The largest `config.json` beside a model.
+/// Largest `config.json` beside a model that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
-/// How the names of models end.
+/// Endings of the names of model files.
 const ENDINGS: [&str; 3] = [".pt", ".pth", ".safetensors"];
-/// The folder that holds the model in the study's bucket, beside a file of sample images that ends in `.pt` as well.
+/// Folder that holds the model in the bucket of the CAI study. A file of sample images beside it also ends in `.pt`.
 const STUDY_FOLDER: &str = "Fine_Tune_Model";
-/// The most candidates that a message lists.
+/// Largest number of candidates that a message lists.
 const MAX_LISTED: usize = 5;
 
-/// Why there is no model.
+/// Error of finding or loading a model.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelFileError {
-    /// The file could not be read.
+    /// A store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// Not exactly one file could be the model.
-    #[error("model: {found} in `{url}` could be it; name one with the key `model`, or with `--model`")]
-    NotOne {
-        /// The folder.
+    /// A folder holds no model file, or several.
+    #[error("model: expected one model file in `{url}`, found {found}; name it with the key `model` or with `--model`")]
+    Ambiguous {
+        /// URL of the folder.
         url: String,
-        /// What is there.
+        /// Description of the candidates.
         found: String,
     },
-    /// The file is not the one that was planned.
+    /// The file changed after the run was planned.
     #[error(
-        "model `{url}`: it has changed since the run was planned (SHA-256 {found}, {planned} planned); `--resume` plans anew"
+        "model `{url}`: has changed since the run was planned (SHA-256 {found}, {planned} planned); plan again with \
+         `--resume`"
     )]
     Changed {
-        /// The file.
+        /// URL of the file.
         url: String,
-        /// SHA-256 of what is there.
+        /// SHA-256 of the file and of the `config.json` beside it.
         found: String,
         /// SHA-256 in the plan.
         planned: String,
     },
-    /// The file could be opened but not read to its end, or was changed meanwhile.
-    #[error("model `{url}`: {said}")]
+    /// The file was opened but could not be read to its end, or changed in the meantime.
+    #[error("model `{url}`: {error}")]
     Unreadable {
-        /// The file.
+        /// URL of the file.
         url: String,
-        /// What the system said.
-        said: std::io::Error,
+        /// Error of the operating system.
+        error: std::io::Error,
     },
-    /// The file is not a model that can be run.
-    #[error("model `{url}`: {fault}")]
+    /// The file is not a model that this program can run.
+    #[error("model `{url}`: {error}")]
     Checkpoint {
-        /// The file.
+        /// URL of the file.
         url: String,
-        /// What is wrong with it.
-        fault: CheckpointError,
+        /// Error of the checkpoint.
+        error: CheckpointError,
     },
 }
 
-/// A model's file, open or in memory.
+/// Model file, open or in memory.
 #[derive(Debug, Clone)]
 pub struct ModelFile {
     url: String,
     content: Arc<Content>,
-    /// The `config.json` beside it, for forms that do not carry everything.
+    /// Content of the `config.json` beside the file, for formats that do not include the configuration; `None` if there
+    /// is no such file.
     config_json: Option<Arc<str>>,
-    /// SHA-256 that it must have.
+    /// SHA-256 that the file must have; `None` if it was not planned.
     planned: Option<String>,
 }
 
 impl ModelFile {
-    /// Reads the model that a payload asks for, or the one that `instead` names: a URL, or a key in the payload's
-    /// bucket.
+    /// Opens the model of a payload, or the model that `instead` names: a URL, or a key in the payload's `bucket`.
+    ///
+    /// # Errors
+    /// The model is missing or ambiguous, or the store fails.
     pub async fn of_payload(stores: &Stores, payload: &Payload, instead: Option<&str>) -> Result<Self, ModelFileError> {
-        let (bucket, key) = place_of_payload(stores, payload, instead).await?;
+        let (bucket, key) = location_of_payload(stores, payload, instead).await?;
         Self::read(&bucket, &key).await
     }
 
-    /// Bytes of that model, which is not read; None where it is not there.
+    /// Size in bytes of the model that [`of_payload`](Self::of_payload) would open, without opening it; `None` if the
+    /// file does not exist.
+    ///
+    /// # Errors
+    /// The model is ambiguous, or the store fails.
     pub async fn bytes_of_payload(
         stores: &Stores,
         payload: &Payload,
         instead: Option<&str>,
     ) -> Result<Option<u64>, ModelFileError> {
-        let (bucket, key) = place_of_payload(stores, payload, instead).await?;
+        let (bucket, key) = location_of_payload(stores, payload, instead).await?;
         Ok(bucket.find(&key).await?.map(|object| object.bytes))
     }
 
-    /// Reads the model that a URL or a path names.
+    /// Opens the model at a URL or path.
+    ///
+    /// # Errors
+    /// The file does not exist, or the store fails.
     pub async fn of_url(stores: &Stores, url: &str) -> Result<Self, ModelFileError> {
         let (bucket, key) = stores.open_url(url)?;
         Self::read(&bucket, &key).await
     }
 
-    /// Opens the model of a plan; [`load`](Self::load) makes sure that it is that one.
+    /// Opens the model of a plan. [`load`](Self::load) checks that it is the planned one.
+    ///
+    /// # Errors
+    /// The file does not exist, or the store fails.
     pub async fn of_plan(stores: &Stores, planned: &ModelIdentity) -> Result<Self, ModelFileError> {
         let file = Self::of_url(stores, &planned.url).await?;
         Ok(Self { planned: Some(planned.sha256.clone()), ..file })
     }
 
-    /// Which model it is. Reads the whole file, away from the threads that wait for others.
+    /// Identity of the model. Reads and hashes the whole file on a blocking thread.
+    ///
+    /// # Errors
+    /// The file cannot be read, or changed while it was read.
     pub async fn identity(&self) -> Result<ModelIdentity, ModelFileError> {
         let file = self.clone();
         let hashed = tokio::task::spawn_blocking(move || file.sha256()).await;
@@ -122,18 +138,27 @@ impl ModelFile {
         Ok(ModelIdentity { url: self.url.clone(), sha256, bytes: self.content.len() })
     }
 
-    /// Where its tensors lie.
+    /// Opens the checkpoint: reads the names, shapes and positions of its tensors.
+    ///
+    /// # Errors
+    /// The file is not a checkpoint that this program can read.
     pub fn checkpoint(&self) -> Result<Checkpoint<'_>, ModelFileError> {
-        Checkpoint::open(&*self.content, self.config_json.as_deref()).map_err(|fault| self.fault(fault))
+        Checkpoint::open(&*self.content, self.config_json.as_deref()).map_err(|error| self.checkpoint_error(error))
     }
 
-    /// Makes the model, packed for `isa`, on two threads, while a third compares its identity where it was planned. Takes
-    /// some 50 ms for the published sizes, and does not wait for others: call it where nothing waits. The file is given
-    /// up.
+    /// Loads the model and packs it for `isa` on two threads. For a planned model, a third thread checks its identity.
+    /// Blocks for about 50 ms for the published model sizes: do not call it on a thread that serves async tasks.
+    /// Consumes the file.
+    ///
+    /// # Errors
+    /// The file is not a model, is not the planned model, or cannot be read.
+    ///
+    /// # Panics
+    /// Panics if one of the threads panics.
     pub fn load(self, precision: Precision, isa: Isa) -> Result<Arc<Model>, ModelFileError> {
         let model = || {
             let model = Model::from_checkpoint_joined(&self.checkpoint()?, precision, isa, &TwoThreads);
-            model.map_err(|fault| self.fault(fault))
+            model.map_err(|error| self.checkpoint_error(error))
         };
         let model = match &self.planned {
             None => model()?,
@@ -146,16 +171,16 @@ impl ModelFile {
                 model?
             }
         };
-        self.content.check_unchanged().map_err(|said| self.unreadable(said))?;
+        self.content.check_unchanged().map_err(|error| self.unreadable(error))?;
         Ok(Arc::new(model))
     }
 
     async fn read(bucket: &Bucket, key: &str) -> Result<Self, ModelFileError> {
-        let beside =
+        let config_key =
             key.rsplit_once('/').map_or("config.json".to_owned(), |(folder, _)| format!("{folder}/config.json"));
         let (content, config) = futures::future::try_join(
             bucket.read_content(key, MAX_MODEL_BYTES, "a model"),
-            bucket.read_if_there(&beside, MAX_CONFIG_BYTES, "a model's config.json"),
+            bucket.read_if_there(&config_key, MAX_CONFIG_BYTES, "a model's config.json"),
         )
         .await?;
         let config_json = config.map(|config| String::from_utf8_lossy(&config).into());
@@ -165,20 +190,20 @@ impl ModelFile {
     /// SHA-256 of the file and of the `config.json` beside it.
     fn sha256(&self) -> Result<String, ModelFileError> {
         let config = self.config_json.as_deref().unwrap_or_default();
-        self.content.sha256(config.as_bytes()).map_err(|said| self.unreadable(said))
+        source::sha256(&self.content, config.as_bytes()).map_err(|error| self.unreadable(error))
     }
 
-    fn fault(&self, fault: CheckpointError) -> ModelFileError {
-        ModelFileError::Checkpoint { url: self.url.clone(), fault }
+    fn checkpoint_error(&self, error: CheckpointError) -> ModelFileError {
+        ModelFileError::Checkpoint { url: self.url.clone(), error }
     }
 
-    fn unreadable(&self, said: std::io::Error) -> ModelFileError {
-        ModelFileError::Unreadable { url: self.url.clone(), said }
+    fn unreadable(&self, error: std::io::Error) -> ModelFileError {
+        ModelFileError::Unreadable { url: self.url.clone(), error }
     }
 }
 
-/// Where the model lies that a payload asks for, or the one that `instead` names.
-async fn place_of_payload(
+/// Bucket and key of the model of a payload, or of the model that `instead` names.
+async fn location_of_payload(
     stores: &Stores,
     payload: &Payload,
     instead: Option<&str>,
@@ -194,23 +219,23 @@ async fn place_of_payload(
     }
 }
 
-/// The single model under a folder; of several, the single one in the study's own folder for it.
+/// Finds the only model file in a folder. If there are several, the only one in [`STUDY_FOLDER`] is used.
 async fn only_model(bucket: &Bucket, folder: &str) -> Result<String, ModelFileError> {
-    let is_model = |object: &Object| ENDINGS.iter().any(|ending| object.key.ends_with(ending));
+    let is_model = |object: &StoredObject| ENDINGS.iter().any(|ending| object.key.ends_with(ending));
     let found: Vec<String> = bucket.list(folder).await?.into_iter().filter(is_model).map(|object| object.key).collect();
-    let in_its_folder = |key: &&String| key.split('/').rev().nth(1) == Some(STUDY_FOLDER);
+    let in_study_folder = |key: &&String| key.split('/').rev().nth(1) == Some(STUDY_FOLDER);
     match found.as_slice() {
         [one] => Ok(one.clone()),
-        many => match many.iter().filter(in_its_folder).collect::<Vec<_>>().as_slice() {
+        many => match many.iter().filter(in_study_folder).collect::<Vec<_>>().as_slice() {
             [one] => Ok((*one).clone()),
             _ => {
                 let listed: Vec<&str> = many.iter().take(MAX_LISTED).map(String::as_str).collect();
                 let found = match many.len() {
-                    0 => format!("none of its files (expected is a name ending in {})", ENDINGS.join(", ")),
+                    0 => format!("none (expected a name ending in {})", ENDINGS.join(", ")),
                     count if count > MAX_LISTED => format!("{count} files ({}, …)", listed.join(", ")),
                     count => format!("{count} files ({})", listed.join(", ")),
                 };
-                Err(ModelFileError::NotOne { url: bucket.url(folder), found })
+                Err(ModelFileError::Ambiguous { url: bucket.url(folder), found })
             }
         },
     }

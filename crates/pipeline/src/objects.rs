@@ -1,9 +1,9 @@
-//! Who the galaxies of a partition are: their identifiers and places on the sky, in a file beside it.
+//! Objects: identifiers and sky positions of the galaxies of a partition, in a file beside it.
 //!
-//! A partition is PyTorch's format, which has no room for names. `F.objects.parquet` beside `F.pt` says them: columns
-//! `object_id`, `ra`, `dec`, one row for each sample, in order; what is not known is null. It names the partition that
-//! it was made for by the checksums of its tensors, so that it is never joined with another one. Never here: which
-//! partitions have such a file; whoever lists a folder sees it.
+//! The format of a partition has no place for identifiers. The objects file `F.objects.parquet` beside `F.pt` holds
+//! them, with the columns `object_id`, `ra`, `dec` and one row per sample, in the same order. Unknown values are null.
+//! The file records the fingerprint of its partition, so it is never joined with another one. Never here: the list of
+//! partitions that have an objects file, which a listing of the folder shows.
 
 mod parquet;
 
@@ -13,56 +13,88 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Float64Array, StringArray};
 use arrow_schema::{DataType, Field};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use records::plan::ObjectsIdentity;
 
-use crate::partition::{Partition, PartitionError};
-use crate::storage::{Bucket, Object, StorageError};
+use crate::partition::error::PartitionError;
+use crate::partition::reader::Partition;
+use crate::storage::{Bucket, StorageError, StoredObject};
 
-/// How the name of such a file ends, in place of the partition's `.pt`.
+/// Ending of the name of an objects file. It replaces the `.pt` of the partition.
 pub const OBJECTS_ENDING: &str = ".objects.parquet";
-/// The columns, in the order in which predictions have them.
+/// Columns of an objects file, in the order in which files of predictions have them.
 pub const COLUMNS: [&str; 3] = ["object_id", "ra", "dec"];
-/// The longest identifier, in bytes.
+/// Longest identifier, in bytes.
 pub const MAX_ID_BYTES: usize = 256;
-/// The largest such file that is read, in bytes.
+/// Largest objects file that is read, in bytes.
 pub const MAX_OBJECTS_BYTES: u64 = 4 << 30;
 
-/// Why there are no identities where a file of them was promised.
+/// Error of reading or writing an objects file.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectsError {
-    /// A store did not do what was asked.
+    /// A store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The partition that they are of cannot be opened.
+    /// The partition cannot be opened.
     #[error(transparent)]
     Partition(#[from] PartitionError),
-    /// The file is damaged, or not of this kind. Trying again cannot help.
+    /// The file is damaged or is not an objects file. A retry cannot help.
     #[error("objects `{url}`: {problem}")]
     Malformed {
-        /// The file.
+        /// URL of the objects file.
         url: String,
-        /// What was found and what is expected.
+        /// Description of the problem.
         problem: String,
     },
-    /// The file belongs to another partition, or to another version of this one.
-    #[error("objects `{url}`: {problem}; make both anew (`cosmicai ingest`, `cosmicai split`), or move the file away")]
+    /// The file belongs to another partition, or to another version of this partition.
+    #[error(
+        "objects `{url}`: {problem}; make both files again (`cosmicai ingest`, `cosmicai split`), or delete the \
+         objects file"
+    )]
     Foreign {
-        /// The file.
+        /// URL of the objects file.
         url: String,
-        /// What does not fit.
+        /// Difference to the partition.
         problem: String,
     },
-    /// The file is no longer the one that was listed. Opening it anew may help.
-    #[error("objects `{url}`: changed since they were listed ({what}); run again once nothing writes to it")]
+    /// The file is not the version that was listed. Opening it again may help.
+    #[error("objects `{url}`: changed since they were listed ({what}); run again when no program writes to it")]
     Changed {
-        /// The file.
+        /// URL of the objects file.
         url: String,
-        /// The difference.
+        /// Difference between the versions.
         what: String,
     },
 }
 
-/// Identities of n galaxies; what is not known is `None`.
+/// Error for identifiers or positions that are not valid.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum InvalidObjects {
+    /// An identifier is longer than [`MAX_ID_BYTES`].
+    #[error("an `object_id` of more than {MAX_ID_BYTES} bytes (at index {index} of the known identifiers)")]
+    LongIdentifier {
+        /// Index among the known identifiers.
+        index: usize,
+    },
+    /// A position is not on the sky.
+    #[error("row {row}: `{column}` is {value}; expected {expected}")]
+    OutOfRange {
+        /// Row of the value, starting at 0.
+        row: usize,
+        /// Name of the column: `ra` or `dec`.
+        column: &'static str,
+        /// Value found, in degrees.
+        value: f64,
+        /// Description of the expected range.
+        expected: &'static str,
+    },
+}
+
+/// Error of the Parquet encoder for an objects file, which is a bug.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}; this is a bug, please report it")]
+pub struct EncodeError(String);
+
+/// Identifiers and sky positions of n galaxies. Unknown values are `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Objects {
     object_id: Vec<Option<String>>,
@@ -70,57 +102,44 @@ pub struct Objects {
     dec: Vec<Option<f64>>,
 }
 
-/// The file beside a partition, as it was when the run was planned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObjectsIdentity {
-    /// Its key, in the bucket of the partition.
-    pub key: String,
-    /// Its size.
-    pub bytes: u64,
-    /// What the store calls this version of it; absent where a store does not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub e_tag: Option<String>,
-    /// When it was written, RFC 3339; only where there is no `e_tag` to tell versions apart.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub modified: Option<String>,
-}
-
-impl From<&Object> for ObjectsIdentity {
-    fn from(object: &Object) -> Self {
+impl From<&StoredObject> for ObjectsIdentity {
+    fn from(object: &StoredObject) -> Self {
         let modified = object.e_tag.is_none().then(|| object.modified.clone());
         Self { key: object.key.clone(), bytes: object.bytes, e_tag: object.e_tag.clone(), modified }
     }
 }
 
-/// The key of the file beside the partition of this key: `sky/1.pt` has `sky/1.objects.parquet`.
+/// Key of the objects file of a partition: `sky/1.objects.parquet` for `sky/1.pt`.
 pub fn objects_key(partition_key: &str) -> String {
     format!("{}{OBJECTS_ENDING}", partition_key.strip_suffix(".pt").unwrap_or(partition_key))
 }
 
 impl Objects {
-    /// Identities of equally many galaxies. Identifiers lose the blanks around them, and empty ones are not known;
-    /// positions are degrees, NaN where not known.
+    /// Makes objects from columns of the same length. Spaces around identifiers are removed, and empty identifiers
+    /// become unknown. Positions are in degrees, and NaN becomes unknown.
     ///
     /// # Errors
-    /// Names the first row whose identifier is too long, or whose place is not on the sky.
+    /// An identifier is too long, or a position is not on the sky. The error names the first such row.
     ///
     /// # Panics
-    /// When the lengths differ.
-    pub fn new(object_id: Vec<Option<String>>, ra: Vec<Option<f64>>, dec: Vec<Option<f64>>) -> Result<Self, String> {
-        assert!(object_id.len() == ra.len() && ra.len() == dec.len(), "one identity for each row");
+    /// Panics if the lengths differ.
+    pub fn new(
+        object_id: Vec<Option<String>>,
+        ra: Vec<Option<f64>>,
+        dec: Vec<Option<f64>>,
+    ) -> Result<Self, InvalidObjects> {
+        assert!(object_id.len() == ra.len() && ra.len() == dec.len(), "one entry per row is required in each column");
         let known = |value: Option<f64>| value.filter(|value| !value.is_nan());
         let objects = Self {
-            object_id: object_id.into_iter().map(tidy).collect(),
+            object_id: object_id.into_iter().map(trimmed).collect(),
             ra: ra.into_iter().map(known).collect(),
             dec: dec.into_iter().map(known).collect(),
         };
-        if let Some(row) = objects.object_id.iter().flatten().position(|id| id.len() > MAX_ID_BYTES) {
-            return Err(format!(
-                "an `object_id` of more than {MAX_ID_BYTES} bytes (the one at index {row} of those known)"
-            ));
+        if let Some(index) = objects.object_id.iter().flatten().position(|id| id.len() > MAX_ID_BYTES) {
+            return Err(InvalidObjects::LongIdentifier { index });
         }
-        outside(&objects.ra, "ra", |ra| (0.0..360.0).contains(&ra), "at least 0 and less than 360 degrees")?;
-        outside(&objects.dec, "dec", |dec| (-90.0..=90.0).contains(&dec), "−90 to 90 degrees")?;
+        check_range(&objects.ra, "ra", |ra| (0.0..360.0).contains(&ra), "at least 0 and less than 360 degrees")?;
+        check_range(&objects.dec, "dec", |dec| (-90.0..=90.0).contains(&dec), "−90 to 90 degrees")?;
         Ok(objects)
     }
 
@@ -129,34 +148,34 @@ impl Objects {
         self.object_id.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no galaxies.
     pub fn is_empty(&self) -> bool {
         self.object_id.is_empty()
     }
 
-    /// Identifiers.
+    /// Identifiers, with `None` for unknown ones.
     pub fn object_id(&self) -> &[Option<String>] {
         &self.object_id
     }
 
-    /// Right ascensions in degrees.
+    /// Right ascensions in degrees, with `None` for unknown ones.
     pub fn ra(&self) -> &[Option<f64>] {
         &self.ra
     }
 
-    /// Declinations in degrees.
+    /// Declinations in degrees, with `None` for unknown ones.
     pub fn dec(&self) -> &[Option<f64>] {
         &self.dec
     }
 
-    /// The identities of some consecutive galaxies.
+    /// Copies the objects in a range of rows.
     pub fn slice(&self, rows: Range<usize>) -> Self {
         let Self { object_id, ra, dec } = self;
         Self { object_id: object_id[rows.clone()].to_vec(), ra: ra[rows.clone()].to_vec(), dec: dec[rows].to_vec() }
     }
 
-    /// The identities of these galaxies alone.
-    pub(crate) fn keep(&self, rows: &[usize]) -> Self {
+    /// Copies the objects in these rows.
+    pub fn keep(&self, rows: &[usize]) -> Self {
         Self {
             object_id: rows.iter().map(|&row| self.object_id[row].clone()).collect(),
             ra: rows.iter().map(|&row| self.ra[row]).collect(),
@@ -164,69 +183,83 @@ impl Objects {
         }
     }
 
-    /// The file beside the partition of this key, or None where there is none.
+    /// Finds the objects file of the partition with this key; `None` if there is none.
     ///
-    /// S3 answers a question for a missing object with a refusal where listing is not allowed; that is taken for none.
+    /// S3 denies access to a missing object if the caller may not list the bucket. This counts as no file.
+    ///
+    /// # Errors
+    /// The store fails.
     pub async fn find(bucket: &Bucket, partition_key: &str) -> Result<Option<ObjectsIdentity>, StorageError> {
         match bucket.find(&objects_key(partition_key)).await {
             Ok(found) => Ok(found.as_ref().map(ObjectsIdentity::from)),
-            Err(StorageError::Request { said: object_store::Error::PermissionDenied { .. }, .. }) => Ok(None),
+            Err(StorageError::Request { error: object_store::Error::PermissionDenied { .. }, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Those of a partition that lies in `bucket`, or None where no file lies beside it.
-    pub async fn beside(bucket: &Bucket, partition: &Partition) -> Result<Option<Self>, ObjectsError> {
+    /// Reads the objects file of a partition in `bucket`; `None` if there is none.
+    ///
+    /// # Errors
+    /// The file is malformed or belongs to another partition, or the store fails.
+    pub async fn read_beside(bucket: &Bucket, partition: &Partition) -> Result<Option<Self>, ObjectsError> {
         match Self::find(bucket, partition.path().as_ref()).await? {
             Some(listed) => Self::read(bucket, &listed, partition).await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// Writes them beside the place of a partition, which is there already or still lies elsewhere.
+    /// Writes the objects file of `partition`, which has or will have the key `partition_key` in `bucket`.
     ///
     /// # Errors
-    /// Also where there are not as many of them as samples.
-    pub async fn write(&self, bucket: &Bucket, place: &str, partition: &Partition) -> Result<(), ObjectsError> {
-        let key = objects_key(place);
+    /// The number of objects is not the number of samples, or the store fails.
+    pub async fn write(&self, bucket: &Bucket, partition_key: &str, partition: &Partition) -> Result<(), ObjectsError> {
+        let key = objects_key(partition_key);
         let malformed = |problem| ObjectsError::Malformed { url: bucket.url(&key), problem };
         if self.len() != partition.len() {
             return Err(malformed(format!("{} rows for a partition of {} samples", self.len(), partition.len())));
         }
-        let bytes = self.encode(partition.fingerprint().as_deref()).map_err(malformed)?;
+        let bytes = self.encode(partition.fingerprint().as_deref()).map_err(|error| malformed(error.to_string()))?;
         Ok(bucket.write(&key, bytes).await?)
     }
 
-    /// The bytes of the file beside the partition of this [fingerprint](Partition::fingerprint), which has one sample for
-    /// each of them.
+    /// Encodes the objects file of the partition with this [fingerprint](Partition::fingerprint), which must have the
+    /// same number of samples.
     ///
     /// # Errors
-    /// The encoder's, which are ours to mend.
-    pub fn encode(&self, fingerprint: Option<&str>) -> Result<Bytes, String> {
+    /// The encoder fails, which is a bug.
+    pub fn encode(&self, fingerprint: Option<&str>) -> Result<Bytes, EncodeError> {
         parquet::encode(self, fingerprint)
     }
 
-    /// Reads the file beside `partition` and makes sure that it is that partition's, at the version that was listed.
+    /// Reads the objects file of `partition`. Checks that it is the version that was listed and belongs to the
+    /// partition.
+    ///
+    /// # Errors
+    /// The file changed, is malformed or belongs to another partition, or the store fails.
     pub async fn read(bucket: &Bucket, listed: &ObjectsIdentity, partition: &Partition) -> Result<Self, ObjectsError> {
         let url = bucket.url(&listed.key);
         let limit = MAX_OBJECTS_BYTES;
-        let (object, bytes) = bucket.read_object(&listed.key, limit, "a partition's file of objects").await?;
-        let is_other = listed.e_tag.as_ref().zip(object.e_tag.as_ref()).is_some_and(|(listed, found)| listed != found);
-        if listed.bytes != object.bytes || is_other {
-            let what = format!("{} bytes, then {}, or another version of as many", listed.bytes, object.bytes);
+        let (object, bytes) = bucket.read_object(&listed.key, limit, "an objects file").await?;
+        let other_version =
+            listed.e_tag.as_ref().zip(object.e_tag.as_ref()).is_some_and(|(listed, found)| listed != found);
+        if listed.bytes != object.bytes || other_version {
+            let what = match listed.bytes == object.bytes {
+                true => "another version of the same size".to_owned(),
+                false => format!("{} bytes listed, {} bytes found", listed.bytes, object.bytes),
+            };
             return Err(ObjectsError::Changed { url, what });
         }
         let (objects, fingerprint) = match parquet::decode(bytes, partition.len()) {
-            Ok(said) => said,
-            Err(parquet::Fault::Malformed(problem)) => return Err(ObjectsError::Malformed { url, problem }),
-            Err(parquet::Fault::Rows(rows)) => {
+            Ok(decoded) => decoded,
+            Err(parquet::DecodeError::Malformed(problem)) => return Err(ObjectsError::Malformed { url, problem }),
+            Err(parquet::DecodeError::Rows(rows)) => {
                 let problem = format!("{rows} rows, but the partition has {} samples", partition.len());
                 return Err(ObjectsError::Foreign { url, problem });
             }
         };
         match (fingerprint, partition.fingerprint()) {
             (Some(expected), Some(found)) if expected != found => {
-                let problem = "made for a partition with other images or magnitudes than this one's".to_owned();
+                let problem = "made for a partition with other images or magnitudes".to_owned();
                 Err(ObjectsError::Foreign { url, problem })
             }
             _ => Ok(objects),
@@ -234,7 +267,7 @@ impl Objects {
     }
 }
 
-/// The fields of [`COLUMNS`] in a table.
+/// Arrow fields of [`COLUMNS`].
 pub(crate) fn fields() -> [Field; 3] {
     let [object_id, ra, dec] = COLUMNS;
     [
@@ -244,7 +277,7 @@ pub(crate) fn fields() -> [Field; 3] {
     ]
 }
 
-/// The columns of some rows, all null where there are no identities.
+/// Arrow columns of a range of rows; all values are null if there are no objects.
 pub(crate) fn columns(objects: Option<&Objects>, rows: Range<usize>) -> [ArrayRef; 3] {
     match objects {
         Some(Objects { object_id, ra, dec }) => [
@@ -260,14 +293,21 @@ pub(crate) fn columns(objects: Option<&Objects>, rows: Range<usize>) -> [ArrayRe
     }
 }
 
-fn tidy(id: Option<String>) -> Option<String> {
+/// Removes the spaces around an identifier; returns `None` for an empty one.
+fn trimmed(id: Option<String>) -> Option<String> {
     id.map(|id| if id.trim().len() == id.len() { id } else { id.trim().to_owned() }).filter(|id| !id.is_empty())
 }
 
-fn outside(values: &[Option<f64>], name: &str, is_inside: impl Fn(f64) -> bool, expected: &str) -> Result<(), String> {
+/// Checks that all known values of a column are in its range.
+fn check_range(
+    values: &[Option<f64>],
+    column: &'static str,
+    is_inside: impl Fn(f64) -> bool,
+    expected: &'static str,
+) -> Result<(), InvalidObjects> {
     match values.iter().enumerate().find_map(|(row, value)| value.filter(|&value| !is_inside(value)).map(|v| (row, v)))
     {
-        Some((row, value)) => Err(format!("row {row}: `{name}` is {value}, {expected} expected")),
+        Some((row, value)) => Err(InvalidObjects::OutOfRange { row, column, value, expected }),
         None => Ok(()),
     }
 }

@@ -1,52 +1,54 @@
-//! Predictions as files: Parquet with every column, CSV with the essential ones; and back, for metrics.
+//! Writes predictions as Parquet (all columns) or CSV (the essential columns), and reads them back for metrics.
 //!
-//! In: the [`Predicted`] rows of one file after another. Out: the bytes of one object, the same for the same rows. Who
-//! the objects are stands in columns of their own, which are there only where something is known of it.
-//! Never here: storage.
+//! In: the [`Predicted`] rows of one partition after another. Out: the bytes of one object. The same rows give the same
+//! bytes. The columns `object_id`, `ra` and `dec` exist only if the objects of a partition are known. This module does
+//! not access storage.
 
 mod csv;
 mod merge;
 mod parquet;
 
 use bytes::Bytes;
+use records::metrics::Predictions;
 
+use crate::parquet_metadata::MAX_PARQUET_ROWS;
 use crate::predict::Predicted;
 pub use merge::merge;
-pub(crate) use parquet::check_metadata as check_parquet;
 
-/// The largest file of predictions that is read back, in bytes.
+/// Maximum size in bytes of a file of predictions that is read.
 pub const MAX_PREDICTIONS_BYTES: u64 = 8 << 30;
-/// The most rows that are read back from one file: a few bytes of Parquet may claim any number.
-pub const MAX_PREDICTIONS_ROWS: usize = 1 << 27;
+/// Maximum number of rows that are read from one file of predictions.
+pub const MAX_PREDICTIONS_ROWS: usize = MAX_PARQUET_ROWS;
 
-/// Why predictions could not be written or read.
+/// Error of writing or reading predictions.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// The rows could not be encoded; ours to mend.
-    #[error("write predictions: {0}; this is a bug, please report it")]
+    /// The rows could not be encoded. This is a bug.
+    #[error("cannot write predictions: {0}; this is a bug, please report it")]
     Encode(Box<dyn std::error::Error + Send + Sync>),
-    /// A file is not what predictions look like.
+    /// A file is not a valid file of predictions.
     #[error("predictions `{name}`: {problem}")]
     Malformed {
-        /// The file.
+        /// Name or URL of the file.
         name: String,
-        /// What was found and what is expected.
+        /// Description of the problem.
         problem: String,
     },
 }
 
-/// How predictions are written.
+/// File format of predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// `data_path, row, z_phot, z_spec, u, g, r, i, z, flags`, and `object_id, ra, dec` where they are known; typed and
-    /// compressed.
+    /// Typed and compressed, with the columns `data_path, row, z_phot, z_spec, u, g, r, i, z, flags`, and
+    /// `object_id, ra, dec` if they are known.
     Parquet,
-    /// `data_path,row,z_phot,z_spec,flags`, and `object_id,ra,dec` where they are known; for people.
+    /// Readable by people, with the columns `data_path,row,z_phot,z_spec,flags`, and `object_id,ra,dec` if they are
+    /// known.
     Csv,
 }
 
 impl Format {
-    /// The format that a file's name asks for by its ending.
+    /// Returns the format that the ending of a file name stands for, or None if the ending is unknown.
     pub fn of(name: &str) -> Option<Self> {
         let lower = name.to_ascii_lowercase();
         match lower.rsplit_once('.')?.1 {
@@ -57,7 +59,7 @@ impl Format {
     }
 }
 
-/// Collects the predictions of one file after another, encoded.
+/// Encodes the predictions of one partition after another as one file.
 #[derive(Debug)]
 pub enum Writer {
     /// See [`Format::Parquet`].
@@ -67,12 +69,18 @@ pub enum Writer {
 }
 
 impl Writer {
-    /// An empty file for images of so many bands.
+    /// Starts a file without objects, for images with this number of bands.
+    ///
+    /// # Errors
+    /// Returns [`OutputError::Encode`] if the encoder fails.
     pub fn new(format: Format, bands: usize) -> Result<Self, OutputError> {
         Self::open(format, bands, false)
     }
 
-    /// As [`new`](Self::new), with columns for who the [`objects`](crate::objects) are.
+    /// Starts a file like [`new`](Self::new), with columns for the [`objects`](crate::objects).
+    ///
+    /// # Errors
+    /// Returns [`OutputError::Encode`] if the encoder fails.
     pub fn with_objects(format: Format, bands: usize) -> Result<Self, OutputError> {
         Self::open(format, bands, true)
     }
@@ -84,10 +92,13 @@ impl Writer {
         })
     }
 
-    /// Adds the rows of one partition, numbered from 0.
+    /// Adds the rows of one partition. They are numbered from 0.
+    ///
+    /// # Errors
+    /// Returns [`OutputError::Encode`] if the encoder fails.
     ///
     /// # Panics
-    /// When the rows say who the objects are and this file has no columns for it.
+    /// Panics if the rows have objects but this file has no columns for them.
     pub fn append(&mut self, data_path: &str, predicted: &Predicted) -> Result<(), OutputError> {
         match self {
             Self::Parquet(writer) => writer.append(data_path, predicted),
@@ -95,7 +106,10 @@ impl Writer {
         }
     }
 
-    /// The whole file.
+    /// Completes the file and returns its bytes.
+    ///
+    /// # Errors
+    /// Returns [`OutputError::Encode`] if the encoder fails.
     pub fn finish(self) -> Result<Bytes, OutputError> {
         match self {
             Self::Parquet(writer) => writer.finish(),
@@ -104,23 +118,26 @@ impl Writer {
     }
 }
 
-/// Predictions read back: the columns that both formats always have, one entry for each row.
+/// Predictions that were read from a file: the columns that both formats always have, with one entry for each row.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
-    /// The partition that a row came from.
+    /// Key of the partition.
     pub data_path: Vec<String>,
-    /// Its number there, from 0.
+    /// Number of the row in the partition, from 0.
     pub row: Vec<i64>,
     /// Predicted redshift.
     pub z_phot: Vec<f32>,
     /// Known redshift.
     pub z_spec: Vec<Option<f64>>,
-    /// [`flags`](crate::flags).
+    /// [Flags](records::flags) of the prediction.
     pub flags: Vec<u8>,
 }
 
 impl Table {
-    /// Reads the bytes of a file of predictions; its beginning says which format it has. `name` is for messages.
+    /// Reads the bytes of a file of predictions. Its first bytes determine the format. Messages use `name`.
+    ///
+    /// # Errors
+    /// Returns [`OutputError::Malformed`] if the bytes are damaged or lack a column.
     pub fn read(bytes: Bytes, name: &str) -> Result<Self, OutputError> {
         if bytes.starts_with(parquet::MAGIC) { parquet::read(bytes, name) } else { csv::read(&bytes, name) }
     }
@@ -130,9 +147,14 @@ impl Table {
         self.row.len()
     }
 
-    /// Whether there are no rows.
+    /// Returns true if the table has no rows.
     pub fn is_empty(&self) -> bool {
         self.row.is_empty()
+    }
+
+    /// Returns the columns from which the accuracy is computed.
+    pub fn predictions(&self) -> Predictions<'_> {
+        Predictions { z_phot: &self.z_phot, z_spec: &self.z_spec, flags: &self.flags }
     }
 
     /// Adds the rows of another table.
@@ -145,12 +167,12 @@ impl Table {
     }
 }
 
-/// A redshift that is known; NaN in a partition is one that is not.
+/// Returns the known redshift, or None for NaN, which marks an unknown redshift in a partition.
 fn known(z_spec: f64) -> Option<f64> {
     Some(z_spec).filter(|z_spec| !z_spec.is_nan())
 }
 
-/// An error of the encoder, which no input of a person can cause.
+/// Wraps an error of the encoder. No input of a user can cause it.
 fn encode(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> OutputError {
     OutputError::Encode(error.into())
 }

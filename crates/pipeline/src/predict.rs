@@ -1,8 +1,8 @@
-//! One partition through the model, as a stream: while some rows are predicted, the next ones are read.
+//! Predicts one partition as a stream: it reads the next rows while it predicts the current ones.
 //!
-//! In: an open [`Partition`] and a [`Worker`]. Out: a [`Predicted`] in the order of the rows, the same bits whatever
-//! the number of threads, the batch size and the sizes of the reads. Memory does not grow with the partition, but for
-//! some 60 bytes a row that are its result. Never here: where the result is written.
+//! In: an open [`Partition`] and a [`Worker`]. Out: a [`Predicted`] in the order of the rows. Its bits do not depend on
+//! the number of threads, the batch size or the sizes of the reads. The result takes about 60 bytes of memory per row.
+//! All other memory does not grow with the partition.
 
 mod rows;
 mod worker;
@@ -17,82 +17,83 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::event::Stopwatch;
 use crate::objects::Objects;
 use crate::partition::{Partition, PartitionError, Rows};
-pub(crate) use rows::crop;
+pub use rows::crop;
 pub use worker::{MAX_THREADS, Worker};
 
-/// Bytes of rows read at once, for each compute thread: enough images to keep it busy while the next are read.
+/// Size of a read in bytes per compute thread. It keeps the threads busy while the next rows are read.
 const READ_BYTES_PER_THREAD: usize = 1 << 20;
-/// The least and the most bytes read at once: few requests, and flat memory.
+/// Minimum and maximum size of a read in bytes. They limit the number of requests and the memory.
 const READ_BYTES: std::ops::RangeInclusive<usize> = 2 << 20..=8 << 20;
-/// Bytes of the first read, for each compute thread: enough images for each thread to begin, so that computing waits
-/// little more than a request's latency. Reads double from there.
+/// Size of the first read in bytes per compute thread. It gives each thread enough images to start soon after the first
+/// request is answered. The size of the following reads doubles.
 const FIRST_READ_BYTES_PER_THREAD: usize = 128 << 10;
-/// Reads under way at once, so that one's latency hides behind another's transfer.
+/// Number of reads at the same time. The latency of one read overlaps with the transfer of another.
 const READS_AT_ONCE: usize = 2;
-/// Reads finished and waiting to be predicted.
+/// Number of finished reads that wait to be predicted.
 const READS_WAITING: usize = 1;
 
-/// Why a partition was not predicted.
+/// Error of predicting a partition.
 #[derive(Debug, thiserror::Error)]
 pub enum PredictError {
-    /// It could not be read.
+    /// The partition could not be read.
     #[error(transparent)]
     Partition(#[from] PartitionError),
-    /// Its images are not what this model takes.
-    #[error("partition `{path}`: images of {found} found, {expected} expected by the model")]
+    /// The shape of the images does not fit the model.
+    #[error("partition `{path}`: the model expects images of {expected}, found {found}")]
     Shape {
-        /// The partition.
+        /// Path of the partition.
         path: String,
-        /// Bands × lines × columns.
+        /// Shape in the partition: bands × height × width.
         found: String,
-        /// The same, as the model wants them.
+        /// Shape that the model expects: bands × height × width.
         expected: String,
     },
-    /// A thread of ours panicked; the rows it was given are in no result.
-    #[error("partition `{path}`: rows {rows:?}: a compute thread panicked: {said}; this is a bug, please report it")]
+    /// A compute thread panicked. Its rows are in no result.
+    #[error("partition `{path}`: rows {rows:?}: a compute thread panicked: {message}; this is a bug, please report it")]
     Panicked {
-        /// The partition.
+        /// Path of the partition.
         path: String,
-        /// The rows that were being predicted.
+        /// Rows that were being predicted.
         rows: Range<usize>,
-        /// What the panic said.
-        said: String,
+        /// Message of the panic.
+        message: String,
     },
 }
 
-/// The predictions of one partition, one entry for each of its n rows, and what they cost.
+/// Predictions of one partition with n rows, and their cost.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Predicted {
-    /// Predicted redshift (n).
+    /// Predicted redshifts, shape (n).
     pub z_phot: Vec<f32>,
-    /// Known redshift (n), where the partition has them; NaN for a row whose redshift is not known.
+    /// Known redshifts, shape (n), if the partition has them. NaN for rows whose redshift is unknown.
     pub z_spec: Option<Vec<f64>>,
-    /// Magnitudes as stored (n, bands).
+    /// Magnitudes as stored, shape (n, bands).
     pub magnitudes: Vec<f64>,
-    /// [`flags`](crate::flags) (n).
+    /// [Flags](records::flags) of the predictions, shape (n).
     pub flags: Vec<u8>,
-    /// Who they are (n), where that is known; the caller has it from beside the partition.
+    /// Identifiers and positions, n of them, if they are known. [`predict`] leaves this empty. The caller reads them
+    /// from the file beside the partition.
     pub objects: Option<Objects>,
-    /// What it cost.
+    /// Time and memory that predicting took.
     pub cost: Cost,
 }
 
-/// What the predicting of one or more partitions cost.
+/// Time and memory that predicting one or more partitions took.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cost {
     /// Wall seconds from the first read to the last prediction.
     pub seconds: f64,
-    /// Of these, waiting for rows: the part of the reading that was not hidden behind predicting.
+    /// Part of `seconds` in which the worker waited for rows. Reading during predicting does not count.
     pub read_seconds: f64,
-    /// Of these, converting and cropping rows for the model.
+    /// Part of `seconds` in which rows were converted and cropped for the model.
     pub decode_seconds: f64,
-    /// Of these, in the model.
+    /// Part of `seconds` in which the model ran.
     pub infer_seconds: f64,
     /// Processor seconds of the threads that convert and predict.
     pub cpu_seconds: f64,
-    /// Bytes fetched from storage.
+    /// Number of bytes fetched from storage.
     pub bytes_fetched: u64,
-    /// Bytes of the buffers that were allocated on the way: fetched ranges, images, magnitudes, results.
+    /// Size in bytes of all buffers that were allocated: fetched ranges, images, magnitudes, results.
     pub bytes_allocated: u64,
 }
 
@@ -109,7 +110,13 @@ impl Cost {
     }
 }
 
-/// Predicts every row of a partition; `on_rows` hears of each group of rows that is done.
+/// Predicts every row of a partition. Calls `on_rows` with the number of rows of each group that is done.
+///
+/// Images that are larger than the model expects are cropped about their centre. `batch_size` is the maximum number of
+/// images that go through the model together.
+///
+/// # Errors
+/// Returns a [`PredictError`] if the partition cannot be read, or if its images do not fit the model.
 pub async fn predict(
     partition: Arc<Partition>,
     worker: &mut Worker,
@@ -154,7 +161,7 @@ pub async fn predict(
     Ok(predicted)
 }
 
-/// Bands × lines × columns must be the model's; larger images are cropped to their centre.
+/// Checks that the images fit the model. Larger images fit too, because they are cropped to their centre.
 fn check_shape(partition: &Partition, worker: &Worker) -> Result<(), PredictError> {
     let (bands, size) = (worker.model().bands(), worker.model().image_size());
     if partition.bands() == bands && partition.height() >= size && partition.width() >= size {
@@ -167,7 +174,7 @@ fn check_shape(partition: &Partition, worker: &Worker) -> Result<(), PredictErro
     })
 }
 
-/// Rows in order, read by a task of their own that ends with this.
+/// Rows that a background task reads in order. The task ends when this is dropped.
 struct Reads {
     receiver: mpsc::Receiver<Result<Rows, PartitionError>>,
     _reader: AbortOnDropHandle<()>,
@@ -189,7 +196,7 @@ fn read_ahead(partition: &Arc<Partition>, threads: usize) -> Reads {
     Reads { receiver, _reader: AbortOnDropHandle::new(tokio::spawn(reader)) }
 }
 
-/// All rows in the pieces in which they are read, the first ones smaller.
+/// Splits all rows into the ranges in which they are read. The first ranges are smaller.
 fn read_ranges(rows: usize, row_bytes: usize, threads: usize) -> impl Iterator<Item = Range<usize>> {
     let most = (threads * READ_BYTES_PER_THREAD).clamp(*READ_BYTES.start(), *READ_BYTES.end());
     let (mut start, mut bytes) = (0, (threads * FIRST_READ_BYTES_PER_THREAD).min(most));

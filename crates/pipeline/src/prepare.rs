@@ -1,129 +1,124 @@
-//! From a payload to a run that may begin: plan it, and claim its folder so that no two runs ever meet in one.
+//! Prepares a run: plans it from a payload, and claims its folder so that two runs never write to the same folder.
 //!
-//! The folder belongs to the run whose `plan.json` lies in it, and that object is only ever created where there is
-//! none. A second run is refused; resuming goes on with the same run; overwriting deletes what that run wrote, and
-//! nothing else. Workers that still run at that moment are not found: who overwrites knows that they have ended.
+//! A folder belongs to the run whose `plan.json` is in it. That object is created only if it does not exist yet. A
+//! second run is rejected, unless the caller resumes or overwrites. Resuming continues the run in the folder.
+//! Overwriting deletes the objects of that run and nothing else. It does not detect workers that still run, so make
+//! sure that they have ended before you overwrite.
 
-use serde::{Deserialize, Serialize};
+use records::payload::Payload;
+use records::plan::{MAX_PLAN_BYTES, Plan};
+use records::report::TaskReport;
+use records::request::IfTaken;
+use records::{compact_json, json};
 
 use crate::finished::finished;
 use crate::model_file::{ModelFile, ModelFileError};
-use crate::payload::Payload;
-use crate::plan::{MAX_PLAN_BYTES, Origin, Plan, PlanError, plan};
-use crate::report::TaskReport;
+use crate::planning::{Origin, PlanError, plan};
 use crate::results::Results;
 use crate::storage::{Bucket, StorageError, Stores};
-use crate::task::{compact_json, json};
 
-/// How often a claim is made that is refused without there being another.
+/// Maximum number of attempts to claim a folder while other processes claim and delete in it.
 const MAX_CLAIMS: usize = 3;
 
-/// What to do where the folder already holds a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IfTaken {
-    /// Leave it alone, and fail.
-    #[default]
-    Refuse,
-    /// Go on with it: predict what is missing, failed, or made from other files or another model.
-    Resume,
-    /// Delete what it wrote, and begin anew.
-    Overwrite,
-}
-
-/// A run that may begin.
+/// A run that is ready to be executed.
 #[derive(Debug)]
 pub struct Prepared {
-    /// Its plan, written and claimed.
+    /// Plan of the run, which is written and claims the folder.
     pub plan: Plan,
-    /// Its folder.
+    /// Folder of the results.
     pub results: Results,
-    /// The bucket of its partitions.
+    /// Bucket of the partitions.
     pub data: Bucket,
-    /// The model's file.
+    /// File of the model.
     pub model: ModelFile,
-    /// The tasks that an earlier execution finished.
+    /// Reports of the tasks that an earlier execution finished.
     pub finished: Vec<TaskReport>,
 }
 
-/// Why a run may not begin. But for [`PrepareError::Storage`], nothing was written.
+/// Error of preparing a run. Nothing was written, except perhaps in case of [`PrepareError::Storage`].
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
-    /// A store did not do what was asked.
+    /// A request to a store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// There is no model, or more than one.
+    /// No model was found, or more than one.
     #[error(transparent)]
     Model(#[from] ModelFileError),
-    /// There is nothing to predict, or the plan that is there cannot be read.
+    /// The run has no partitions, or the existing plan cannot be read.
     #[error("`{url}`: {fault}")]
     Plan {
-        /// The folder of the partitions, or the plan.
+        /// URL of the folder of the partitions, or of the plan.
         url: String,
-        /// What is wrong.
+        /// Error of planning or of reading the plan.
         fault: PlanError,
     },
     /// The folder holds another run.
     #[error(
-        "`{url}` already holds run {run_id}, planned {created} by {created_by}; to go on with it `--resume`, to delete \
-         what it wrote and begin anew `--overwrite`, to keep both give another `result_path`"
+        "`{url}` already holds run {run_id}, planned {created} by {created_by}; pass `--resume` to continue that run, \
+         pass `--overwrite` to delete its results and start a new run, or set another `result_path` to keep both"
     )]
     Taken {
-        /// The folder.
+        /// URL of the folder.
         url: String,
-        /// The run in it.
+        /// Id of the run in the folder.
         run_id: String,
-        /// When it was planned.
+        /// Time at which that run was planned, RFC 3339.
         created: String,
-        /// Who planned it.
+        /// Program and machine that planned it.
         created_by: String,
     },
-    /// There are too many files, or their names are too long.
+    /// The plan is too large, because it has too many files or too long names.
     #[error(
-        "`{url}`: a plan of {bytes} bytes, of which {MAX_PLAN_BYTES} are read at most; give a lower `file_limit`, or a \
+        "`{url}`: the plan takes {bytes} bytes, more than the limit of {MAX_PLAN_BYTES}; set a lower `file_limit` or a \
          narrower `data_prefix`"
     )]
     TooLarge {
-        /// The folder of the partitions.
+        /// URL of the folder of the partitions.
         url: String,
-        /// What the plan would have.
+        /// Size of the plan in bytes.
         bytes: usize,
     },
-    /// Others are claiming or deleting in the folder at this moment.
-    #[error("`{url}` is being claimed or deleted by another process; try again when it is done")]
+    /// Another process claims the folder or deletes objects in it at the same time.
+    #[error("`{url}` is being claimed or deleted by another process; try again when that process has ended")]
     Contended {
-        /// The folder.
+        /// URL of the folder.
         url: String,
     },
-    /// The folder holds results that no plan of ours accounts for.
+    /// The folder holds results without a plan.
     #[error(
-        "`{url}` holds results (`{example}`) without a `plan.json`, so that they are not known to be ours to resume or \
-         delete; move them away, or give another `result_path`"
+        "`{url}` holds results (`{example}`) without a `plan.json`, so they cannot be resumed or safely deleted; move \
+         them away, or set another `result_path`"
     )]
     Occupied {
-        /// The folder.
+        /// URL of the folder.
         url: String,
-        /// One of them.
+        /// URL of one of the results.
         example: String,
     },
-    /// The run in the folder is not the one that is to be resumed.
+    /// The run in the folder differs from the run to resume.
     #[error(
-        "`{url}`: run {run_id} cannot be resumed with this payload: it has {}; resume with its own payload, or \
-         `--overwrite`, or give another `result_path`", differences.join("; ")
+        "`{url}`: run {run_id} cannot be resumed with this payload: it has {}; resume with the run's own payload, pass \
+         `--overwrite`, or set another `result_path`", differences.join("; ")
     )]
     Differs {
-        /// The folder.
+        /// URL of the folder.
         url: String,
-        /// The run in it.
+        /// Id of the run in the folder.
         run_id: String,
-        /// What is not the same.
+        /// Differences between the two plans.
         differences: Vec<String>,
     },
 }
 
-/// Plans the run that a payload asks for, with the model that it names or that `model` names instead, and claims its
-/// folder. Lists and reads before it writes; the first thing it writes is the claim. A folder that this very run
-/// claimed before, in an attempt whose end nobody heard of, is its own to go on with.
+/// Plans the run of a payload and claims its folder.
+///
+/// `model` replaces the model that the payload names. `if_taken` decides what happens if the folder already holds a
+/// run. If that run has the id of `origin`, an earlier attempt of this call claimed the folder, and the run is resumed.
+///
+/// This function lists and reads everything before it writes. The claim is the first object that it writes.
+///
+/// # Errors
+/// Returns a [`PrepareError`] if the folder is taken, if there is nothing to predict, or if a store fails.
 pub async fn prepare(
     stores: &Stores,
     payload: Payload,
@@ -139,9 +134,9 @@ pub async fn prepare(
     match &before {
         Some(before) if if_taken == IfTaken::Refuse => return Err(taken(&results, before)),
         Some(_) => {}
-        None => refuse_strangers(&results).await?,
+        None => reject_results_without_plan(&results).await?,
     }
-    let (fresh, model) = plan_alone(stores, payload, model, origin).await?;
+    let (fresh, model) = plan_only(stores, payload, model, origin).await?;
     let (plan, finished) = match before {
         Some(before) if if_taken == IfTaken::Resume => resume(&results, &before, fresh).await?,
         Some(before) => {
@@ -153,8 +148,11 @@ pub async fn prepare(
     Ok(Prepared { plan, results, data, model, finished })
 }
 
-/// Plans the run that a payload asks for as [`prepare`] does, and writes nothing.
-pub async fn plan_alone(
+/// Plans the run of a payload like [`prepare`], but claims and writes nothing.
+///
+/// # Errors
+/// Returns a [`PrepareError`] if there is nothing to predict, if the plan is too large, or if a store fails.
+pub async fn plan_only(
     stores: &Stores,
     payload: Payload,
     model: Option<&str>,
@@ -178,32 +176,37 @@ pub async fn plan_alone(
     Ok((fresh, model))
 }
 
-/// The plan of the run in a folder; None where there is none.
+/// Reads the plan of the run in a folder. Returns None if the folder has no plan.
+///
+/// # Errors
+/// Returns [`PrepareError::Plan`] if the plan is malformed, and [`PrepareError::Storage`] if it cannot be read.
 pub async fn read_plan(results: &Results) -> Result<Option<Plan>, PrepareError> {
     let Some(json) = results.read_plan().await? else { return Ok(None) };
     let url = results.bucket().url(&results.plan());
-    Plan::parse(&json).map(Some).map_err(|fault| PrepareError::Plan { url, fault })
+    Plan::parse(&json).map(Some).map_err(|fault| PrepareError::Plan { url, fault: fault.into() })
 }
 
-/// Writes a plan where there is none, then the study's form of it.
+/// Claims a folder by creating its `plan.json`, then writes the CAI study's `payload.json`.
 async fn claim(results: &Results, plan: Plan) -> Result<Plan, PrepareError> {
     for _ in 0..MAX_CLAIMS {
-        let won = results.bucket().create(&results.plan(), compact_json(&plan)).await?;
+        let won = results.bucket().create(&results.plan(), compact_json(&plan).into()).await?;
         match if won { None } else { read_plan(results).await? } {
-            // A claim whose answer was lost is repeated by the store's client, and then meets itself.
+            // If the answer to a claim is lost, the client repeats the claim and then finds its own plan.
             Some(winner) if winner.run_id != plan.run_id => return Err(taken(results, &winner)),
-            // Refused because somebody else was claiming or deleting at that moment, and there is nothing now.
+            // Another process claimed or deleted at that moment, and now there is no plan.
             None if !won => continue,
             _ => {}
         }
-        results.bucket().write(&results.payload(), json(&plan.study_payload())).await?;
+        results.bucket().write(&results.payload(), json(&plan.study_payload()).into()).await?;
         return Ok(plan);
     }
     Err(PrepareError::Contended { url: results.url() })
 }
 
-/// Goes on with the run that is there: same payload, same files of each rank. Its plan then tells the files and the
-/// model as they are now, so that what was made from others is not trusted.
+/// Resumes the run in the folder. Its payload and the files of each rank must be unchanged.
+///
+/// The plan is written again with the current versions of files and model. Results from other versions then do not
+/// count as finished.
 async fn resume(results: &Results, before: &Plan, fresh: Plan) -> Result<(Plan, Vec<TaskReport>), PrepareError> {
     let differences = before.differences(&fresh);
     let url = results.url();
@@ -214,18 +217,22 @@ async fn resume(results: &Results, before: &Plan, fresh: Plan) -> Result<(Plan, 
     let (created, created_by) = (before.created.clone(), before.created_by.clone());
     let plan = Plan { run_id, created, created_by, ..fresh };
     if plan != *before {
-        results.bucket().write(&results.plan(), compact_json(&plan)).await?;
+        results.bucket().write(&results.plan(), compact_json(&plan).into()).await?;
     }
-    results.bucket().write(&results.payload(), json(&plan.study_payload())).await?;
+    results.bucket().write(&results.payload(), json(&plan.study_payload()).into()).await?;
     let finished = finished(results, &plan).await?;
     if finished.len() < plan.tasks.len() {
-        // What sums up all tasks must not outlive what some of them said.
+        // The summary of all tasks is out of date if a task must run again.
         results.bucket().delete(vec![results.combined(), results.summary()]).await?;
     }
     Ok((plan, finished))
 }
 
-/// Deletes what a run wrote, its plan last, so that a deletion cut short can be taken up again.
+/// Deletes the objects of a run. Deletes its plan last, so that an interrupted deletion can be repeated.
+///
+/// # Errors
+/// Returns [`PrepareError::Contended`] if another run claimed the folder meanwhile, and [`PrepareError::Storage`] if a
+/// store fails.
 pub async fn delete(results: &Results, plan: &Plan) -> Result<(), PrepareError> {
     let present = results.list().await?;
     let (last, own): (Vec<String>, Vec<String>) =
@@ -237,7 +244,7 @@ pub async fn delete(results: &Results, plan: &Plan) -> Result<(), PrepareError> 
     Ok(results.bucket().delete(last).await?)
 }
 
-async fn refuse_strangers(results: &Results) -> Result<(), PrepareError> {
+async fn reject_results_without_plan(results: &Results) -> Result<(), PrepareError> {
     let keys = results.list().await?;
     match results.find_result(&keys) {
         Some(key) => Err(PrepareError::Occupied { url: results.url(), example: results.bucket().url(key) }),

@@ -1,11 +1,12 @@
-//! The folder of a run's results: the names of the objects in it, and which of them are the run's own.
+//! Folder of a run's results: the keys of its objects, and the keys that belong to the run.
 
 use std::collections::HashSet;
 
-use crate::plan::{MAX_PLAN_BYTES, Plan};
+use records::plan::{MAX_PLAN_BYTES, Plan};
+
 use crate::storage::{Bucket, StorageError, Stores};
 
-/// A folder in a bucket that holds, or will hold, the results of one run.
+/// Folder in a bucket for the results of one run.
 #[derive(Debug, Clone)]
 pub struct Results {
     bucket: Bucket,
@@ -13,99 +14,111 @@ pub struct Results {
 }
 
 impl Results {
-    /// The folder of this name in a bucket.
+    /// Names a folder in a bucket.
     pub fn new(bucket: Bucket, folder: &str) -> Self {
         Self { bucket, folder: folder.trim_matches('/').to_owned() }
     }
 
-    /// The folder that a URL names.
+    /// Opens the folder that a URL names.
+    ///
+    /// # Errors
+    /// Returns a [`StorageError`] if the URL is malformed or its store cannot be opened.
     pub fn open(stores: &Stores, url: &str) -> Result<Self, StorageError> {
         let (bucket, folder) = stores.open_url(url)?;
         Ok(Self::new(bucket, &folder))
     }
 
-    /// The bucket it lies in.
+    /// Bucket of the folder.
     pub fn bucket(&self) -> &Bucket {
         &self.bucket
     }
 
-    /// Its URL, with a slash at the end.
+    /// URL of the folder, with a slash at the end.
     pub fn url(&self) -> String {
         self.bucket.url(&self.key(""))
     }
 
-    /// Key of our plan, which claims the folder for its run.
+    /// Key of the run's plan, which claims the folder.
     pub fn plan(&self) -> String {
         self.key("plan.json")
     }
 
-    /// Key of the study's plan: the payload and `data_map`.
+    /// Key of the plan in the CAI study's format: the payload and `data_map`.
     pub fn payload(&self) -> String {
         self.key("payload.json")
     }
 
-    /// Key of the study's record of a task.
+    /// Key of a task's record in the CAI study's format.
     pub fn record(&self, rank: usize) -> String {
         self.key(&format!("{rank}.json"))
     }
 
-    /// Key of the predictions of a task.
+    /// Key of a task's predictions.
     pub fn predictions(&self, rank: usize) -> String {
         self.key(&format!("predictions/{rank}.parquet"))
     }
 
-    /// Key of our report of a task. Written last: where it is, the task's results are complete.
+    /// Key of a task's report. The report is written last, so if it exists, the task's results are complete.
     pub fn task_report(&self, rank: usize) -> String {
         self.key(&format!("tasks/{rank}.json"))
     }
 
-    /// Key of what became of a task that failed where nobody waits for it. Worth nothing once the task is finished.
+    /// Key of the failure of a task whose worker runs unattended. It has no meaning once the task is finished.
     pub fn failure(&self, rank: usize) -> String {
         self.key(&format!("failures/{rank}.json"))
     }
 
-    /// Key of the list of tasks that are left, for a state machine to hand out.
+    /// Key of the list of remaining tasks, which a state machine dispatches.
     pub fn items(&self) -> String {
         self.key("items.json")
     }
 
-    /// Key of what a cluster's scheduler was asked, or said: scripts, logs, and the list of jobs. All that lies in this
-    /// folder belongs to the run.
+    /// Key of a file of a cluster's jobs: a script, a log, or the list of jobs. All objects in this subfolder belong to
+    /// the run.
     pub fn job(&self, name: &str) -> String {
         self.key(&format!("job/{name}"))
     }
 
-    /// Key of the study's records of all tasks together.
+    /// Key of the records of all tasks in the CAI study's format.
     pub fn combined(&self) -> String {
         self.key("combined_data.json")
     }
 
-    /// Key of our summary.
+    /// Key of the run's summary.
     pub fn summary(&self) -> String {
         self.key("summary.json")
     }
 
-    /// Key of our report of the run.
+    /// Key of the run's report.
     pub fn report(&self) -> String {
         self.key("report.json")
     }
 
-    /// The plan in this folder, as it is written; None where there is none.
+    /// Reads the JSON of the plan in this folder. Returns None if the folder has no plan.
+    ///
+    /// # Errors
+    /// Returns a [`StorageError`] if the plan cannot be read.
     pub async fn read_plan(&self) -> Result<Option<bytes::Bytes>, StorageError> {
         self.bucket.read_if_there(&self.plan(), MAX_PLAN_BYTES, "a plan").await
     }
 
-    /// Every key in this folder.
+    /// Lists every key in this folder.
+    ///
+    /// # Errors
+    /// Returns a [`StorageError`] if the folder cannot be listed.
     pub async fn list(&self) -> Result<HashSet<String>, StorageError> {
         Ok(self.bucket.list(&self.folder).await?.into_iter().map(|object| object.key).collect())
     }
 
-    /// The keys of the reports of tasks in this folder.
+    /// Lists the keys of the task reports in this folder.
+    ///
+    /// # Errors
+    /// Returns a [`StorageError`] if the folder cannot be listed.
     pub async fn list_task_reports(&self) -> Result<HashSet<String>, StorageError> {
         Ok(self.bucket.list(&self.key("tasks")).await?.into_iter().map(|object| object.key).collect())
     }
 
-    /// Of the keys that are `present` in the folder, those that the run of this plan wrote, the plan itself last.
+    /// Returns the keys among `present` that belong to the run of this plan. The key of the plan comes last.
     pub fn own_keys(&self, plan: &Plan, present: &HashSet<String>) -> Vec<String> {
         let of_run = [self.combined(), self.summary(), self.report(), self.payload(), self.items()];
         let of_tasks = plan.tasks.iter().flat_map(|task| {
@@ -117,7 +130,7 @@ impl Results {
         of_jobs.chain(own).collect()
     }
 
-    /// Of these keys in the folder, one that looks like a run's result.
+    /// Returns one of these keys in the folder that looks like a result of a run, or None.
     pub fn find_result<'a>(&self, keys: &'a HashSet<String>) -> Option<&'a String> {
         let is_result = |key: &str| {
             let name = key.strip_prefix(&self.key("")).unwrap_or(key);

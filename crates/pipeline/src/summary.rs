@@ -1,92 +1,67 @@
-//! From the results of the tasks to those of the run: `combined_data.json`, `summary.json`, `report.json`.
+//! Summarizes a run: makes `combined_data.json`, `summary.json` and `report.json` from the results of its tasks.
 //!
-//! In: a plan and the folder of its results. Only this plan's ranks are looked at, whatever else lies there. Out: a
-//! [`Summary`] that says what is missing; what sums up all tasks is written once all are finished, not before.
+//! In: a plan and the folder of its results. Only the ranks of this plan are read. Out: a [`Summary`], which lists the
+//! missing tasks. `combined_data.json` and `summary.json` are written only when all tasks are finished.
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use serde::{Deserialize, Serialize};
+use records::json;
+use records::metrics::metrics;
+use records::payload::PredictionsFormat;
+use records::plan::Plan;
+use records::report::{FlagCounts, MAX_RUN_REPORT_BYTES, RunReport, TaskReport};
+use records::summary::{MAX_SUMMARY_BYTES, SUMMARY_FORMAT, Summary};
 use serde_json::Value;
 
 use crate::finished::{READS_AT_ONCE, finished};
-use crate::metrics::{Metrics, metrics};
 use crate::output::{MAX_PREDICTIONS_BYTES, OutputError, Table, merge};
-use crate::payload::PredictionsFormat;
-use crate::plan::Plan;
-use crate::report::{FlagCounts, MAX_RUN_REPORT_BYTES, RunReport, TaskReport, check_format};
 use crate::results::Results;
 use crate::storage::StorageError;
-use crate::task::json;
 
-/// The version of `summary.json`.
-pub const SUMMARY_FORMAT: u32 = 1;
-/// The largest `summary.json` that is read, in bytes.
-const MAX_SUMMARY_BYTES: u64 = 16 << 20;
-/// The largest record of the study that is read, in bytes: one that lists the names of a hundred thousand files.
+/// Maximum size in bytes of a task's record. A record that lists 100,000 file names fits.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
 
-/// Why results could not be summed up.
+/// Error of summarizing a run.
 #[derive(Debug, thiserror::Error)]
 pub enum SummaryError {
-    /// A store did not do what was asked.
+    /// A request to a store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// Predictions of the run cannot be read.
+    /// Predictions of the run cannot be read or merged.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// A record of the run cannot be read.
-    #[error("record `{url}`: {problem}; delete it and `--resume`")]
+    /// The record of a task is malformed.
+    #[error("record `{url}`: {problem}; delete the record and run again with `--resume`")]
     Record {
-        /// The record.
+        /// URL of the record.
         url: String,
-        /// What is wrong with it.
+        /// Description of the problem.
         problem: String,
     },
 }
 
-/// What a run came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Version of this format: [`SUMMARY_FORMAT`].
-    pub format_version: u32,
-    /// The plan's run.
-    pub run_id: String,
-    /// Tasks of the plan.
-    pub tasks: usize,
-    /// Finished tasks.
-    pub finished: usize,
-    /// Ranks of the tasks that are not finished; none in a `summary.json`.
-    pub missing: Vec<usize>,
-    /// Images predicted by the finished tasks.
-    pub samples: u64,
-    /// Bytes of their images and magnitudes, as stored.
-    pub bytes: u64,
-    /// Their rows by flag.
-    pub flagged: FlagCounts,
-    /// How good the predictions of the finished tasks are; None where predictions were not kept.
-    pub accuracy: Option<Metrics>,
+/// Reads the `summary.json` of a folder. Returns None if it does not exist, or if this version cannot read it.
+///
+/// # Errors
+/// Returns a [`StorageError`] if the request fails.
+pub async fn read_summary(results: &Results) -> Result<Option<Summary>, StorageError> {
+    let json = results.bucket().read_if_there(&results.summary(), MAX_SUMMARY_BYTES, "a summary").await?;
+    Ok(json.and_then(|json| Summary::parse(&json).ok()))
 }
 
-impl Summary {
-    /// Whether every task is finished, and `combined_data.json` therefore written.
-    pub fn is_complete(&self) -> bool {
-        self.missing.is_empty()
-    }
-
-    /// The `summary.json` of a folder; None where there is none that this code can read.
-    pub async fn read(results: &Results) -> Result<Option<Self>, StorageError> {
-        let json = results.bucket().read_if_there(&results.summary(), MAX_SUMMARY_BYTES, "a summary").await?;
-        let is_known = |json: &Bytes| check_format(json, SUMMARY_FORMAT).is_ok();
-        Ok(json.filter(is_known).and_then(|json| serde_json::from_slice(&json).ok()))
-    }
-}
-
-/// Sums up what is there. Writes `combined_data.json` and `summary.json` if every task of the plan is finished.
+/// Summarizes the finished tasks of a run. Writes `combined_data.json` and `summary.json` if every task of the plan is
+/// finished.
+///
+/// # Errors
+/// Returns a [`SummaryError`] if a result cannot be read, is malformed, or cannot be written.
 pub async fn summarize(results: &Results, plan: &Plan) -> Result<Summary, SummaryError> {
     summarize_finished(results, plan, &finished(results, plan).await?).await
 }
 
-/// As [`summarize`], of a plan whose finished tasks are known.
+/// Summarizes a run like [`summarize`]. `reports` are the reports of its finished tasks.
+///
+/// # Errors
+/// Returns a [`SummaryError`] if a result cannot be read, is malformed, or cannot be written.
 pub async fn summarize_finished(
     results: &Results,
     plan: &Plan,
@@ -116,20 +91,20 @@ pub async fn summarize_finished(
         let combined = combine(results, &ranks).await?;
         results.bucket().write(&results.combined(), combined).await?;
     }
-    // Last, as it needs the most memory.
+    // This step needs the most memory, so it comes last.
     if plan.payload.predictions == PredictionsFormat::Parquet {
-        summary.accuracy = Some(metrics(&predictions(results, &ranks).await?));
+        summary.accuracy = Some(metrics(predictions(results, &ranks).await?.predictions()));
     }
     if summary.is_complete() {
-        results.bucket().write(&results.summary(), json(&summary)).await?;
+        results.bucket().write(&results.summary(), json(&summary).into()).await?;
     }
     Ok(summary)
 }
 
-/// The predictions of a run whose tasks are all finished, as one Parquet file in the order of its plan.
+/// Merges the predictions of a finished run to one Parquet file, in the order of its plan.
 ///
 /// # Errors
-/// Where a task's predictions are not there, or cannot be read.
+/// Returns a [`SummaryError`] if the predictions of a task do not exist, cannot be read, or do not fit the others.
 pub async fn merge_predictions(results: &Results, plan: &Plan) -> Result<Bytes, SummaryError> {
     let parts: Vec<(String, Bytes)> = futures::stream::iter(ranks_with_results(plan).collect::<Vec<_>>())
         .map(|rank| async move {
@@ -143,23 +118,26 @@ pub async fn merge_predictions(results: &Results, plan: &Plan) -> Result<Bytes, 
     Ok(merge(&parts)?)
 }
 
-/// A task without files is finished without a record or predictions.
+/// Ranks of the tasks that have files. A task without files writes neither a record nor predictions.
 fn ranks_with_results(plan: &Plan) -> impl Iterator<Item = usize> {
     plan.tasks.iter().filter(|task| !task.files.is_empty()).map(|task| task.rank)
 }
 
-/// Writes `report.json`, with what earlier executions of the run took by the one that it replaces.
+/// Writes `report.json`. Adds the time and cost of earlier executions from the report that it replaces.
+///
+/// # Errors
+/// Returns a [`StorageError`] if the write fails. A report of earlier executions that cannot be read is ignored.
 pub async fn write_report(results: &Results, report: &RunReport) -> Result<(), StorageError> {
     let earlier = results.bucket().read_if_there(&results.report(), MAX_RUN_REPORT_BYTES, "a run's report").await;
     let mut report = report.clone();
-    // One that cannot be read is replaced as well: what was done now must not be lost for it.
+    // Replace an unreadable report too, so that the report of this execution is not lost.
     if let Some(earlier) = earlier.ok().flatten().and_then(|json| RunReport::parse(&json).ok()) {
-        report.follow(&earlier);
+        report.add_earlier_executions(&earlier);
     }
-    results.bucket().write(&results.report(), json(&report)).await
+    results.bucket().write(&results.report(), json(&report).into()).await
 }
 
-/// The study's records of these ranks as one array, each as it is written.
+/// Combines the records of these ranks to one JSON array. Does not change the records.
 async fn combine(results: &Results, ranks: &[usize]) -> Result<Bytes, SummaryError> {
     let records: Vec<Value> = futures::stream::iter(ranks.to_vec())
         .map(|rank| async move {
@@ -176,7 +154,7 @@ async fn combine(results: &Results, ranks: &[usize]) -> Result<Bytes, SummaryErr
         .buffered(READS_AT_ONCE)
         .try_collect()
         .await?;
-    Ok(json(&records))
+    Ok(json(&records).into())
 }
 
 async fn predictions(results: &Results, ranks: &[usize]) -> Result<Table, SummaryError> {
@@ -189,7 +167,7 @@ async fn predictions(results: &Results, ranks: &[usize]) -> Result<Table, Summar
         })
         .buffered(READS_AT_ONCE);
     while let Some(mut table) = tables.try_next().await? {
-        // Accuracy needs no names, which would be the larger part.
+        // The accuracy does not need the names, which take most of the memory.
         table.data_path.clear();
         all.append(table);
     }

@@ -1,31 +1,31 @@
-//! One task from its files to its results: what a worker invocation does, wherever it runs.
+//! Runs one task: predicts its files and writes its results. Every executor's workers call this.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use records::json;
+use records::payload::PredictionsFormat;
+use records::plan::{FileIdentity, Plan, Task};
+use records::report::{FlagCounts, PhaseSeconds, REPORT_FORMAT, TaskReport};
+use records::study_record::{StudyMeasurements, StudyRecord};
 
 use crate::event::{Event, EventSink, Stopwatch, memory_peak_mb, now};
 use crate::objects::{Objects, ObjectsError};
 use crate::output::{Format, OutputError, Writer};
 use crate::partition::{Partition, PartitionError};
-use crate::payload::PredictionsFormat;
-use crate::plan::{FileIdentity, Plan, Task};
 use crate::predict::{Cost, PredictError, Predicted, Worker, predict};
-use crate::record::{Measured, StudyRecord};
-use crate::report::{FlagCounts, PhaseSeconds, REPORT_FORMAT, TaskReport};
 use crate::results::Results;
 use crate::storage::{Bucket, StorageError, is_transient};
 
-/// Why a task failed. Nothing of it counts as finished; the other tasks are not touched.
+/// Error of a task. The task does not count as finished. Other tasks are not affected.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
-    /// A store did not do what was asked.
+    /// A request to a store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// A partition cannot be predicted.
     #[error(transparent)]
     Predict(#[from] PredictError),
-    /// Who the galaxies of a partition are cannot be read.
+    /// The file of objects beside a partition cannot be read.
     #[error(transparent)]
     Objects(#[from] ObjectsError),
     /// The predictions could not be encoded.
@@ -34,7 +34,7 @@ pub enum TaskError {
 }
 
 impl TaskError {
-    /// Whether another attempt may succeed. Not where the data are malformed, or where access is denied.
+    /// Returns true if another attempt may succeed. Returns false if the data are malformed or access is denied.
     pub fn retry_can_help(&self) -> bool {
         match self {
             Self::Storage(error) | Self::Objects(ObjectsError::Storage(error)) => error.is_transient(),
@@ -44,33 +44,40 @@ impl TaskError {
     }
 }
 
-/// What the tasks of one run share.
+/// Context that all tasks of a run share.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
-    /// The run's plan.
+    /// Plan of the run.
     pub plan: &'a Plan,
-    /// The bucket of the partitions.
+    /// Bucket of the partitions.
     pub data: &'a Bucket,
-    /// The folder of the results.
+    /// Folder of the results.
     pub results: &'a Results,
-    /// Who listens.
+    /// Receiver of the events.
     pub events: &'a dyn EventSink,
 }
 
-/// Which time a task is tried.
+/// One attempt to run a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// 1 for the first time.
+    /// Number of the attempt, from 1.
     pub number: u32,
-    /// When the executor had the task ready, RFC 3339.
+    /// Time at which the executor queued the task, RFC 3339.
     pub queued: String,
 }
 
-/// Predicts the files of a task and writes its results, in this order: predictions, the study's record, our report.
-/// The report says that the others are complete. A task without files writes the report alone, as the study's workers
-/// wrote no record for it.
+/// Predicts the files of a task and writes its results: first the predictions, then the record in the CAI study's
+/// format, then the report.
 ///
-/// Dropping the future abandons the task between two groups of rows; every object is then whole or absent.
+/// The report exists only if the other results are complete. A task without files writes only its report, because the
+/// CAI study's workers wrote no record for such a task.
+///
+/// If the future is dropped, the task stops between two groups of rows. Every object is then complete or does not
+/// exist.
+///
+/// # Errors
+/// Returns a [`TaskError`] if a partition cannot be read or predicted, or if a result cannot be written.
+/// [`TaskError::retry_can_help`] states whether another attempt may succeed.
 pub async fn run_task(
     run: Run<'_>,
     task: &Task,
@@ -82,19 +89,19 @@ pub async fn run_task(
     let started = now();
     let whole = Stopwatch::start();
     let (init_seconds, warm) = worker.begin_task();
-    let mut done = Done::new(plan, task, worker)?;
+    let mut totals = Totals::new(plan, task, worker)?;
     for file in &task.files {
-        done.add(run, task.rank, file, worker).await?;
+        totals.add(run, task.rank, file, worker).await?;
     }
-    let Done { cost, samples, bytes, flagged, list_seconds, .. } = done;
+    let Totals { cost, samples, bytes, flagged, list_seconds, .. } = totals;
     let writing = Stopwatch::start();
     let memory_peak_mb = memory_peak_mb();
     if !task.files.is_empty() {
-        let record = done.record(plan, task, worker, memory_peak_mb);
-        if let Some(predictions) = done.predictions {
+        let record = totals.record(plan, task, worker, memory_peak_mb);
+        if let Some(predictions) = totals.predictions {
             results.bucket().write(&results.predictions(task.rank), predictions.finish()?).await?;
         }
-        results.bucket().write(&results.record(task.rank), json(&record)).await?;
+        results.bucket().write(&results.record(task.rank), json(&record).into()).await?;
     }
     let report = TaskReport {
         format_version: REPORT_FORMAT,
@@ -126,26 +133,26 @@ pub async fn run_task(
         attempts: attempt.number,
         warm,
     };
-    results.bucket().write(&results.task_report(task.rank), json(&report)).await?;
+    results.bucket().write(&results.task_report(task.rank), json(&report).into()).await?;
     let samples = usize::try_from(samples).unwrap_or(usize::MAX);
     events.record(&Event::TaskFinished { rank: task.rank, samples, seconds: whole.seconds() });
     Ok(report)
 }
 
-/// What the files of a task have come to so far.
-struct Done {
+/// Predictions and totals of the files that a task has predicted so far.
+struct Totals {
     predictions: Option<Writer>,
     cost: Cost,
     samples: u64,
     batches: u64,
     bytes: u64,
-    /// Bytes of the first batch.
+    /// Size of the first batch in bytes.
     batch_bytes: u64,
     flagged: FlagCounts,
     list_seconds: f64,
 }
 
-impl Done {
+impl Totals {
     fn new(plan: &Plan, task: &Task, worker: &Worker) -> Result<Self, OutputError> {
         let bands = worker.model().bands();
         let with_objects = task.files.iter().any(|file| file.objects.is_some());
@@ -170,7 +177,7 @@ impl Done {
         let opening = Stopwatch::start();
         let partition = Partition::open(run.data.store(), run.data.path(&file.key)?, file.e_tag.clone())
             .await
-            .map_err(|error| place(error, run.data, file))?;
+            .map_err(|error| task_error(error, run.data, file))?;
         let objects = match &file.objects {
             Some(listed) if self.predictions.is_some() => Some(Objects::read(run.data, listed, &partition).await?),
             _ => None,
@@ -182,7 +189,7 @@ impl Done {
         };
         let mut predicted = match predict(Arc::new(partition), worker, batch_size, &on_rows).await {
             Ok(predicted) => predicted,
-            Err(PredictError::Partition(error)) => return Err(place(error, run.data, file)),
+            Err(PredictError::Partition(error)) => return Err(task_error(error, run.data, file)),
             Err(error) => return Err(error.into()),
         };
         predicted.objects = objects;
@@ -206,7 +213,7 @@ impl Done {
     }
 
     fn record(&self, plan: &Plan, task: &Task, worker: &Worker, process_memory_mb: f64) -> StudyRecord {
-        let measured = Measured {
+        let measured = StudyMeasurements {
             seconds: self.cost.seconds,
             bytes_allocated: self.cost.bytes_allocated,
             samples: self.samples,
@@ -221,24 +228,13 @@ impl Done {
     }
 }
 
-/// An error of the store behind a partition, told as every other error of a store is.
-fn place(error: PartitionError, data: &Bucket, file: &FileIdentity) -> TaskError {
+/// Turns the error of a partition into a task's error. Errors of its store become [`StorageError`]s with the URL, like
+/// all other errors of stores.
+fn task_error(error: PartitionError, data: &Bucket, file: &FileIdentity) -> TaskError {
     match error {
         PartitionError::Storage { source, .. } => {
-            TaskError::Storage(StorageError::Request { action: "read", url: data.url(&file.key), said: source })
+            TaskError::Storage(StorageError::Request { action: "read", url: data.url(&file.key), error: source })
         }
         other => TaskError::Predict(other.into()),
     }
-}
-
-/// A record of ours as JSON, as short as can be.
-pub(crate) fn compact_json(record: &impl serde::Serialize) -> Bytes {
-    Bytes::from(serde_json::to_vec(record).expect("our records have text keys and no failing serialisers"))
-}
-
-/// A record of ours as JSON, for people to read as well.
-pub(crate) fn json(record: &impl serde::Serialize) -> Bytes {
-    let mut json = serde_json::to_vec_pretty(record).expect("our records have text keys and no failing serialisers");
-    json.push(b'\n');
-    Bytes::from(json)
 }

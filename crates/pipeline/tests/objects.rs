@@ -1,16 +1,17 @@
-//! Who the galaxies are, from beside a partition to its predictions, and what resuming makes of a change of it.
+//! Checks that identifiers and positions of objects reach the predictions, and that resuming notices changes of them.
 
 mod support;
 
-use pipeline::event::Silence;
+use pipeline::event::NullSink;
 use pipeline::finished::finished;
 use pipeline::objects::Objects;
 use pipeline::output::Table;
 use pipeline::partition::{Partition, split};
 use pipeline::predict::Worker;
-use pipeline::prepare::{IfTaken, Prepared};
+use pipeline::prepare::Prepared;
 use pipeline::storage::Bucket;
 use pipeline::{Attempt, Run, TaskError, run_task};
+use records::request::IfTaken;
 use serde_json::json;
 use support::{model, partition, payload, prepared, sky, write};
 
@@ -30,7 +31,7 @@ async fn run(prepared: &Prepared) -> Vec<Result<(), TaskError>> {
     let mut worker = Worker::new(model(), 1, 0.0);
     let mut outcomes = Vec::new();
     for task in &plan.tasks {
-        let run = Run { plan, data, results, events: &Silence };
+        let run = Run { plan, data, results, events: &NullSink };
         let attempt = Attempt { number: 1, queued: String::new() };
         outcomes.push(run_task(run, task, attempt, &mut worker).await.map(drop));
     }
@@ -46,14 +47,14 @@ async fn columns(prepared: &Prepared, rank: usize) -> (Vec<String>, bytes::Bytes
 }
 
 #[tokio::test]
-async fn predictions_have_them_where_they_are_known_and_are_else_what_they_were() {
+async fn predictions_have_columns_of_objects_only_if_they_are_known() {
     let stores = sky(3, 4).await;
     let bucket = stores.bucket("sky").unwrap();
     let before = prepared(&stores, payload(json!({"result_path": "before"})), IfTaken::Refuse, "1").await.unwrap();
     assert!(run(&before).await.iter().all(Result::is_ok));
     put_beside(&bucket, "10MB/2.pt", "b").await;
     let after = prepared(&stores, payload(json!({"result_path": "after"})), IfTaken::Refuse, "2").await.unwrap();
-    assert_eq!(after.plan.tasks.len(), 3, "a file of objects is no partition");
+    assert_eq!(after.plan.tasks.len(), 3, "a file of objects is not a partition");
     assert!(run(&after).await.iter().all(Result::is_ok));
     for rank in [0, 2] {
         assert_eq!(columns(&before, rank).await, columns(&after, rank).await);
@@ -63,7 +64,7 @@ async fn predictions_have_them_where_they_are_known_and_are_else_what_they_were(
     let (known, plain) = (Table::read(bytes, "x").unwrap(), Table::read(columns(&before, 1).await.1, "x").unwrap());
     assert_eq!(known, plain);
 
-    // One task of all three: null where nothing is known.
+    // One task with all three partitions has null values for the objects that are unknown.
     let one = json!({"result_path": "one", "world_size": 1});
     let one = prepared(&stores, payload(one), IfTaken::Refuse, "3").await.unwrap();
     assert!(run(&one).await.iter().all(Result::is_ok));
@@ -71,7 +72,7 @@ async fn predictions_have_them_where_they_are_known_and_are_else_what_they_were(
 }
 
 #[tokio::test]
-async fn resuming_notices_that_they_changed() {
+async fn resume_repeats_tasks_whose_objects_changed() {
     let stores = sky(2, 4).await;
     let bucket = stores.bucket("sky").unwrap();
     put_beside(&bucket, "10MB/2.pt", "b").await;
@@ -87,7 +88,7 @@ async fn resuming_notices_that_they_changed() {
 }
 
 #[tokio::test]
-async fn a_partition_with_another_s_objects_fails_alone() {
+async fn only_the_task_with_wrong_objects_fails() {
     let stores = sky(2, 4).await;
     let bucket = stores.bucket("sky").unwrap();
     put_beside(&bucket, "10MB/2.pt", "b").await;
@@ -97,27 +98,27 @@ async fn a_partition_with_another_s_objects_fails_alone() {
     assert!(outcomes[0].is_ok());
     let error = outcomes[1].as_ref().unwrap_err();
     assert!(error.to_string().contains("10MB/2.objects.parquet") && !error.retry_can_help(), "{error}");
-    // After planning, its objects are another version: the error says so, and nothing is joined.
+    // If the file of objects changes after planning, the task fails.
     put_beside(&bucket, "10MB/2.pt", "c").await;
     let error = run(&prepared).await.remove(1).unwrap_err();
     assert!(error.to_string().contains("changed since they were listed"), "{error}");
 }
 
 #[tokio::test]
-async fn parts_have_their_part_of_them() {
+async fn split_gives_each_part_its_objects() {
     let stores = sky(1, 10).await;
     let bucket = stores.bucket("sky").unwrap();
     put_beside(&bucket, "10MB/1.pt", "n").await;
     let open = async |key: &str| Partition::open(bucket.store(), bucket.path(key).unwrap(), None).await.unwrap();
     let whole = open("10MB/1.pt").await;
-    let objects = Objects::beside(&bucket, &whole).await.unwrap().unwrap();
+    let objects = Objects::read_beside(&bucket, &whole).await.unwrap().unwrap();
     let parts = split(&whole, Some(&objects), 4 * 20_508, bucket.store(), &bucket.path("parts").unwrap(), |_| ())
         .await
         .unwrap();
     let mut ids = Vec::new();
     for part in &parts {
         let part = open(part.path.as_ref()).await;
-        ids.extend(Objects::beside(&bucket, &part).await.unwrap().unwrap().object_id().to_vec());
+        ids.extend(Objects::read_beside(&bucket, &part).await.unwrap().unwrap().object_id().to_vec());
     }
     assert_eq!((parts.len(), ids), (3, objects.object_id().to_vec()));
 }

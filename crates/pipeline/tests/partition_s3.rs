@@ -1,4 +1,4 @@
-//! Partitions on a real S3 server, started here: read by range, watched for changes, split into parts.
+//! Checks partitions on an S3 server: reading ranges, noticing changes, splitting into parts.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ async fn serve(root: &std::path::Path) -> Arc<dyn ObjectStore> {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
-            // Small answers would otherwise wait for acknowledgements, tens of milliseconds each.
+            // Without this, small answers wait for acknowledgements, tens of milliseconds each.
             socket.set_nodelay(true).unwrap();
             let service = service.clone();
             tokio::spawn(async move {
@@ -31,6 +31,7 @@ async fn serve(root: &std::path::Path) -> Arc<dyn ObjectStore> {
             });
         }
     });
+    pipeline::storage::choose_tls();
     let store = AmazonS3Builder::new()
         .with_endpoint(format!("http://{address}"))
         .with_allow_http(true)
@@ -44,7 +45,7 @@ async fn serve(root: &std::path::Path) -> Arc<dyn ObjectStore> {
     Arc::new(store)
 }
 
-/// 450 samples of 32×32 pixels, 9 MB.
+/// Makes a partition of 450 samples of 32×32 pixels, 9 MB.
 fn partition(first_pixel: f32) -> Vec<u8> {
     let layout =
         Layout { samples: 450, height: 32, width: 32, magnitude_dtype: Dtype::F64, redshift_dtype: Some(Dtype::F32) };
@@ -58,7 +59,7 @@ fn partition(first_pixel: f32) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn rows_are_the_same_on_s3_and_in_memory() {
+async fn reads_the_same_rows_from_s3_and_memory() {
     let folder = tempfile::tempdir().unwrap();
     let path = Path::from("25MB/1.pt");
     let stores: [Arc<dyn ObjectStore>; 2] = [serve(folder.path()).await, Arc::new(InMemory::new())];
@@ -77,7 +78,7 @@ async fn rows_are_the_same_on_s3_and_in_memory() {
 }
 
 #[tokio::test]
-async fn a_replaced_object_is_noticed() {
+async fn fails_if_the_object_was_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let store = serve(folder.path()).await;
     let path = Path::from("1.pt");
@@ -90,7 +91,7 @@ async fn a_replaced_object_is_noticed() {
 }
 
 #[tokio::test]
-async fn parts_are_written_in_pieces() {
+async fn splits_a_partition_with_multipart_uploads() {
     let folder = tempfile::tempdir().unwrap();
     let store = serve(folder.path()).await;
     let path = Path::from("whole.pt");

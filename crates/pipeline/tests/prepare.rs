@@ -1,17 +1,19 @@
-//! Claiming a folder, resuming and overwriting what is in it, and summing it up.
+//! Checks that runs claim their folder, resume, overwrite and are summarized.
 
 mod support;
 
 use std::collections::BTreeMap;
 
-use pipeline::event::Silence;
+use pipeline::event::NullSink;
 use pipeline::finished::finished;
 use pipeline::predict::Worker;
-use pipeline::prepare::{IfTaken, PrepareError, Prepared};
+use pipeline::prepare::{PrepareError, Prepared};
 use pipeline::results::Results;
 use pipeline::storage::{Bucket, Stores};
-use pipeline::summary::{Summary, summarize};
+use pipeline::summary::summarize;
 use pipeline::{Attempt, Run, run_task};
+use records::request::IfTaken;
+use records::summary::Summary;
 use serde_json::{Value, json};
 use support::{model, partition, payload, prepared, sky, write};
 
@@ -20,7 +22,7 @@ async fn run(prepared: &Prepared, ranks: impl IntoIterator<Item = usize>) {
     let Prepared { plan, data, results, .. } = prepared;
     let mut worker = Worker::new(model(), 1, 0.0);
     for rank in ranks {
-        let run = Run { plan, data, results, events: &Silence };
+        let run = Run { plan, data, results, events: &NullSink };
         let attempt = Attempt { number: 1, queued: String::new() };
         run_task(run, &plan.tasks[rank], attempt, &mut worker).await.unwrap();
     }
@@ -53,7 +55,7 @@ async fn everything(bucket: &Bucket) -> BTreeMap<String, bytes::Bytes> {
 }
 
 #[tokio::test]
-async fn a_run_is_planned_and_claimed() {
+async fn plans_a_run_and_claims_its_folder() {
     let stores = sky(12, 1).await;
     let first = begin(&stores, json!({}), IfTaken::Refuse, "1").await.unwrap();
     assert_eq!((first.plan.tasks.len(), first.plan.run_id.as_str()), (11, "1"));
@@ -71,7 +73,7 @@ async fn a_run_is_planned_and_claimed() {
 }
 
 #[tokio::test]
-async fn of_two_runs_at_once_one_is_refused() {
+async fn only_one_of_several_simultaneous_claims_succeeds() {
     let stores = sky(2, 1).await;
     let runs = ["a", "b", "c", "d"].map(|run_id| begin(&stores, json!({}), IfTaken::Refuse, run_id));
     let outcomes = futures::future::join_all(runs).await;
@@ -86,7 +88,7 @@ async fn of_two_runs_at_once_one_is_refused() {
 }
 
 #[tokio::test]
-async fn nothing_is_written_where_a_run_cannot_begin() {
+async fn writes_nothing_if_a_run_cannot_be_prepared() {
     let stores = sky(1, 1).await;
     let bucket = stores.bucket("sky").unwrap();
     let before = everything(&bucket).await;
@@ -106,18 +108,18 @@ async fn nothing_is_written_where_a_run_cannot_begin() {
 }
 
 #[tokio::test]
-async fn the_only_model_of_a_folder_is_found() {
+async fn finds_the_only_model_in_a_folder() {
     let stores = sky(1, 1).await;
     let bucket = stores.bucket("sky").unwrap();
     let model = bucket.read("model/m.safetensors", 1 << 30, "a test").await.unwrap();
     let from = |folder: &str| {
-        let mut json = payload(json!({})).written().clone();
+        let mut json = payload(json!({})).submitted().clone();
         json.remove("model");
         json.insert("S3_object_name".into(), folder.into());
-        pipeline::payload::Payload::try_from(json).unwrap()
+        records::payload::Payload::try_from(json).unwrap()
     };
     let error = prepared(&stores, from("empty"), IfTaken::Refuse, "1").await.unwrap_err().to_string();
-    assert!(error.contains("none of its files (expected is a name ending in .pt, .pth, .safetensors)"), "{error}");
+    assert!(error.contains("none (expected a name ending in .pt, .pth, .safetensors)"), "{error}");
     write(&bucket, "Anomaly Detection/Fine_Tune_Model/Mixed.pt", model.clone()).await;
     write(&bucket, "Anomaly Detection/Inference/resized_inference.pt", "a sample").await;
     let found = prepared(&stores, from("Anomaly Detection"), IfTaken::Refuse, "1").await.unwrap();
@@ -130,22 +132,22 @@ async fn the_only_model_of_a_folder_is_found() {
 }
 
 #[tokio::test]
-async fn resuming_repeats_only_what_is_not_finished() {
+async fn resume_skips_finished_tasks() {
     let stores = sky(5, 3).await;
     let first = begin(&stores, json!({}), IfTaken::Refuse, "1").await.unwrap();
     run(&first, [0, 2, 4]).await;
     let again = begin(&stores, json!({"file_limit": 11}), IfTaken::Resume, "2").await.unwrap();
     assert_eq!((again.plan.run_id.as_str(), ranks(&again)), ("1", vec![0, 2, 4]));
 
-    // Killed between a task's objects: its report, the last of them, is not there.
+    // A worker that was killed while it wrote a task's results left no report, because the report is written last.
     first.data.delete(vec!["results/tasks/2.json".into()]).await.unwrap();
     assert_eq!(ranks(&begin(&stores, json!({}), IfTaken::Resume, "3").await.unwrap()), [0, 4]);
-    // A result that somebody deleted, and a report that is none.
+    // Predictions that were deleted, and a malformed report.
     first.data.delete(vec!["results/predictions/0.parquet".into()]).await.unwrap();
     write(&first.data, "results/tasks/4.json", "{\"format_version\": 1}").await;
     assert_eq!(ranks(&begin(&stores, json!({}), IfTaken::Resume, "4").await.unwrap()), [0; 0]);
 
-    // What is resumed ends as what was never interrupted.
+    // A resumed run ends with the same predictions as an uninterrupted run.
     run(&again, 0..5).await;
     let whole = begin(&stores, json!({"result_path": "whole"}), IfTaken::Refuse, "5").await.unwrap();
     run(&whole, 0..5).await;
@@ -154,12 +156,12 @@ async fn resuming_repeats_only_what_is_not_finished() {
         let name = format!("predictions/{rank}.parquet");
         assert_eq!(all[&format!("results/{name}")], all[&format!("whole/{name}")]);
     }
-    // Nothing there yet: resuming begins.
+    // In an empty folder, resuming starts a new run.
     assert!(begin(&stores, json!({"result_path": "new"}), IfTaken::Resume, "6").await.is_ok());
 }
 
 #[tokio::test]
-async fn only_the_same_run_is_resumed() {
+async fn resume_rejects_a_different_payload_or_different_files() {
     let stores = sky(3, 2).await;
     let first = begin(&stores, json!({}), IfTaken::Refuse, "1").await.unwrap();
     let error = refused(&stores, json!({"batch_size": 7, "order": "natural"}), IfTaken::Resume).await;
@@ -181,7 +183,7 @@ async fn only_the_same_run_is_resumed() {
 }
 
 #[tokio::test]
-async fn a_changed_file_or_model_is_predicted_anew() {
+async fn resume_repeats_tasks_whose_files_or_model_changed() {
     let stores = sky(3, 2).await;
     let first = begin(&stores, json!({}), IfTaken::Refuse, "1").await.unwrap();
     run(&first, 0..3).await;
@@ -189,7 +191,7 @@ async fn a_changed_file_or_model_is_predicted_anew() {
     write(&first.data, "10MB/2.pt", partition(2, 99, 32)).await;
     let again = begin(&stores, json!({}), IfTaken::Resume, "2").await.unwrap();
     assert_eq!(ranks(&again), [0, 2]);
-    // What summed up the old file is gone until all is there again.
+    // The old combined records are deleted until all tasks are finished again.
     assert!(again.data.find("results/combined_data.json").await.unwrap().is_none());
     assert_eq!(summary(&again).await.missing, [1]);
     run(&again, [1]).await;
@@ -203,30 +205,30 @@ async fn a_changed_file_or_model_is_predicted_anew() {
 }
 
 #[tokio::test]
-async fn overwriting_deletes_what_the_run_wrote_and_nothing_else() {
+async fn overwrite_deletes_only_the_objects_of_the_run() {
     let stores = sky(3, 2).await;
     let first = begin(&stores, json!({}), IfTaken::Refuse, "1").await.unwrap();
     run(&first, 0..3).await;
     summary(&first).await;
-    let strangers = ["results/7.json", "results/notes.txt", "results/predictions/7.parquet", "results2/0.json"];
-    for key in strangers {
-        write(&first.data, key, "not ours").await;
+    let foreign = ["results/7.json", "results/notes.txt", "results/predictions/7.parquet", "results2/0.json"];
+    for key in foreign {
+        write(&first.data, key, "not of this run").await;
     }
     let second = begin(&stores, json!({"file_limit": 2}), IfTaken::Overwrite, "2").await.unwrap();
     assert_eq!((second.plan.run_id.as_str(), second.plan.tasks.len(), second.finished.len()), ("2", 2, 0));
     let mut keys: Vec<String> = everything(&first.data).await.into_keys().collect();
     keys.retain(|key| key.starts_with("results"));
-    let mut expected = strangers.map(str::to_owned).to_vec();
+    let mut expected = foreign.map(str::to_owned).to_vec();
     expected.extend(["results/plan.json".into(), "results/payload.json".into()]);
     expected.sort();
     assert_eq!(keys, expected);
-    // The stranger's `7.json` is in no summary.
+    // The foreign `7.json` is not summarized.
     run(&second, 0..2).await;
     assert_eq!(summary(&second).await.finished, 2);
 }
 
 #[tokio::test]
-async fn results_without_a_plan_are_nobody_s_to_delete() {
+async fn rejects_a_folder_with_results_but_no_plan() {
     let stores = sky(1, 1).await;
     let bucket = stores.bucket("sky").unwrap();
     write(&bucket, "results/0.json", "{}").await;
@@ -239,7 +241,7 @@ async fn results_without_a_plan_are_nobody_s_to_delete() {
 }
 
 #[tokio::test]
-async fn all_records_are_combined_in_rank_order_once_all_are_there() {
+async fn combines_records_in_rank_order_when_all_tasks_are_finished() {
     let stores = sky(11, 3).await;
     let prepared = begin(&stores, json!({"world_size": 13}), IfTaken::Refuse, "1").await.unwrap();
     run(&prepared, [0, 1, 2, 12]).await;
@@ -263,7 +265,7 @@ async fn all_records_are_combined_in_rank_order_once_all_are_there() {
     let written = prepared.data.read("results/summary.json", 1 << 20, "a test").await.unwrap();
     assert_eq!(serde_json::from_slice::<Summary>(&written).unwrap(), whole);
 
-    // The folder alone is enough to sum up again.
+    // The folder alone is enough to summarize again.
     let results = Results::open(&stores, "memory:/sky/results/").unwrap();
     let plan = pipeline::prepare::read_plan(&results).await.unwrap().unwrap();
     assert_eq!(summarize(&results, &plan).await.unwrap(), whole);
@@ -271,5 +273,5 @@ async fn all_records_are_combined_in_rank_order_once_all_are_there() {
 
     write(&prepared.data, "results/1.json", "[]").await;
     let error = summarize(&results, &plan).await.unwrap_err().to_string();
-    assert!(error.contains("record `memory:/sky/results/1.json`: not an object; delete it and `--resume`"), "{error}");
+    assert!(error.contains("record `memory:/sky/results/1.json`: not an object; delete the record"), "{error}");
 }

@@ -1,4 +1,5 @@
-//! What becomes of a request where the store fails: one clear error, in bounded time, after as many tries as can help.
+//! Checks that requests to a failing store end in bounded time with a clear error, and that only transient errors are
+//! retried.
 
 mod support;
 
@@ -7,15 +8,15 @@ use std::time::{Duration, Instant};
 use pipeline::storage::{Bucket, StorageError, Stores};
 use support::faulty::{BODY, Fault, Server};
 
-/// Longer than any request may take under the limits of these tests.
+/// Maximum duration of a request under the limits of these tests.
 const BOUND: Duration = Duration::from_secs(5);
 
 async fn bucket(server: &Server) -> Bucket {
-    let options = support::s3_options(&server.address, support::impatient());
+    let options = support::s3_options(&server.address, support::short_limits());
     Stores::open("s3", options).unwrap().bucket("sky").unwrap()
 }
 
-/// Reads from a server with this fault: the error, and how many requests it took.
+/// Reads from a server with this fault. Returns the error and the number of requests.
 async fn error(fault: Fault) -> (StorageError, usize) {
     let server = Server::start(fault).await;
     let begun = Instant::now();
@@ -27,7 +28,7 @@ async fn error(fault: Fault) -> (StorageError, usize) {
 }
 
 #[tokio::test]
-async fn what_a_repetition_cannot_change_is_not_repeated() {
+async fn does_not_retry_permanent_errors() {
     for (status, code, expected) in [
         (403, "AccessDenied", "access denied (403 Forbidden AccessDenied: on purpose); check that the credentials"),
         (404, "NoSuchKey", "there is no such object"),
@@ -44,7 +45,7 @@ async fn what_a_repetition_cannot_change_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_repeated_and_then_given_up() {
+async fn retries_transient_errors_a_limited_number_of_times() {
     for (status, code, expected) in [
         (500, "InternalError", "the store failed (500 Internal Server Error InternalError: on purpose)"),
         (503, "SlowDown", "the store is overloaded (503 Service Unavailable SlowDown: on purpose); try again later"),
@@ -58,7 +59,7 @@ async fn what_may_pass_is_repeated_and_then_given_up() {
 }
 
 #[tokio::test]
-async fn a_store_that_recovers_is_read() {
+async fn reads_from_a_store_that_recovers() {
     for fault in [Fault::BusyThenOk(2), Fault::Truncate(1)] {
         let server = Server::start(fault).await;
         let read = bucket(&server).await.read("a b/1.pt", 1_000, "a test").await;
@@ -68,7 +69,7 @@ async fn a_store_that_recovers_is_read() {
 }
 
 #[tokio::test]
-async fn a_store_that_hangs_or_breaks_off_is_given_up() {
+async fn gives_up_if_a_store_hangs_or_disconnects() {
     for (fault, expected) in [
         (Fault::Hang, "no answer in time"),
         (Fault::Stall, "in time"),
@@ -82,8 +83,8 @@ async fn a_store_that_hangs_or_breaks_off_is_given_up() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_said() {
-    let options = support::s3_options("http://127.0.0.1:9", support::impatient());
+async fn reports_a_store_that_cannot_be_reached() {
+    let options = support::s3_options("http://127.0.0.1:9", support::short_limits());
     let bucket = Stores::open("s3", options).unwrap().bucket("sky").unwrap();
     let begun = Instant::now();
     let error = bucket.list("x").await.unwrap_err();
@@ -92,9 +93,9 @@ async fn nobody_there_is_said() {
     assert!(error.to_string().contains("AWS_ENDPOINT_URL") && error.is_transient(), "{error}");
 }
 
-/// Lists, writes, creates and deletes are given up in the same way as reads.
+/// Lists, writes, creates and deletes have the same limits as reads.
 #[tokio::test]
-async fn every_kind_of_request_is_bounded() {
+async fn every_kind_of_request_ends_in_bounded_time() {
     for fault in [Fault::Hang, Fault::Status(503, "SlowDown"), Fault::Status(403, "AccessDenied")] {
         let server = Server::start(fault).await;
         let bucket = bucket(&server).await;

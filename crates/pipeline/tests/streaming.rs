@@ -1,4 +1,4 @@
-//! Rows are read while others are predicted, in small pieces first, and never many at once.
+//! Checks that rows are read while others are predicted, in small pieces first, and never many at once.
 
 mod support;
 
@@ -21,25 +21,27 @@ use pipeline::predict::{Worker, predict};
 use support::{model, partition};
 use tokio::sync::Notify;
 
-/// Longer than anything here takes: what waits so long waits for ever.
-const FOR_EVER: Duration = Duration::from_secs(60);
-/// A request for more than this is one for images.
+/// Time after which a test fails. Everything here takes much less.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Requests for more bytes than this are requests for images.
 const MANY_BYTES: u64 = 128 << 10;
 
-/// A store in memory that answers for the first rows and no further, until it is told to go on.
+/// Store in memory that answers the first request for rows, and delays the others until `open_gate` is called.
 #[derive(Debug, Default)]
 struct Gated {
     inner: InMemory,
     open: AtomicBool,
     opened: Notify,
-    /// Bytes of the requests for rows that are not answered, and the most there ever were.
-    under_way: AtomicU64,
-    most_under_way: AtomicU64,
+    /// Size in bytes of the unanswered requests for rows.
+    pending: AtomicU64,
+    /// Maximum of `pending` so far.
+    pending_max: AtomicU64,
+    /// Size in bytes of the first request for rows.
     first: AtomicU64,
 }
 
 impl Gated {
-    fn go_on(&self) {
+    fn open_gate(&self) {
         self.open.store(true, Ordering::SeqCst);
         self.opened.notify_waiters();
     }
@@ -65,13 +67,13 @@ impl ObjectStore for Gated {
             Some(GetRange::Bounded(Range { start, end })) if end - start > MANY_BYTES => end - start,
             _ => return self.inner.get_opts(location, options).await,
         };
-        let under_way = self.under_way.fetch_add(rows, Ordering::SeqCst) + rows;
-        self.most_under_way.fetch_max(under_way, Ordering::SeqCst);
+        let pending = self.pending.fetch_add(rows, Ordering::SeqCst) + rows;
+        self.pending_max.fetch_max(pending, Ordering::SeqCst);
         if self.first.compare_exchange(0, rows, Ordering::SeqCst, Ordering::SeqCst).is_err() {
             self.wait().await;
         }
         let answer = self.inner.get_opts(location, options).await;
-        self.under_way.fetch_sub(rows, Ordering::SeqCst);
+        self.pending.fetch_sub(rows, Ordering::SeqCst);
         answer
     }
 
@@ -100,10 +102,10 @@ impl ObjectStore for Gated {
     }
 }
 
-/// The store answers for the second piece only when the first one is predicted, and the first one is done only when the
-/// request for another is under way: whoever reads and predicts in turn waits here for ever.
+/// The store answers the second request only when the first rows are predicted, and the first rows are done only when
+/// another request is pending. Code that does not read and predict at the same time would time out here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn reads_are_under_way_while_rows_are_predicted() {
+async fn reads_rows_while_others_are_predicted() {
     const ROWS: usize = 1_000;
     let store = Arc::new(Gated::default());
     let path = Path::from("1.pt");
@@ -112,17 +114,17 @@ async fn reads_are_under_way_while_rows_are_predicted() {
     let mut worker = Worker::new(model(), 2, 0.0);
     let on_rows = |_| {
         let begun = Instant::now();
-        while !store.open.load(Ordering::SeqCst) && store.under_way.load(Ordering::SeqCst) == 0 {
-            assert!(begun.elapsed() < FOR_EVER, "nothing is read while rows are predicted");
+        while !store.open.load(Ordering::SeqCst) && store.pending.load(Ordering::SeqCst) == 0 {
+            assert!(begun.elapsed() < TIMEOUT, "nothing is read while rows are predicted");
             std::thread::sleep(Duration::from_millis(1));
         }
-        store.go_on();
+        store.open_gate();
     };
-    let predicted = tokio::time::timeout(FOR_EVER, predict(opened, &mut worker, 256, &on_rows));
+    let predicted = tokio::time::timeout(TIMEOUT, predict(opened, &mut worker, 256, &on_rows));
     let predicted = predicted.await.expect("rows that were read wait for others").unwrap();
     assert_eq!(predicted.z_phot.len(), ROWS);
     let first = store.first.load(Ordering::SeqCst);
-    assert!(first <= 256 << 10, "computing waits for {first} bytes before it begins");
-    let most = store.most_under_way.load(Ordering::SeqCst);
-    assert!((first + 1..=4 << 20).contains(&most), "{most} bytes under way at once");
+    assert!(first <= 256 << 10, "predicting waits for {first} bytes before it begins");
+    let most = store.pending_max.load(Ordering::SeqCst);
+    assert!((first + 1..=4 << 20).contains(&most), "{most} bytes pending at the same time");
 }

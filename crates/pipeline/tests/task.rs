@@ -1,23 +1,25 @@
-//! One task from its partitions to its results: the same bytes however it is cut up, flags for bad data, and one clear
-//! error for what cannot be predicted.
+//! Checks tasks from partitions to results: results do not depend on threads and batches, bad data are flagged, and a
+//! partition that cannot be predicted gives a clear error.
 
 mod support;
 
 use std::sync::Arc;
 
-use pipeline::event::{Event, Silence};
+use pipeline::event::{Event, NullSink};
 use pipeline::model_file::ModelFile;
 use pipeline::output::Table;
 use pipeline::partition::Partition;
-use pipeline::plan::Plan;
 use pipeline::predict::{PredictError, Predicted, Worker, predict};
-use pipeline::prepare::{IfTaken, Prepared};
-use pipeline::record::StudyRecord;
-use pipeline::report::TaskReport;
+use pipeline::prepare::Prepared;
 use pipeline::storage::{Bucket, StorageOptions, Stores};
-use pipeline::{Attempt, Run, TaskError, flags, run_task};
+use pipeline::{Attempt, Run, TaskError, run_task};
+use records::flags;
+use records::plan::Plan;
+use records::report::TaskReport;
+use records::request::IfTaken;
+use records::study_record::StudyRecord;
 use serde_json::{Value, json};
-use support::{Memory, model, partition, payload, prepared, sky, write};
+use support::{RecordedEvents, model, partition, payload, prepared, sky, write};
 
 async fn predicted(bucket: &Bucket, key: &str, threads: usize, batch_size: usize) -> Result<Predicted, PredictError> {
     let partition = Partition::open(bucket.store(), bucket.path(key).unwrap(), None).await?;
@@ -29,7 +31,11 @@ fn memory() -> Bucket {
     Stores::open("memory:", StorageOptions::default()).unwrap().bucket("sky").unwrap()
 }
 
-async fn run(stores: &Stores, changes: Value, events: &Memory) -> (Prepared, Vec<Result<TaskReport, TaskError>>) {
+async fn run(
+    stores: &Stores,
+    changes: Value,
+    events: &RecordedEvents,
+) -> (Prepared, Vec<Result<TaskReport, TaskError>>) {
     let prepared = prepared(stores, payload(changes), IfTaken::Refuse, "1").await.unwrap();
     let mut worker = Worker::new(model(), 2, 1.5);
     let mut outcomes = Vec::new();
@@ -47,9 +53,9 @@ async fn table(prepared: &Prepared, rank: usize) -> Table {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn threads_batches_and_reads_do_not_change_a_bit() {
+async fn predictions_do_not_depend_on_threads_or_batches() {
     let bucket = memory();
-    // More rows than one read takes, and no multiple of anything.
+    // More rows than one read takes, and not a multiple of any batch size.
     write(&bucket, "1.pt", partition(451, 7, 32)).await;
     let reference = predicted(&bucket, "1.pt", 1, 1).await.unwrap();
     assert_eq!(reference.z_phot.len(), 451);
@@ -65,7 +71,7 @@ async fn threads_batches_and_reads_do_not_change_a_bit() {
     }
 }
 
-/// Each row is what the model says of it alone, in the order of the file.
+/// Each row has the prediction that the model gives for it alone, in the order of the file.
 #[tokio::test]
 async fn rows_keep_their_order() {
     let bucket = memory();
@@ -85,7 +91,7 @@ async fn rows_keep_their_order() {
 }
 
 #[tokio::test]
-async fn larger_images_are_cropped_to_their_centre() {
+async fn crops_larger_images_to_their_centre() {
     let bucket = memory();
     write(&bucket, "64.pt", partition(9, 3, 64)).await;
     let large = predicted(&bucket, "64.pt", 2, 4).await.unwrap();
@@ -104,15 +110,15 @@ async fn larger_images_are_cropped_to_their_centre() {
 
     write(&bucket, "16.pt", partition_of_zeros(2, 16)).await;
     let error = predicted(&bucket, "16.pt", 1, 4).await.unwrap_err().to_string();
-    assert!(error.contains("images of 5×16×16 found, 5×32×32 (or larger, to be cropped) expected"), "{error}");
+    assert!(error.contains("expects images of 5×32×32 (or larger, to be cropped), found 5×16×16"), "{error}");
 }
 
-/// A partition of images of any size, which the simulated sky does not have.
+/// Makes a partition of black images of any size.
 fn partition_of_zeros(images: usize, size: usize) -> Vec<u8> {
     edited(images, size, |_, _| {})
 }
 
-/// A partition whose pixels and magnitudes were changed.
+/// Makes a partition whose pixels and magnitudes `edit` changes.
 fn edited(images: usize, size: usize, edit: impl FnOnce(&mut [f32], &mut [f64])) -> Vec<u8> {
     use pipeline::partition::{Dtype, Layout, Writer};
     let mut pixels = vec![0.0; images * 5 * size * size];
@@ -126,7 +132,7 @@ fn edited(images: usize, size: usize, edit: impl FnOnce(&mut [f32], &mut [f64]))
 }
 
 #[tokio::test]
-async fn bad_rows_are_flagged_and_kept() {
+async fn flags_bad_rows_and_keeps_them() {
     let bucket = memory();
     let bytes = edited(6, 32, |pixels, magnitudes| {
         pixels[5 * 1024 + 7] = f32::NAN;
@@ -143,16 +149,16 @@ async fn bad_rows_are_flagged_and_kept() {
     assert_eq!(without(3, flags::BAD_PREDICTION), flags::BAD_MAGNITUDE);
     assert_eq!(predicted.flags[4], flags::BAD_MAGNITUDE | flags::BAD_PREDICTION);
     assert_eq!(predicted.flags[5], predicted.flags[0]);
-    // Neighbours are what they would be alone.
+    // Bad rows do not change other rows.
     assert_eq!(predicted.z_phot[5].to_bits(), predicted.z_phot[0].to_bits());
     assert!(!predicted.z_phot[1].is_finite() && !predicted.z_phot[4].is_finite());
     assert_eq!(predicted.magnitudes[15], -9999.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_writes_what_the_formats_say() {
+async fn task_writes_predictions_record_and_report() {
     let stores = sky(3, 20).await;
-    let events = Memory::default();
+    let events = RecordedEvents::default();
     let (prepared, outcomes) = run(&stores, json!({"world_size": 2, "batch_size": 8}), &events).await;
     let reports: Vec<TaskReport> = outcomes.into_iter().map(Result::unwrap).collect();
     assert_eq!((reports[0].samples, reports[1].samples), (40, 20));
@@ -174,7 +180,7 @@ async fn a_task_writes_what_the_formats_say() {
     assert_eq!(record.result_path, "results/");
     assert_eq!(record.total_image_memory, 8.0 * 20_520.0 / 1_048_576.0);
     assert_eq!(record.total_model_memory, model().parameters() as f64 * 4.0 / 1_048_576.0);
-    // What the loop allocates: fetched ranges, images, both kinds of magnitudes, redshifts, predictions, flags.
+    // Bytes that a row allocates: image, magnitudes as float32 and float64, redshift, prediction, flags.
     let row = 20_480 + 20 + 40 + 8 + 4 + 1;
     assert_eq!(record.total_cpu_memory * 1e6, (reports[0].bytes_fetched + 40 * row) as f64);
 
@@ -192,9 +198,9 @@ async fn a_task_writes_what_the_formats_say() {
 }
 
 #[tokio::test]
-async fn a_task_without_files_leaves_only_its_report() {
+async fn task_without_files_writes_only_its_report() {
     let stores = sky(1, 2).await;
-    let (prepared, outcomes) = run(&stores, json!({"world_size": 2}), &Memory::default()).await;
+    let (prepared, outcomes) = run(&stores, json!({"world_size": 2}), &RecordedEvents::default()).await;
     assert_eq!(outcomes.into_iter().map(|outcome| outcome.unwrap().samples).collect::<Vec<_>>(), [2, 0]);
     let keys: Vec<String> = prepared.data.list("results").await.unwrap().into_iter().map(|object| object.key).collect();
     let expected = ["0.json", "payload.json", "plan.json", "predictions/0.parquet", "tasks/0.json", "tasks/1.json"];
@@ -202,22 +208,22 @@ async fn a_task_without_files_leaves_only_its_report() {
 }
 
 #[tokio::test]
-async fn predictions_may_be_left_out() {
+async fn writes_no_predictions_if_the_payload_excludes_them() {
     let stores = sky(1, 2).await;
-    let (prepared, outcomes) = run(&stores, json!({"predictions": "none"}), &Memory::default()).await;
+    let (prepared, outcomes) = run(&stores, json!({"predictions": "none"}), &RecordedEvents::default()).await;
     assert!(outcomes[0].is_ok());
     assert!(prepared.data.list("results/predictions").await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn a_partition_that_cannot_be_predicted_is_named_and_not_tried_again() {
+async fn names_a_bad_partition_and_does_not_retry_it() {
     let stores = sky(1, 4).await;
     let bucket = stores.bucket("sky").unwrap();
     let whole = partition(4, 1, 32);
     write(&bucket, "10MB/2.pt", whole[..whole.len() / 2].to_vec()).await;
     write(&bucket, "10MB/3.pt", partition_of_zeros(3, 16)).await;
     write(&bucket, "10MB/4.pt", "not a zip").await;
-    let (prepared, outcomes) = run(&stores, json!({}), &Memory::default()).await;
+    let (prepared, outcomes) = run(&stores, json!({}), &RecordedEvents::default()).await;
     assert!(outcomes[0].is_ok());
     for (rank, outcome) in outcomes.iter().enumerate().skip(1) {
         let error = outcome.as_ref().unwrap_err();
@@ -228,7 +234,7 @@ async fn a_partition_that_cannot_be_predicted_is_named_and_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_partition_that_changed_or_went_away_is_no_silent_success() {
+async fn fails_if_a_partition_changed_or_was_deleted() {
     let stores = sky(2, 4).await;
     let prepared = prepared(&stores, payload(json!({})), IfTaken::Refuse, "1").await.unwrap();
     prepared.data.delete(vec!["10MB/1.pt".into()]).await.unwrap();
@@ -237,7 +243,7 @@ async fn a_partition_that_changed_or_went_away_is_no_silent_success() {
     let Prepared { plan, data, results, .. } = &prepared;
     let mut errors = Vec::new();
     for task in &plan.tasks {
-        let run = Run { plan, data, results, events: &Silence };
+        let run = Run { plan, data, results, events: &NullSink };
         let attempt = Attempt { number: 1, queued: String::new() };
         errors.push(run_task(run, task, attempt, &mut worker).await.unwrap_err());
     }
@@ -246,9 +252,9 @@ async fn a_partition_that_changed_or_went_away_is_no_silent_success() {
     assert!(errors.iter().all(|error| !error.retry_can_help()));
 }
 
-/// What a plan says survives its own JSON, run id and all.
+/// A remote worker reads the plan from storage. It must be equal to the plan that was prepared.
 #[tokio::test]
-async fn a_worker_elsewhere_reads_the_same_plan() {
+async fn written_plan_is_read_back_and_a_changed_model_is_rejected() {
     let stores = sky(3, 2).await;
     let prepared = prepared(&stores, payload(json!({})), IfTaken::Refuse, "1").await.unwrap();
     let json = prepared.results.read_plan().await.unwrap().unwrap();

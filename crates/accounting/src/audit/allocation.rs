@@ -1,23 +1,23 @@
-//! Bytes allocated for a sample, which are the same all over a run: a value that lost a digit shows.
+//! Finds lost digits in allocated memory: the bytes allocated for each image are the same in all records of a run.
 
 use serde_json::{Value, json};
 
 use super::Finding;
 use super::digits::restored;
-use super::places::{count, few, place_with};
+use super::evidence::{count, few, place_with};
 use super::timing::Diagnosis;
 use crate::measured::MeasuredRun;
 use crate::record::Record;
 use crate::statistics::median;
 
-/// Records from which on it is known what is usual.
+/// Least number of records to determine the usual value.
 const ENOUGH: usize = 4;
 
-/// One record with its digit lost.
+/// Record with a lost digit.
 pub(super) struct Lost<'a> {
     pub(super) index: usize,
     pub(super) record: &'a Record,
-    /// Samples of the record × what is usual for a sample.
+    /// Images of the record × usual memory for an image.
     pub(super) expected: f64,
     pub(super) restored: f64,
 }
@@ -27,7 +27,7 @@ pub(super) fn check(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Vec<Finding> 
     if lost.is_empty() {
         return Vec::new();
     }
-    let records = few(lost.iter().map(|lost| place_with(lost.index, lost.record, said(lost))));
+    let records = few(lost.iter().map(|lost| place_with(lost.index, lost.record, details(lost))));
     vec![Finding::error(
         "lost_digit",
         message(&format!("{} of {}", count(lost.len(), "record"), run.records.len())),
@@ -38,14 +38,14 @@ pub(super) fn check(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Vec<Finding> 
 const KEY: &str = "total_cpu_memory (MB)";
 
 pub(super) fn message(of: &str) -> String {
-    format!("{of}: `{KEY}` lost a digit; with it as much was allocated for a sample as in the other records")
+    format!("{of}: `{KEY}` lost a digit; with the digit it is as much for each image as in the other records")
 }
 
-pub(super) fn said(lost: &Lost<'_>) -> Value {
+pub(super) fn details(lost: &Lost<'_>) -> Value {
     json!({ "value": lost.record.allocated_mb, "expected": lost.expected, "restored": lost.restored })
 }
 
-/// Records whose allocated memory is as usual with one digit more.
+/// Finds records whose allocated memory is as usual with one more digit.
 pub(super) fn lost_digits<'a>(records: &[&'a Record], diagnoses: &[Diagnosis]) -> Vec<Lost<'a>> {
     let of_record = |(record, diagnosis): (&&Record, &Diagnosis)| {
         let allocated = record.allocated_mb.filter(|mb| mb.is_finite() && *mb > 0.0)?;

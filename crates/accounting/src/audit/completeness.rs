@@ -1,28 +1,29 @@
-//! Records that are not there, or that are there and should not be: against what was expected, planned, or reported.
+//! Finds missing and unexpected records, compared with the number of files, the plan and the report.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pipeline::payload::PredictionsFormat;
-use pipeline::report::RunReport;
+use records::payload::PredictionsFormat;
+use records::report::RunReport;
 use serde_json::{Value, json};
 
-use super::places::{count, few, shortened};
+use super::evidence::{count, few, shortened};
 use super::{AuditOptions, Finding};
 use crate::measured::MeasuredRun;
 use crate::record::Record;
 
-/// Objects in one page of S3's listing; whoever reads one page only has so many records of a larger run.
+/// Number of objects in one page of an S3 listing. A program that reads only the first page gets this number of
+/// records.
 const PAGE: usize = 1_000;
 
 pub(super) fn check(run: &MeasuredRun, options: &AuditOptions) -> Vec<Finding> {
     let planned = planned(run, options);
     let found: BTreeSet<&str> = run.records.iter().flat_map(Record::files).collect();
     let expected = options.expect_files.or_else(|| planned.as_ref().map(BTreeSet::len));
-    // Records that name no file, or one that others name too, are told elsewhere.
+    // Other checks find records without a file and duplicate files.
     let present = if found.is_empty() { run.records.len() } else { found.len() };
     let mut findings = Vec::new();
     if run.records.is_empty() {
-        let message = "the file holds no record: nothing of the run can be known".to_owned();
+        let message = "the file has no records".to_owned();
         findings.push(Finding::error("no_records", message, json!({ "records": 0, "expected": expected })));
     } else if run.records.len() == PAGE && expected.is_none_or(|expected| expected > present) {
         findings.push(truncated(expected, present));
@@ -37,7 +38,7 @@ pub(super) fn check(run: &MeasuredRun, options: &AuditOptions) -> Vec<Finding> {
     findings
 }
 
-/// Files of the plan, or of the `data_map` of the study's payload; None where neither is there.
+/// Files of the plan, or of the `data_map` of the study's payload; `None` if there is neither.
 fn planned(run: &MeasuredRun, options: &AuditOptions) -> Option<BTreeSet<String>> {
     if let Some(plan) = &run.plan {
         return Some(plan.tasks.iter().flat_map(|task| &task.files).map(|file| file.key.clone()).collect());
@@ -50,7 +51,7 @@ fn planned(run: &MeasuredRun, options: &AuditOptions) -> Option<BTreeSet<String>
     Some(files.collect())
 }
 
-/// Fewer files than the payload allows, where nothing says how many there were.
+/// Notes fewer files than the payload's limit, if the number of files is unknown.
 fn below_limit(present: usize, options: &AuditOptions) -> Option<Finding> {
     let limit = match options.payload.as_ref()?.get("file_limit")? {
         Value::Number(limit) => limit.as_u64()?,
@@ -61,8 +62,8 @@ fn below_limit(present: usize, options: &AuditOptions) -> Option<Finding> {
         Finding::note(
             "below_file_limit",
             format!(
-                "the payload asks for {limit} files, and {present} are in the records: all of them if no more were there; \
-                 --expect-files says how many there should be"
+                "the payload allows {limit} files, and the records have {present}; if the input had more, pass their \
+                 number with --expect-files"
             ),
             json!({ "file_limit": limit, "files": present }),
         )
@@ -73,7 +74,7 @@ fn truncated(expected: Option<usize>, present: usize) -> Finding {
     let more = expected.map_or_else(String::new, |expected| format!("; {expected} files were expected"));
     Finding::error(
         "truncated_at_1000",
-        format!("exactly 1,000 records, one page of an S3 listing: what lay on further pages was not read{more}"),
+        format!("exactly 1,000 records, one page of an S3 listing: further pages were not read{more}"),
         json!({ "records": PAGE, "expected_files": expected, "missing": expected.map(|expected| expected - present) }),
     )
 }
@@ -97,7 +98,7 @@ fn missing(
     };
     Some(Finding::error(
         "missing_records",
-        format!("{why}: averages and sums are of a part of the run"),
+        format!("{why}: averages and sums cover only a part of the run"),
         json!({
             "records": run.records.len(),
             "files": present,
@@ -109,7 +110,7 @@ fn missing(
     ))
 }
 
-/// What our report says of the tasks that have no results.
+/// Tasks without results, from the report.
 fn unfinished(report: &RunReport) -> Value {
     json!({
         "tasks_planned": report.tasks_planned,
@@ -119,12 +120,12 @@ fn unfinished(report: &RunReport) -> Value {
     })
 }
 
-/// Ranks below the largest one that no record has; of records that say no rank, none.
+/// Ranks below the largest one that no record has. Empty if the records have no ranks.
 fn missing_ranks(records: &[Record]) -> Vec<u64> {
     let ranks: BTreeSet<u64> = records.iter().filter_map(|record| record.rank).collect();
     let gaps = ranks.iter().zip(ranks.iter().skip(1)).flat_map(|(before, after)| before + 1..*after);
     let from_0 = 0..ranks.first().copied().filter(|_| records.len() > 1).unwrap_or_default();
-    // A file may say any rank; what is missing below it need not be listed.
+    // A rank in a file may be arbitrarily large.
     from_0.chain(gaps).take(records.len().max(PAGE)).collect()
 }
 
@@ -134,30 +135,30 @@ fn unexpected(
     expected: Option<usize>,
     planned: Option<&BTreeSet<String>>,
 ) -> Option<Finding> {
-    let strangers: Vec<String> = match planned {
+    let unplanned: Vec<String> = match planned {
         Some(planned) => found.iter().filter(|key| !planned.contains(**key)).map(|key| shortened(key)).collect(),
         None => Vec::new(),
     };
     let too_many = expected.filter(|expected| *expected < present);
-    let why = match (too_many, strangers.len()) {
-        (_, strangers @ 1..) => format!("{} of the records are not in the run's plan", count(strangers, "file")),
+    let why = match (too_many, unplanned.len()) {
+        (_, unplanned @ 1..) => format!("{} of the records are not in the run's plan", count(unplanned, "file")),
         (Some(expected), 0) => format!("{present} files are in the records, and {expected} were expected"),
         (None, 0) => return None,
     };
     Some(Finding::error(
         "unexpected_records",
-        format!("{why}: records of another run are among them"),
-        json!({ "files": present, "expected_files": expected, "unexpected_files": few(strangers) }),
+        format!("{why}: some records belong to another run"),
+        json!({ "files": present, "expected_files": expected, "unexpected_files": few(unplanned) }),
     ))
 }
 
-/// Predictions that the run should have kept, and does not have.
+/// Finds predictions that are missing although the run should have kept them.
 fn predictions(run: &MeasuredRun, options: &AuditOptions) -> Option<Finding> {
     let payload = &run.plan.as_ref()?.payload;
     if payload.predictions == PredictionsFormat::None {
         return Some(Finding::note(
             "predictions_not_kept",
-            "the payload asks for no predictions: the run computed redshifts and kept none".to_owned(),
+            "the payload has `predictions` set to `none`: the run did not keep its redshifts".to_owned(),
             json!({ "predictions": "none", "records": run.records.len() }),
         ));
     }
@@ -172,7 +173,7 @@ fn predictions(run: &MeasuredRun, options: &AuditOptions) -> Option<Finding> {
     ))
 }
 
-/// How often each value is there.
+/// Number of times that each value occurs.
 pub(super) fn counted(values: impl IntoIterator<Item = String>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for value in values {

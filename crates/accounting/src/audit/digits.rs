@@ -1,14 +1,14 @@
-//! What the printed digits of a number tell: how far rounding may have moved it, and whether one of them was lost.
+//! Printed digits of a number: its rounding error, and lost digits.
 
-/// Rounding that is granted to a number of few digits, which two decimals of a number near 1 need; no more, so that an
-/// error of a percent is seen beside it.
+/// Largest relative rounding error that is accepted. Numbers near 1 with two decimals need it. An error of 1 % is above
+/// it.
 const MAX_ROUNDING: f64 = 8e-3;
-/// Rounding that is granted to every number, which sums in floating point may cost.
+/// Relative error that is accepted for every number, because of floating-point sums.
 const MIN_ROUNDING: f64 = 1e-9;
-/// How far a number with its digit put back may lie from what is expected.
+/// Largest relative difference between a number with its restored digit and the expected number.
 const RESTORED: f64 = 1e-3;
 
-/// How far, relatively, a number may lie from what was printed: half a unit of its last digit.
+/// Relative rounding error of a printed number: half a unit of its last digit.
 pub(super) fn rounding(value: f64) -> f64 {
     let printed = format!("{:e}", value.abs());
     let mantissa = printed.split('e').next().unwrap_or_default();
@@ -17,8 +17,9 @@ pub(super) fn rounding(value: f64) -> f64 {
     (0.5 * 10f64.powi(-(decimals as i32)) / leading).clamp(MIN_ROUNDING, MAX_ROUNDING)
 }
 
-/// The number with a digit put back before its decimal point, if one makes it what is expected: 103404.45 of 13404.45.
-/// Such a loss makes a number two times smaller at least.
+/// Restores a lost digit before the decimal point if the result is the expected number: 103404.45 for 13404.45.
+///
+/// Such a loss makes a number at least two times smaller.
 pub(super) fn restored(value: f64, expected: f64) -> Option<f64> {
     if !(value.is_finite() && expected.is_finite() && value > 0.0 && value < expected / 2.0) {
         return None;
@@ -36,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_digits_are_granted_more() {
+    fn fewer_digits_have_a_larger_rounding_error() {
         assert_eq!(rounding(6.543978130999983), MIN_ROUNDING);
         assert!((rounding(6.54398) - 0.000005 / 6.54398).abs() < 1e-12);
         assert_eq!(rounding(3.1), MAX_ROUNDING);
@@ -44,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn the_study_s_lost_digit_is_found() {
+    fn restores_the_lost_digit_of_the_study() {
         assert_eq!(restored(13404.4516, 103404.4516), Some(103404.4516));
         assert_eq!(restored(13404.4516, 103385.602), Some(103404.4516));
         assert_eq!(restored(1_865.5, 17_865.5), Some(17_865.5));

@@ -1,14 +1,14 @@
-//! Ranks and files that are in the records more than once.
+//! Finds ranks and files that are in the records more than once.
 
 use std::collections::BTreeMap;
 
 use serde_json::json;
 
 use super::Finding;
-use super::places::{count, few, shortened};
+use super::evidence::{count, few, shortened};
 use crate::measured::MeasuredRun;
 
-/// Times of one file that are further apart, relatively, are not of one execution.
+/// Relative difference up to which two times of a file belong to one execution.
 const SAME_TIME: f64 = 1e-3;
 
 pub(super) fn check(run: &MeasuredRun) -> Vec<Finding> {
@@ -56,9 +56,9 @@ fn files(run: &MeasuredRun) -> Option<Finding> {
         json!({ "data_path": shortened(file), "records": few(records.iter().copied()), "seconds": seconds(records) })
     }));
     let why = if differ > 0 {
-        format!("{differ} of them with different times, so that two executions are mixed")
+        format!("{differ} of them with different times, from two executions")
     } else {
-        "with the same times, so that records were copied".to_owned()
+        "with the same times, from copied records".to_owned()
     };
     Some(Finding::error(
         "duplicate_file",

@@ -1,18 +1,18 @@
-//! Records whose values contradict each other: which value it is, in which unit it may be, which digit it lost, with
-//! which other record it was exchanged. The ties themselves are in [`timing`](super::timing).
+//! Findings about records whose values contradict each other: which value is wrong, and whether it is in another unit,
+//! lost a digit, or was exchanged with another record. [`timing`](super::timing) has the identities.
 
 use serde_json::{Value, json};
 
 use super::Finding;
 use super::digits::restored;
-use super::places::{count, few, place, place_with};
+use super::evidence::{count, few, place, place_with};
 use super::timing::{Cause, Diagnosis, Field, Timing};
 use crate::measured::MeasuredRun;
 use crate::record::Record;
 
-/// Records among which exchanged values are looked for, each with each.
+/// Most records that are compared in pairs to find exchanged values.
 const MAX_EXCHANGED: usize = 200;
-/// What may have been exchanged.
+/// Fields that may have been exchanged.
 const EXCHANGED: &[&[Field]] = &[
     &[Field::Throughput],
     &[Field::Rate],
@@ -22,7 +22,7 @@ const EXCHANGED: &[&[Field]] = &[
     &[Field::Seconds, Field::PerBatch],
 ];
 
-/// A record that contradicts itself.
+/// Record that contradicts itself.
 struct Suspect<'a> {
     index: usize,
     record: &'a Record,
@@ -39,7 +39,7 @@ pub(super) fn check(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Vec<Finding> 
     while let Some((fields, first, second)) = exchanged(&suspects) {
         let (b, a) = (suspects.remove(second), suspects.remove(first));
         let message = format!(
-            "records {} and {} have each other's {}: each breaks its identities, and both hold once exchanged",
+            "records {} and {} have each other's {}: both are inconsistent, and consistent after the exchange",
             a.index,
             b.index,
             keys(fields)
@@ -51,7 +51,7 @@ pub(super) fn check(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Vec<Finding> 
             json!({ "keys": names(fields), "records": places, "values": [values(&a, fields), values(&b, fields)] }),
         ));
     }
-    // Causes in the order in which they are met; each is one finding, however many records it has.
+    // One finding for each cause, in the order of the records.
     while let Some(first) = suspects.first() {
         let cause = first.cause;
         let restored_first = lost_digit(first);
@@ -69,18 +69,18 @@ fn finding(cause: Cause, has_lost_digit: bool, suspects: &[Suspect<'_>], records
     let (code, message) = match cause {
         Cause::Unit(fields, unit) => (
             code_of_unit(fields[0]),
-            format!("{}: {} is in {}, by what the other values say", of, keys(fields), unit.looks_like),
+            format!("{}: {} is in {}, according to the other values", of, keys(fields), unit.looks_like),
         ),
         Cause::Wrong(fields) if has_lost_digit => {
-            ("lost_digit", format!("{of}: {} lost a digit; with it the record's identities hold", keys(fields)))
+            ("lost_digit", format!("{of}: {} lost a digit; with the digit the record is consistent", keys(fields)))
         }
         Cause::Wrong(fields) => (
             code_of_identity(fields[0]),
-            format!("{of}: {} fits no other value of the record, and the others fit each other", keys(fields)),
+            format!("{of}: {} contradicts the other values of the record, which are consistent", keys(fields)),
         ),
         Cause::Inconsistent => (
             "inconsistent_record",
-            format!("{of}: time, rates, batches and memory of a batch contradict each other in more than one place"),
+            format!("{of}: more than one of time, rates, batches and memory of a batch is wrong"),
         ),
     };
     let places = few(suspects.iter().map(|suspect| {
@@ -93,8 +93,9 @@ fn finding(cause: Cause, has_lost_digit: bool, suspects: &[Suspect<'_>], records
             (Cause::Wrong(_), [field]) => suspect.timing.expected(*field),
             _ => None,
         };
-        let said = json!({ "values": values(suspect, fields), "expected": expected, "restored": lost_digit(suspect) });
-        place_with(suspect.index, suspect.record, said)
+        let details =
+            json!({ "values": values(suspect, fields), "expected": expected, "restored": lost_digit(suspect) });
+        place_with(suspect.index, suspect.record, details)
     }));
     let fields = match cause {
         Cause::Unit(fields, _) | Cause::Wrong(fields) => names(fields),
@@ -105,7 +106,7 @@ fn finding(cause: Cause, has_lost_digit: bool, suspects: &[Suspect<'_>], records
     Finding::error(code, message, evidence)
 }
 
-/// Two suspects that fit once some of their values are exchanged, by their places.
+/// Two suspects that are consistent after an exchange of values: the fields and the indices of the suspects.
 fn exchanged(suspects: &[Suspect<'_>]) -> Option<(&'static [Field], usize, usize)> {
     let suspects = &suspects[..suspects.len().min(MAX_EXCHANGED)];
     EXCHANGED.iter().find_map(|&fields| {
@@ -117,7 +118,7 @@ fn exchanged(suspects: &[Suspect<'_>]) -> Option<(&'static [Field], usize, usize
     })
 }
 
-/// Whether two records, neither of which fits, do with each other's values.
+/// Returns true if two inconsistent records are consistent with each other's values.
 pub(super) fn fit_exchanged(a: &Timing, b: &Timing, fields: &[Field]) -> bool {
     let with =
         |to: &Timing, from: &Timing| fields.iter().fold(*to, |timing, &field| timing.with(field, from.get(field)));
@@ -125,7 +126,7 @@ pub(super) fn fit_exchanged(a: &Timing, b: &Timing, fields: &[Field]) -> bool {
     are_there && with(a, b).holds() && with(b, a).holds()
 }
 
-/// The one wrong value with its lost digit.
+/// Wrong value with its lost digit restored.
 fn lost_digit(suspect: &Suspect<'_>) -> Option<f64> {
     match suspect.cause {
         Cause::Wrong([field]) => restored(suspect.timing.get(*field)?, suspect.timing.expected(*field)?),
@@ -164,7 +165,7 @@ fn keys(fields: &[Field]) -> String {
     keys.join(" and ")
 }
 
-/// The record's own values, by key; of a record with many contradictions all of them.
+/// Values of the given fields by key, or of all fields if none is given.
 fn values(suspect: &Suspect<'_>, fields: &[Field]) -> Value {
     const ALL: [Field; 7] = [
         Field::Throughput,

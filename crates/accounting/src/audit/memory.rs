@@ -1,27 +1,28 @@
-//! What ties a record's memory: the process is its overhead, one batch and the model; and which of them is wrong.
+//! Checks the memory of a record: the process is its overhead plus one batch plus the model. Finds the value that is
+//! wrong.
 
 use serde_json::json;
 
 use super::Finding;
 use super::digits::{restored, rounding};
-use super::places::{count, few, place, place_with};
+use super::evidence::{count, few, place, place_with};
 use super::timing::{Cause, Diagnosis, Field, UNITS_OF_MEMORY, Unit};
 use crate::measured::MeasuredRun;
 use crate::record::Record;
 use crate::statistics::median;
 
-/// Records among which exchanged values are looked for, each with each.
+/// Most records that are compared in pairs to find exchanged values.
 const MAX_EXCHANGED: usize = 200;
-/// No process has more, in binary MB; in bytes or KB all have.
+/// Most memory of a process in binary MB. In bytes or KB every process exceeds it.
 const MAX_PROCESS_MB: f64 = 1e6;
-/// How near the memory of the process is to all that was allocated where the one stands for the other.
+/// Relative difference up to which process memory equals allocated memory.
 const SAME: f64 = 1e-3;
 
 const PROCESS: &str = "total_process_memory (MB)";
 const OVERHEAD: &str = "library_overhead_memory (MB)";
 const MODEL: &str = "total_model_memory (MB)";
 
-/// The four values of a record, each a finite number.
+/// Four memory values of a record, all finite.
 #[derive(Clone, Copy)]
 struct Parts {
     process: f64,
@@ -30,7 +31,7 @@ struct Parts {
     model: f64,
 }
 
-/// What is wrong with them.
+/// Error in the memory values.
 #[derive(Clone, Copy, PartialEq)]
 enum Wrong {
     Unit(&'static str, Unit),
@@ -65,7 +66,7 @@ pub(super) fn check(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Vec<Finding> 
     findings
 }
 
-/// A record whose memory does not add up.
+/// Record whose memory does not add up.
 struct Suspect<'a> {
     index: usize,
     record: &'a Record,
@@ -82,7 +83,7 @@ impl Parts {
             model: record.model_memory_mb?,
         };
         let parts = match diagnosis.cause {
-            // It is told already. The rest may have been reckoned from it as it is; else it is judged without it.
+            // Another finding covers the batch memory. Unless the other values agree with it, use its expected value.
             Some(Cause::Wrong([Field::ImageMemory]) | Cause::Unit([Field::ImageMemory], _)) if !written.holds() => {
                 Self { image: diagnosis.timing.expected(Field::ImageMemory)?, ..written }
             }
@@ -98,7 +99,7 @@ impl Parts {
         (process - overhead - image - model).abs() <= slack
     }
 
-    /// What is wrong, by the model's and the process's usual memory in this run.
+    /// Error in the values, judged by the usual memory of model and process in this run.
     fn wrong(&self, usual_model: Option<f64>, usual_process: Option<f64>) -> Option<Wrong> {
         if self.holds() {
             return (self.overhead < 0.0).then_some(Wrong::Negative);
@@ -126,7 +127,7 @@ impl Parts {
         if let Some(value) = restored(self.overhead, overhead) {
             return Some(Wrong::LostDigit(OVERHEAD, value));
         }
-        // Of the two that are left, the one is wrong without which the process is as large as usual.
+        // Either process or overhead is wrong: the one that makes the process unusual.
         let off = |process: f64| usual_process.map_or(0.0, |usual| (process / usual).ln().abs());
         if off(self.process) > off(process) {
             Some(Wrong::Value(PROCESS, process))
@@ -148,22 +149,22 @@ fn kind(wrong: &Wrong) -> (u8, &'static str, &'static str) {
 fn finding(wrong: Wrong, suspects: &[Suspect<'_>], records: usize) -> Finding {
     let of = format!("{} of {records}", count(suspects.len(), "record"));
     let (code, message, key) = match wrong {
-        Wrong::Unit(key, unit) => {
-            ("memory_unit", format!("{of}: `{key}` is in {}, by the memory of its parts", unit.looks_like), Some(key))
-        }
+        Wrong::Unit(key, unit) => (
+            "memory_unit",
+            format!("{of}: `{key}` is in {}, according to the other memory values", unit.looks_like),
+            Some(key),
+        ),
         Wrong::LostDigit(key, _) => {
-            ("lost_digit", format!("{of}: `{key}` lost a digit; with it the memory of its parts adds up"), Some(key))
+            ("lost_digit", format!("{of}: `{key}` lost a digit; with the digit the memory values add up"), Some(key))
         }
         Wrong::Value(key, _) => (
             "memory_identity",
-            format!("{of}: `{key}` does not fit, as the process is its overhead, one batch and the model"),
+            format!("{of}: `{key}` is wrong: the memory of the process must be overhead + one batch + model"),
             Some(key),
         ),
         Wrong::Negative => (
             "memory_unit",
-            format!(
-                "{of}: the process has less memory than a batch and the model, which are in it; are they in one unit?"
-            ),
+            format!("{of}: the process has less memory than one batch + the model; the units may differ"),
             None,
         ),
     };
@@ -188,7 +189,7 @@ fn values(record: &Record) -> serde_json::Value {
     })
 }
 
-/// Two records with each other's memory of the process, taken out of the suspects.
+/// Finds two records with each other's process memory, and removes them from the suspects.
 fn exchanged(suspects: &mut Vec<Suspect<'_>>) -> Option<Finding> {
     let holds = |of: &Suspect<'_>, from: &Suspect<'_>| Parts { process: from.parts.process, ..of.parts }.holds();
     let looked_at = suspects.len().min(MAX_EXCHANGED);
@@ -203,7 +204,7 @@ fn exchanged(suspects: &mut Vec<Suspect<'_>>) -> Option<Finding> {
     Some(Finding::error(
         "swapped_values",
         format!(
-            "records {} and {} have each other's `{PROCESS}`: with its own, the memory of each adds up",
+            "records {} and {} have each other's `{PROCESS}`: after the exchange, the memory values of both add up",
             a.index, b.index
         ),
         json!({
@@ -214,7 +215,7 @@ fn exchanged(suspects: &mut Vec<Suspect<'_>>) -> Option<Finding> {
     ))
 }
 
-/// All that was ever allocated, where the most that was held at a time belongs.
+/// Finds the sum of all allocations in place of the peak memory.
 fn allocated_as_process(run: &MeasuredRun) -> Vec<Finding> {
     let suspects: Vec<(usize, &Record)> = run
         .records
@@ -235,7 +236,7 @@ fn allocated_as_process(run: &MeasuredRun) -> Vec<Finding> {
     vec![Finding::error(
         "allocated_as_process_memory",
         format!(
-            "{} of {}: `{PROCESS}` is `total_cpu_memory (MB)`, all that was ever allocated, not what was held at a time",
+            "{} of {}: `{PROCESS}` equals `total_cpu_memory (MB)`, the sum of all allocations, not the peak memory",
             count(suspects.len(), "record"),
             run.records.len()
         ),
@@ -243,17 +244,17 @@ fn allocated_as_process(run: &MeasuredRun) -> Vec<Finding> {
     )]
 }
 
-/// Memory that no process has, where nothing else in the record contradicts it.
+/// Finds memory that no process can have, in records without another memory error.
 fn implausible(run: &MeasuredRun, parts: &[Option<Parts>]) -> Option<Finding> {
     let suspects: Vec<(usize, &Record)> = run
         .records
         .iter()
         .enumerate()
         .filter(|(index, record)| {
-            let is_told_already = parts[*index].is_some_and(|parts| !parts.holds() || parts.overhead < 0.0);
+            let has_other_finding = parts[*index].is_some_and(|parts| !parts.holds() || parts.overhead < 0.0);
             let process = record.process_memory_mb.unwrap_or(f64::NAN);
             let is_below_model = record.model_memory_mb.is_some_and(|model| process > 0.0 && process < model);
-            !is_told_already && (process > MAX_PROCESS_MB || is_below_model)
+            !has_other_finding && (process > MAX_PROCESS_MB || is_below_model)
         })
         .collect();
     if suspects.is_empty() {
@@ -263,7 +264,7 @@ fn implausible(run: &MeasuredRun, parts: &[Option<Parts>]) -> Option<Finding> {
     Some(Finding::error(
         "memory_unit",
         format!(
-            "{} of {}: no process that holds the model has this memory in MB; is it in bytes, KB or GB?",
+            "{} of {}: impossible memory in MB for a process that holds the model; the unit may be bytes, KB or GB",
             count(suspects.len(), "record"),
             run.records.len()
         ),

@@ -1,16 +1,16 @@
-//! Records of several runs in one file: what all tasks of a run share differs, or is not what the payload says.
+//! Finds records of several runs in one file: values that all tasks of a run share differ, or contradict the payload.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
 use super::completeness::counted;
-use super::places::{few, place_with, shortened};
+use super::evidence::{few, place_with, shortened};
 use super::{AuditOptions, Finding};
 use crate::measured::MeasuredRun;
 use crate::record::Record;
 
-/// What all tasks of a run share: the code where it differs, the key, its value.
+/// Value that all tasks of a run share: code of the finding if it differs, key, and function that reads it.
 type Shared = (&'static str, &'static str, fn(&Record) -> Option<String>);
 
 const SHARED: &[Shared] = &[
@@ -18,7 +18,7 @@ const SHARED: &[Shared] = &[
     ("mixed_result_path", "result_path", |record| Some(trimmed(record.result_path.as_deref()?).to_owned())),
     ("mixed_device", "device", |record| record.device.clone()),
     ("mixed_model_memory", "total_model_memory (MB)", |record| {
-        // Another number of digits is no other model.
+        // Records print different numbers of digits.
         record.model_memory_mb.map(|mb| format!("{mb:.3}"))
     }),
 ];
@@ -28,18 +28,18 @@ pub(super) fn check(run: &MeasuredRun, options: &AuditOptions) -> Vec<Finding> {
         .iter()
         .filter_map(|(code, key, value)| mixed(code, key, counted(run.records.iter().filter_map(value))))
         .collect();
-    // A plan knows in which folders its files lie, however many there are.
+    // A plan lists its files, in any number of folders.
     if run.plan.is_none() {
         let folders = run.records.iter().flat_map(Record::files).map(|key| folder(key).to_owned());
         findings.extend(mixed("mixed_data_prefix", "folder of data_path", counted(folders)));
     }
     if let Some(report) = &run.report {
         let tasks = &report.tasks;
-        let of = |value: fn(&pipeline::report::TaskReport) -> &String| counted(tasks.iter().map(value).cloned());
+        let of = |value: fn(&records::report::TaskReport) -> &String| counted(tasks.iter().map(value).cloned());
         findings.extend(mixed("mixed_precision", "precision", of(|task| &task.precision)));
         findings.extend(mixed("mixed_model", "model_sha256", of(|task| &task.model_sha256)));
     }
-    let plan = run.plan.as_ref().map(|plan| plan.payload.written());
+    let plan = run.plan.as_ref().map(|plan| plan.payload.submitted());
     findings.extend(plan.or(options.payload.as_ref()).and_then(|payload| payload_mismatch(run, payload)));
     findings
 }
@@ -51,29 +51,29 @@ fn mixed(code: &'static str, key: &str, values: BTreeMap<String, usize>) -> Opti
     let names: Vec<&String> = few(values.keys());
     let shown = names.iter().map(|name| format!("`{}`", shortened(name))).collect::<Vec<_>>().join(", ");
     let why = if share_a_beginning(&values) {
-        "; one begins as the other, as a listing of a prefix without its trailing slash takes in siblings, and one with it \
-         takes in what is nested"
+        "; one is a prefix of another: a listing without a trailing slash includes siblings, and one with a slash \
+         includes nested folders"
     } else {
         ""
     };
     let counts: Map<String, Value> = names.iter().map(|name| (shortened(name), json!(values[*name]))).collect();
     Some(Finding::error(
         code,
-        format!("records of several runs are mixed: {} values of `{key}`: {shown}{why}", values.len()),
+        format!("the file mixes records of several runs: {} values of `{key}`: {shown}{why}", values.len()),
         json!({ "key": key, "count": values.len(), "values": counts }),
     ))
 }
 
-/// Whether a value is a folder's whose name begins as another's: `results/a` and `results/a2`, or `results/a/b`.
+/// Returns true if one value is a path and a prefix of another: `results/a` and `results/a2`, or `results/a/b`.
 fn share_a_beginning(values: &BTreeMap<String, usize>) -> bool {
     let names: Vec<&String> = values.keys().collect();
     let is_path = |name: &str| name.contains('/') || name.parse::<f64>().is_err();
-    // In order, a name stands right before what begins with it.
+    // In sorted order, a prefix comes directly before a longer name.
     names.windows(2).any(|pair| is_path(pair[0]) && !pair[0].is_empty() && pair[1].starts_with(pair[0].as_str()))
 }
 
-/// Records that are not of the run that the payload beside them asks for, as happens where one payload of a bucket is
-/// overwritten by the next run.
+/// Finds records that contradict the payload beside them. This happens if the next run overwrites the payload of a
+/// bucket.
 fn payload_mismatch(run: &MeasuredRun, payload: &Map<String, Value>) -> Option<Finding> {
     let text = |key: &str| payload.get(key).and_then(Value::as_str);
     let batch_size = match payload.get("batch_size") {
@@ -98,11 +98,11 @@ fn payload_mismatch(run: &MeasuredRun, payload: &Map<String, Value>) -> Option<F
                 .insert("result_path".to_owned(), json!({ "record": shortened(found), "payload": shortened(asked) }));
         }
         if let Some(prefix) = prefix
-            && let Some(stranger) = record.files().into_iter().find(|key| !lies_below(key, prefix))
+            && let Some(outside) = record.files().into_iter().find(|key| !is_below(key, prefix))
         {
             differs.insert(
                 "data_prefix".to_owned(),
-                json!({ "record": shortened(stranger), "payload": shortened(prefix) }),
+                json!({ "record": shortened(outside), "payload": shortened(prefix) }),
             );
         }
         if !differs.is_empty() {
@@ -117,7 +117,8 @@ fn payload_mismatch(run: &MeasuredRun, payload: &Map<String, Value>) -> Option<F
     Some(Finding::error(
         "payload_mismatch",
         format!(
-            "{} of {} records are of another payload than the one beside them ({}): another run overwrote one or the other",
+            "{} of {} records contradict the payload beside them ({}): another run overwrote the payload or the \
+             records",
             places.len(),
             run.records.len(),
             keys.join(", ")
@@ -126,7 +127,7 @@ fn payload_mismatch(run: &MeasuredRun, payload: &Map<String, Value>) -> Option<F
     ))
 }
 
-fn lies_below(key: &str, prefix: &str) -> bool {
+fn is_below(key: &str, prefix: &str) -> bool {
     key.trim_start_matches('/').strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
 }
 

@@ -1,82 +1,81 @@
-//! What the numbers in the names of files tell: which ones a selection left out.
+//! Finds gaps in the numbers in file names.
 //!
-//! `file_limit` takes the first files in S3's order, `1.pt, 10.pt, 100.pt, …, 2.pt`, or as people count. Both leave files
-//! out, and that is no error; but a selection in either order has no holes in that order, and one with a few has lost
-//! records. One in S3's order that took the short last file before others is neither the first N nor of the size that
-//! it is called.
+//! `file_limit` selects the first files in S3's order, `1.pt, 10.pt, 100.pt, …, 2.pt`, or in numerical order. Either
+//! selection is correct and has no gaps in its own order, so a few gaps are lost records. A selection in S3's order
+//! that includes the short last file has less data than the first N files.
 
 use std::collections::BTreeMap;
 
-use pipeline::payload::Order;
+use records::payload::Order;
 use serde_json::json;
 
-use super::places::{few, place};
+use super::evidence::{few, place};
 use super::timing::Diagnosis;
 use super::{AuditOptions, Finding};
 use crate::measured::MeasuredRun;
 use crate::record::Record;
 
-/// Files from which on holes mean something.
+/// Least number of files to look for gaps.
 const ENOUGH: usize = 4;
-/// The largest number that is looked below.
+/// Largest number in a file name that is considered.
 const MAX_NUMBER: u64 = 1_000_000;
-/// Where more of the files are missing, in percent of those that are there, it is not said which ones: perhaps they were
-/// picked.
-const MAX_HOLES_PERCENT: usize = 20;
+/// Most missing files, in percent of the files with records, that are listed. If more are missing, the user may have
+/// picked the files.
+const MAX_GAPS_PERCENT: usize = 20;
 
-/// The numbers of all files, with the digits that they are written in, and of which record they are.
+/// Numbers of all files, and the text around them in the file names.
 struct Numbers<'a> {
     stem: &'a str,
     ending: &'a str,
-    /// Number to index of the record.
+    /// Index of the record, by number.
     records: BTreeMap<u64, usize>,
 }
 
 pub(super) fn check(run: &MeasuredRun, diagnoses: &[Diagnosis], options: &AuditOptions) -> Vec<Finding> {
     let Some(numbers) = Numbers::of(&run.records) else { return Vec::new() };
-    let (by_count, by_name) = (numbers.holes_in_count(), numbers.holes_in_names());
+    let (by_count, by_name) = (numbers.gaps_in_count(), numbers.gaps_in_names());
     let is_selection = by_name.is_empty() && !by_count.is_empty();
     let is_natural = run.plan.as_ref().is_some_and(|plan| plan.payload.order == Order::Natural);
     if is_selection && !is_natural {
         return short_file(run, diagnoses, &numbers, by_count[0]).into_iter().collect();
     }
-    let holes = if by_name.len() < by_count.len() { by_name } else { by_count };
-    // A plan says which files are missing, and no guess is needed; so does their number, where it is right.
+    let gaps = if by_name.len() < by_count.len() { by_name } else { by_count };
+    // With a plan, or with the right number of files, nothing has to be guessed.
     let is_planned =
         run.plan.is_some() || options.payload.as_ref().is_some_and(|payload| payload.contains_key("data_map"));
-    if holes.is_empty() || is_planned || options.expect_files == Some(numbers.records.len()) {
+    if gaps.is_empty() || is_planned || options.expect_files == Some(numbers.records.len()) {
         return Vec::new();
     }
-    let limit = (numbers.records.len() * MAX_HOLES_PERCENT / 100).max(1);
-    if holes.len() > limit {
-        return vec![no_selection(&numbers, holes.len())];
+    let limit = (numbers.records.len() * MAX_GAPS_PERCENT / 100).max(1);
+    if gaps.len() > limit {
+        return vec![no_selection(&numbers, gaps.len())];
     }
-    let files = few(holes.iter().map(|number| format!("{}{number}{}", numbers.stem, numbers.ending)));
+    let files = few(gaps.iter().map(|number| format!("{}{number}{}", numbers.stem, numbers.ending)));
     vec![Finding::warning(
         "missing_in_sequence",
         format!(
-            "the numbers of the files have {} hole{}: a file that would have been taken has no record",
-            holes.len(),
-            if holes.len() == 1 { "" } else { "s" }
+            "the numbers of the files have {} gap{}: a file that a selection would include has no record",
+            gaps.len(),
+            if gaps.len() == 1 { "" } else { "s" }
         ),
-        json!({ "files": numbers.records.len(), "count": holes.len(), "missing_files": files }),
+        json!({ "files": numbers.records.len(), "count": gaps.len(), "missing_files": files }),
     )]
 }
 
-/// Files that are the first of no order: most of a run is lost, or somebody picked them.
-fn no_selection(numbers: &Numbers<'_>, holes: usize) -> Finding {
+/// Reports files that are not the first ones in any order: most of a run is lost, or the user picked them.
+fn no_selection(numbers: &Numbers<'_>, gaps: usize) -> Finding {
     let (files, largest) = (numbers.records.len(), numbers.largest());
     Finding::warning(
         "missing_in_sequence",
         format!(
-            "{files} files with numbers up to {largest} are the first ones of no order, with {holes} holes between them at \
-             least: records are lost, or the files were picked; --expect-files says how many there should be"
+            "{files} files with numbers up to {largest} have at least {gaps} gaps in numerical and in name order: \
+             records are lost, or the files were picked; pass the number of files with --expect-files"
         ),
-        json!({ "files": files, "largest": largest, "count": holes }),
+        json!({ "files": files, "largest": largest, "count": gaps }),
     )
 }
 
-/// The short last file, where others that count before it were left out.
+/// Finds the short last file among the records although files with smaller numbers are not.
 fn short_file(
     run: &MeasuredRun,
     diagnoses: &[Diagnosis],
@@ -99,9 +98,9 @@ fn short_file(
     Some(Finding::warning(
         "lexicographic_selection",
         format!(
-            "the files were taken in the order of their names ({0}10 before {0}2): the short file {0}{number}{1} is among \
-             them and {left_out} full ones that count before it are not, so that this is neither the first {2} files nor \
-             their amount of data",
+            "the files were selected in the order of their names ({0}10 before {0}2): the short file {0}{number}{1} is \
+             included, {left_out} full files with smaller numbers are not, and the run has less data than the first \
+             {2} files",
             numbers.stem,
             numbers.ending,
             numbers.records.len(),
@@ -117,11 +116,11 @@ fn short_file(
 }
 
 impl<'a> Numbers<'a> {
-    /// None where the files are not numbered in one folder, or too few.
+    /// Reads the numbers; `None` if the files are not numbered in one folder, or if there are too few.
     fn of(records: &'a [Record]) -> Option<Self> {
         let mut all: Option<Self> = None;
         for (index, record) in records.iter().enumerate() {
-            // One that names none may have any.
+            // A record without a file may have any number.
             if record.files().is_empty() {
                 return None;
             }
@@ -141,25 +140,25 @@ impl<'a> Numbers<'a> {
         self.records.last_key_value().map_or(0, |(number, _)| *number)
     }
 
-    /// From the smallest one on: a selection may begin anywhere.
+    /// Numbers from the smallest one to `largest`. A selection may start at any number.
     fn up_to(&self, largest: u64) -> impl Iterator<Item = u64> {
         let smallest = self.records.first_key_value().map_or(0, |(number, _)| *number);
         smallest..=largest
     }
 
-    /// What a selection of the first files as people count has left out.
-    fn holes_in_count(&self) -> Vec<u64> {
+    /// Numbers that are missing in numerical order.
+    fn gaps_in_count(&self) -> Vec<u64> {
         self.up_to(self.largest()).filter(|number| !self.records.contains_key(number)).collect()
     }
 
-    /// What a selection of the first files in the order of their names has left out.
-    fn holes_in_names(&self) -> Vec<u64> {
-        // What follows a number counts: `10.pt` comes after `1.pt`, and `10_u.pt` before `1_u.pt`.
+    /// Numbers that are missing in the order of file names.
+    fn gaps_in_names(&self) -> Vec<u64> {
+        // The text after a number matters: `10.pt` comes after `1.pt`, but `10_u.pt` before `1_u.pt`.
         let name = |number: u64| format!("{number}{}", self.ending);
         let names: Vec<String> = self.records.keys().map(|number| name(*number)).collect();
         let (Some(first), Some(last)) = (names.iter().min(), names.iter().max()) else { return Vec::new() };
         let is_between = |number: &u64| (first..last).contains(&&name(*number));
-        self.holes_in_count().into_iter().filter(is_between).collect()
+        self.gaps_in_count().into_iter().filter(is_between).collect()
     }
 
     fn left_out_below(&self, number: u64) -> usize {
@@ -167,8 +166,8 @@ impl<'a> Numbers<'a> {
     }
 }
 
-/// What stands before the number of a file, the number, and what stands after: `25MB/`, 107, `.pt`. Numbers with leading
-/// zeros are of names in which both orders are one.
+/// Splits a key around the number of its file: `25MB/`, 107, `.pt`. `None` for numbers with leading zeros, whose
+/// numerical order is that of their names.
 fn split(key: &str) -> Option<(&str, u64, &str)> {
     let name = key.rfind('/').map_or(0, |slash| slash + 1);
     let last = name + key[name..].rfind(|letter: char| letter.is_ascii_digit())?;
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_split_around_their_number() {
+    fn split_finds_the_number_in_a_name() {
         assert_eq!(split("25MB/107.pt"), Some(("25MB/", 107, ".pt")));
         assert_eq!(split("a/é7"), Some(("a/é", 7, "")));
         assert_eq!(split("a/part-0.pt.2"), Some(("a/part-0.pt.", 2, "")));
@@ -203,15 +202,15 @@ mod tests {
     }
 
     #[test]
-    fn holes_are_those_of_either_order() {
-        let holes = |numbers: &[u64]| {
+    fn finds_gaps_in_either_order() {
+        let gaps = |numbers: &[u64]| {
             let records = records(numbers.iter().copied());
             let numbers = Numbers::of(&records).unwrap();
-            (numbers.holes_in_count(), numbers.holes_in_names())
+            (numbers.gaps_in_count(), numbers.gaps_in_names())
         };
-        assert_eq!(holes(&[1, 10, 11, 12, 2, 3]), ((4..=9).collect(), vec![]));
-        assert_eq!(holes(&[1, 10, 12, 2, 3]), (vec![4, 5, 6, 7, 8, 9, 11], vec![11]));
-        assert_eq!(holes(&[0, 1, 2, 3]), (vec![], vec![]));
+        assert_eq!(gaps(&[1, 10, 11, 12, 2, 3]), ((4..=9).collect(), vec![]));
+        assert_eq!(gaps(&[1, 10, 12, 2, 3]), (vec![4, 5, 6, 7, 8, 9, 11], vec![11]));
+        assert_eq!(gaps(&[0, 1, 2, 3]), (vec![], vec![]));
         for stem in ["25MB/", "sky/part"] {
             for ending in [".pt", "_u.pt", "a.pt", ""] {
                 let mut names: Vec<String> = (1..=130).map(|number| format!("{stem}{number}{ending}")).collect();
@@ -221,11 +220,11 @@ mod tests {
                         .iter()
                         .map(|name| Record { data_path: name.as_str().into(), ..Record::default() })
                         .collect();
-                    let holes = Numbers::of(&records).unwrap().holes_in_names();
-                    assert!(holes.is_empty(), "{count} of {ending}: {holes:?}");
+                    let gaps = Numbers::of(&records).unwrap().gaps_in_names();
+                    assert!(gaps.is_empty(), "{count} of {ending}: {gaps:?}");
                 }
             }
         }
-        assert_eq!(holes(&[7, 8, 9, 10]), (vec![], vec![]));
+        assert_eq!(gaps(&[7, 8, 9, 10]), (vec![], vec![]));
     }
 }

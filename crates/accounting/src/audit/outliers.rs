@@ -1,46 +1,46 @@
-//! Workers that took much longer than the others, or much more memory.
+//! Finds workers that took much more time or memory than the others.
 //!
-//! Times are compared as if all records had as many samples as the middle one, so that a short file is no outlier. An
-//! outlier is above both 2.5 × the median (2 × of memory) and the median + 6 σ, where σ is 1.4826 × MAD, which a few
-//! outliers do not move; and by an amount that matters, so that tasks of milliseconds raise nothing.
+//! Times are scaled to the median number of images, because a short file takes less time. An outlier is above 2.5 × the
+//! median (2 × for memory), above the median + 6 σ, and above the median + a minimum amount, because tasks of
+//! milliseconds vary a lot. σ is 1.4826 × MAD, which a few outliers do not change.
 
 use serde_json::json;
 
 use super::Finding;
-use super::places::{count, few, place_with};
+use super::evidence::{count, few, place_with};
 use super::timing::Diagnosis;
 use crate::measured::MeasuredRun;
 use crate::statistics::median;
 
-/// Records from which on it is known what is usual.
+/// Least number of records to determine the usual value.
 const ENOUGH: usize = 4;
-/// σ of a normal distribution ÷ its MAD.
+/// σ over MAD of a normal distribution.
 const SIGMA_PER_MAD: f64 = 1.4826;
-/// How many σ above the median an outlier lies.
+/// Distance of an outlier from the median in σ.
 const SIGMAS: f64 = 6.0;
-/// How many times the median time a straggler took.
+/// Ratio of a straggler's time to the median.
 const TIMES_SECONDS: f64 = 2.5;
-/// Seconds that a straggler took more than the median.
+/// Least difference between a straggler's time and the median, in seconds.
 const MIN_SECONDS: f64 = 1.0;
-/// How many times the median memory an outlier had.
+/// Ratio of an outlier's memory to the median.
 const TIMES_MEMORY: f64 = 2.0;
-/// Binary MB that an outlier had more than the median.
+/// Least difference between an outlier's memory and the median, in binary MB.
 const MIN_MB: f64 = 256.0;
 
-/// How far is too far.
+/// Ratio to the median and difference from it that an outlier exceeds.
 struct Bounds {
     times: f64,
     amount: f64,
 }
 
-/// Values above the bounds, by index, and what they were held against.
+/// Values above the threshold with their index, and the median.
 struct Outliers {
     above: Vec<(usize, f64)>,
     median: f64,
     threshold: f64,
 }
 
-/// The seconds from which on one of these times is a straggler's; None of too few to say.
+/// Seconds above which one of these times is a straggler; `None` if there are too few times.
 pub fn straggler_threshold(seconds: &[f64]) -> Option<f64> {
     let bounds = Bounds { times: TIMES_SECONDS, amount: MIN_SECONDS };
     let there: Vec<f64> = seconds.iter().copied().filter(|value| value.is_finite() && *value > 0.0).collect();
@@ -72,7 +72,7 @@ fn stragglers(run: &MeasuredRun, diagnoses: &[Diagnosis]) -> Option<Finding> {
     Some(Finding::warning(
         "stragglers",
         format!(
-            "{} of {} took more than {:.2} s, the slowest {:.1} times the median of {:.2} s: the run lasts as long as they do",
+            "{} of {} took more than {:.2} s, the slowest {:.1} times the median of {:.2} s: the run waits for them",
             count(found.above.len(), "worker"),
             run.records.len(),
             found.threshold,
@@ -118,7 +118,7 @@ fn memory(run: &MeasuredRun) -> Option<Finding> {
     ))
 }
 
-/// The values above the bounds, the largest first; None where there are none, or too few values to say.
+/// Values above the bounds, the largest first; `None` if there are none, or too few values.
 fn outliers(values: &[Option<f64>], bounds: &Bounds) -> Option<Outliers> {
     let values: Vec<(usize, f64)> = values
         .iter()
@@ -134,7 +134,7 @@ fn outliers(values: &[Option<f64>], bounds: &Bounds) -> Option<Outliers> {
     (!above.is_empty()).then_some(Outliers { above, median: middle, threshold })
 }
 
-/// The median, and what is beyond the bounds.
+/// Median and threshold.
 fn threshold(values: &[f64], bounds: &Bounds) -> Option<(f64, f64)> {
     let middle = median(values.iter().copied())?;
     let mad = median(values.iter().map(|value| (value - middle).abs()))?;
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn milliseconds_are_no_stragglers_and_few_values_say_nothing() {
+    fn milliseconds_and_few_values_have_no_stragglers() {
         let bounds = Bounds { times: TIMES_SECONDS, amount: MIN_SECONDS };
         let found = |values: &[f64]| outliers(&values.iter().copied().map(Some).collect::<Vec<_>>(), &bounds);
         assert!(found(&[0.01, 0.01, 0.012, 0.011, 0.5]).is_none());

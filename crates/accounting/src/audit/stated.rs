@@ -1,28 +1,30 @@
-//! Costs and throughputs that somebody wrote into the records beside the study's own keys, where they are the study's
-//! errors: memory used for memory billed, the workers' mean for the time of the run, bits for bytes.
+//! Checks costs and throughputs that the records state beside the study's keys for errors of the study: memory used
+//! instead of memory billed, mean time of the workers instead of the time of the run, bits instead of bytes.
 
 use serde_json::{Value, json};
 
 use super::Finding;
-use super::places::{place_with, shortened};
-use crate::bill::{Bill, Terms};
-use crate::circumstances::Circumstances;
+use super::evidence::{place_with, shortened};
+use crate::assumptions::Assumptions;
+use crate::bill::{Bill, BillTerms};
 use crate::measured::MeasuredRun;
 use crate::prices::Prices;
 use crate::record::Record;
 use crate::statistics::mean;
 use crate::study::{self, StudyFigures};
 
-/// How near, relatively, a stated number is to a formula's for it to be that formula's.
+/// Relative difference up to which a stated number comes from a formula.
 const SAME: f64 = 0.01;
-/// How many times the stated cost the bill is at least, where the stated one misleads.
-const TIMES_STATED: f64 = 2.0;
-/// Records, and keys of a record, that are looked at.
+/// Ratio of bill to stated cost above which the stated cost misleads.
+const MISLEADING_RATIO: f64 = 2.0;
+/// Most records that are checked.
 const MAX_RECORDS: usize = 1_000;
+/// Most keys of a record that are checked.
 const MAX_KEYS: usize = 100;
 
-/// Bytes of a GB of either kind.
+/// Bytes in a binary GB.
 const GB_2: f64 = 1_073_741_824.0;
+/// Bytes in a decimal GB.
 const GB_10: f64 = 1e9;
 
 pub(super) fn check(run: &MeasuredRun) -> Vec<Finding> {
@@ -31,29 +33,29 @@ pub(super) fn check(run: &MeasuredRun) -> Vec<Finding> {
     [cost, throughput].into_iter().flatten().collect()
 }
 
-/// Whether a key is that of a throughput in bytes: `GB/s`, `GBps`, and not `Gb/s`, which are bits.
+/// Returns true if the key is of a throughput in bytes: `GB/s` or `GBps`, but not `Gb/s`, which is in bits.
 fn is_throughput(key: &str) -> bool {
     const BYTES: [&str; 5] = ["GB/s", "GBps", "GB_per_s", "gb_per_s", "gb_s"];
     key.to_lowercase().contains("throughput") && BYTES.iter().any(|unit| key.contains(unit))
 }
 
-/// The numbers of the records whose keys are meant.
-fn stated(run: &MeasuredRun, is_meant: fn(&str) -> bool) -> impl Iterator<Item = Stated<'_>> {
+/// Numbers in the records whose keys `is_selected` selects.
+fn stated(run: &MeasuredRun, is_selected: fn(&str) -> bool) -> impl Iterator<Item = StatedNumber<'_>> {
     run.records.iter().enumerate().take(MAX_RECORDS).flat_map(move |(index, record)| {
-        let keys = record.others.iter().take(MAX_KEYS).filter(move |(key, _)| is_meant(key));
+        let keys = record.others.iter().take(MAX_KEYS).filter(move |(key, _)| is_selected(key));
         keys.filter_map(move |(key, value)| Some((index, record, key, number(value)?)))
     })
 }
 
-/// A number that stands in a record: where, under which key.
-type Stated<'a> = (usize, &'a Record, &'a String, f64);
+/// Index of a record, the record, a key and its number.
+type StatedNumber<'a> = (usize, &'a Record, &'a String, f64);
 
-fn cost(run: &MeasuredRun, (index, record, key, stated): Stated<'_>) -> Option<Finding> {
+fn cost(run: &MeasuredRun, (index, record, key, stated): StatedNumber<'_>) -> Option<Finding> {
     let of_run = StudyFigures::of(run).cost_usd;
     let one = MeasuredRun { records: vec![record.clone()], report: None, plan: None, ..run.clone() };
     let of_record = StudyFigures::of(&one).cost_usd;
-    let (prices, circumstances) = (Prices::default(), Circumstances::of_study());
-    let terms = Terms { prices: &prices, circumstances: &circumstances, free_tier: false };
+    let (prices, assumptions) = (Prices::default(), Assumptions::of_study());
+    let terms = BillTerms { prices: &prices, assumptions: &assumptions, free_tier: false };
     let bill = if is_near(stated, of_run) {
         Bill::of(run, terms)
     } else if is_near(stated, of_record) {
@@ -61,14 +63,14 @@ fn cost(run: &MeasuredRun, (index, record, key, stated): Stated<'_>) -> Option<F
     } else {
         return None;
     };
-    if bill.total_usd < TIMES_STATED * stated {
+    if bill.total_usd < MISLEADING_RATIO * stated {
         return None;
     }
     Some(Finding::error(
         "cost_is_not_the_bill",
         format!(
-            "the stated cost of {stated:.4} USD is {}; the bill is {:.4} USD, {:.1} times more, as Lambda charges configured \
-             memory × billed time, requests and transitions",
+            "the stated cost of {stated:.4} USD is {}; the bill is {:.4} USD, {:.1} times as much, because Lambda \
+             charges for configured memory × billed time, requests and transitions",
             study::COST_FORMULA,
             bill.total_usd,
             bill.total_usd / stated
@@ -76,18 +78,23 @@ fn cost(run: &MeasuredRun, (index, record, key, stated): Stated<'_>) -> Option<F
         place_with(
             index,
             record,
-            json!({ "key": shortened(key), "stated_usd": stated, "bill_usd": bill.total_usd, "formula": study::COST_FORMULA }),
+            json!({
+                "key": shortened(key),
+                "stated_usd": stated,
+                "bill_usd": bill.total_usd,
+                "formula": study::COST_FORMULA,
+            }),
         ),
     ))
 }
 
-fn throughput(run: &MeasuredRun, (index, record, key, stated): Stated<'_>) -> Option<Finding> {
-    let evidence = |said: Value| place_with(index, record, said);
+fn throughput(run: &MeasuredRun, (index, record, key, stated): StatedNumber<'_>) -> Option<Finding> {
+    let evidence = |details: Value| place_with(index, record, details);
     let key = shortened(key);
     if is_near(stated, record.throughput_bps.map(|bps| bps / GB_10)) {
         return Some(Finding::error(
             "throughput_in_gigabits",
-            format!("`{key}` of {stated} is `throughput_bps` / 10⁹: gigabits, 8 times the GB/s that it is called"),
+            format!("`{key}` of {stated} is `throughput_bps` / 10⁹: it is in gigabits, 8 times the throughput in GB/s"),
             evidence(json!({ "key": key, "stated": stated, "gb_per_s": stated / 8.0 })),
         ));
     }
@@ -102,8 +109,8 @@ fn throughput(run: &MeasuredRun, (index, record, key, stated): Stated<'_>) -> Op
     Some(Finding::warning(
         "throughput_not_end_to_end",
         format!(
-            "`{key}` of {stated} is all data ÷ the workers' mean time of {mean_seconds:.2} s, as if they ran at once and \
-             nothing else took time{}",
+            "`{key}` of {stated} is all data ÷ the workers' mean time of {mean_seconds:.2} s, as if all ran at once \
+             and nothing else took time{}",
             end_to_end.map_or_else(String::new, |rate| format!("; over the whole run it is {rate:.4} GB/s"))
         ),
         evidence(json!({
@@ -116,25 +123,25 @@ fn throughput(run: &MeasuredRun, (index, record, key, stated): Stated<'_>) -> Op
     ))
 }
 
-/// The key and value of the first stated throughput, where it is none of its own run's.
+/// Key and value of the first stated throughput, if it is not the throughput of its run.
 pub(super) fn contradicted(run: &MeasuredRun) -> Option<(String, f64)> {
     let (_, _, key, stated) = stated(run, is_throughput).next()?;
     (!is_throughput_of(run, stated)).then(|| (shortened(key), stated))
 }
 
-/// Whether a number is the throughput of a run of one record: in GB/s of either kind, or in the Gbit/s that the study
-/// called so.
+/// Returns true if `stated` is the throughput of a run with one record: in binary or decimal GB/s, or in Gbit/s, which
+/// the study also calls GB/s.
 pub(super) fn is_throughput_of(run: &MeasuredRun, stated: f64) -> bool {
     let [record] = &run.records[..] else { return false };
     let bits = record.throughput_bps;
     [GB_10, 8.0 * GB_10, 8.0 * GB_2].iter().any(|unit| is_near(stated, bits.map(|bits| bits / unit)))
 }
 
-fn is_near(stated: f64, reckoned: Option<f64>) -> bool {
-    reckoned.is_some_and(|reckoned| reckoned > 0.0 && (stated / reckoned - 1.0).abs() <= SAME)
+fn is_near(stated: f64, computed: Option<f64>) -> bool {
+    computed.is_some_and(|computed| computed > 0.0 && (stated / computed - 1.0).abs() <= SAME)
 }
 
-/// A positive number, or a text that is one.
+/// Positive number in a JSON number or text.
 fn number(value: &Value) -> Option<f64> {
     let number = match value {
         Value::Number(number) => number.as_f64(),

@@ -1,16 +1,16 @@
-//! What ties a record's time to its data, and which of its values is the one that does not fit.
+//! Identities between the time and the data of a record, and the diagnosis of the value that breaks them.
 //!
-//! A record says the same thing several times over: samples per second, bits per second and seconds per batch are one
-//! rate; the rate × the time is a whole number of samples, of which the number of batches and the size of a batch know
-//! too. One wrong value breaks some of these ties and leaves others, which says which one it is; where it is off by the
-//! factor of a unit, that is said as well.
+//! A record is redundant: samples per second, bits per second and seconds per batch are the same rate. Rate × time is a
+//! whole number of samples, which must agree with the number of batches and the size of a batch. A wrong value breaks
+//! some of these identities and not others, which shows which value is wrong. If it is wrong by the factor of a unit,
+//! the diagnosis names the unit.
 
 use super::digits::rounding;
 use crate::record::Record;
 use crate::statistics::median;
 use crate::{MB, SAMPLE_BYTES};
 
-/// A value of a record that is tied to others.
+/// Value of a record that takes part in identities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Field {
     Throughput,
@@ -26,7 +26,7 @@ use Field::{BatchSize, Batches, ImageMemory, PerBatch, Rate, Seconds, Throughput
 
 const FIELDS: usize = 7;
 
-/// A factor between two units: what a value was multiplied by, and what it says then.
+/// Wrong unit of a value: factor to the right unit, and name.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Unit {
     pub(super) factor: f64,
@@ -75,7 +75,7 @@ const UNITS_OF_RATE: &[Unit] = &[
     unit(1e3, "a thousand times samples/s"),
     unit(1.0 / 60.0, "a sixtieth of samples/s"),
 ];
-/// What a memory in binary MB may be mistaken for.
+/// Units that may be mistaken for binary MB.
 pub(super) const UNITS_OF_MEMORY: &[Unit] = &[
     unit(MB, "bytes"),
     unit(KB, "KB"),
@@ -88,7 +88,7 @@ pub(super) const UNITS_OF_MEMORY: &[Unit] = &[
     unit(1e3, "a thousand times MB"),
 ];
 
-/// Values that a unit may have changed together.
+/// Values that may be in a wrong unit together.
 const UNITS: &[(&[Field], &[Unit])] = &[
     (&[Throughput], UNITS_OF_THROUGHPUT),
     (&[Seconds], UNITS_OF_TIME),
@@ -98,8 +98,8 @@ const UNITS: &[(&[Field], &[Unit])] = &[
     (&[ImageMemory], UNITS_OF_MEMORY),
 ];
 
-/// Values that may be wrong together, the likely ones first. The time comes last of the single ones: without it little is
-/// left to be wrong.
+/// Values that may be wrong together, the likely ones first. Time is the last single one, because few identities remain
+/// without it.
 const SUSPECTS: &[&[Field]] = &[
     &[Throughput],
     &[Rate],
@@ -115,28 +115,28 @@ const SUSPECTS: &[&[Field]] = &[
     &[Rate, PerBatch],
 ];
 
-/// Why a record contradicts itself.
+/// Cause of a contradiction in a record.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Cause {
-    /// These values are in another unit.
+    /// Values in another unit.
     Unit(&'static [Field], Unit),
-    /// These values fit no other, and the others fit each other.
+    /// Values that contradict the others, which are consistent.
     Wrong(&'static [Field]),
-    /// More than two values do not fit.
+    /// More than two values are wrong.
     Inconsistent,
 }
 
-/// Records that contradict themselves of which the cause is looked for; it takes some hundred tries for each.
+/// Most inconsistent records that are diagnosed. Each diagnosis takes some hundred trials.
 const MAX_DIAGNOSED: usize = 20_000;
 
-/// A record's tied values, and why they do not fit; None where they do.
+/// Values of a record, and the cause of their contradiction; `None` if they are consistent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Diagnosis {
     pub(super) timing: Timing,
     pub(super) cause: Option<Cause>,
 }
 
-/// One diagnosis for each record.
+/// Diagnoses each record.
 pub(super) fn diagnose<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Diagnosis> {
     let mut broken = 0;
     let diagnosed = records.into_iter().map(|record| {
@@ -153,11 +153,11 @@ pub(super) fn diagnose<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec
     diagnosed
 }
 
-/// A time that is off by a whole factor gives a whole number of samples, for which only the batches are too few or too
-/// many. Where they are as many as in the other records, it is the time that is wrong.
+/// Corrects a diagnosis: a time that is wrong by a whole factor still gives a whole number of samples, and only
+/// contradicts the number of batches. If that number is as in the other records, the time is wrong.
 fn blame_seconds(diagnosed: &mut [Diagnosis]) {
-    let sound = diagnosed.iter().filter(|diagnosis| diagnosis.cause.is_none());
-    let Some(usual) = median(sound.filter_map(|diagnosis| diagnosis.timing.get(Batches))) else { return };
+    let consistent = diagnosed.iter().filter(|diagnosis| diagnosis.cause.is_none());
+    let Some(usual) = median(consistent.filter_map(|diagnosis| diagnosis.timing.get(Batches))) else { return };
     for Diagnosis { timing, cause } in diagnosed {
         if *cause == Some(Cause::Wrong(&[Batches])) && timing.get(Batches) == Some(usual) {
             *cause = Some(Cause::Wrong(&[Seconds]));
@@ -166,22 +166,22 @@ fn blame_seconds(diagnosed: &mut [Diagnosis]) {
 }
 
 impl Diagnosis {
-    /// Samples of a record that does not contradict itself.
+    /// Number of samples of a consistent record.
     pub(super) fn samples(&self) -> Option<f64> {
         if self.cause.is_none() { self.timing.samples() } else { None }
     }
 }
 
-/// The tied values of a record. One that is missing, or is no positive number, binds nothing.
+/// Values of a record that take part in identities. A value that is missing or not positive takes part in none.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Timing {
     values: [Option<f64>; FIELDS],
-    /// How far rounding may have moved each, as it was printed.
+    /// Relative rounding error of each value.
     rounding: [f64; FIELDS],
     files: f64,
 }
 
-/// A number and how far, relatively, rounding may have moved it.
+/// Number with its relative rounding error.
 #[derive(Clone, Copy)]
 struct Rounded {
     value: f64,
@@ -208,7 +208,7 @@ impl Timing {
         self.values[field as usize]
     }
 
-    /// The same with another value.
+    /// Replaces one value.
     pub(super) fn with(mut self, field: Field, value: Option<f64>) -> Self {
         self.values[field as usize] = value;
         self.rounding[field as usize] = value.map_or(0.0, rounding);
@@ -219,19 +219,19 @@ impl Timing {
         Some(Rounded { value: self.get(field)?, by: self.rounding[field as usize] })
     }
 
-    /// Whether the values fit each other, as far as they are there.
+    /// Returns true if the values that are present are consistent.
     pub(super) fn holds(&self) -> bool {
         self.holds_with(SAMPLE_BYTES) || self.own_sample_bytes().is_some_and(|bytes| self.holds_with(bytes))
     }
 
-    /// Samples, where the values fit each other.
+    /// Number of samples, if the values are consistent.
     fn samples(&self) -> Option<f64> {
         let samples = self.rate(self.sample_bytes())?.value * self.get(Seconds)?;
         (samples.round() >= 1.0).then(|| samples.round())
     }
 
-    /// Why the values do not fit. What repairs them is looked for with the study's bytes of a sample first: to believe a
-    /// record's own bytes while one of its values is in doubt would explain an error by another.
+    /// Cause of the contradiction. It assumes the study's size of a sample first, because the size that an inconsistent
+    /// record gives is not reliable.
     fn cause(&self) -> Cause {
         for &(fields, units) in UNITS {
             if fields.iter().all(|field| self.get(*field).is_some())
@@ -246,7 +246,7 @@ impl Timing {
         wrong.map_or(Cause::Inconsistent, |fields| Cause::Wrong(fields))
     }
 
-    /// What a value would have to be, by the others.
+    /// Expected value of a field, from the other values.
     pub(super) fn expected(&self, field: Field) -> Option<f64> {
         let others = self.with(field, None);
         let bytes = others.sample_bytes();
@@ -261,13 +261,13 @@ impl Timing {
             BatchSize => Some((others.rate_beside_batches(bytes)?.value * others.get(PerBatch)?).round()),
             Seconds => {
                 let (batch, size) = (others.get(ImageMemory)? * MB / bytes, others.get(BatchSize)?);
-                // A file smaller than a batch says how many samples it has.
+                // A batch smaller than the batch size is the whole file.
                 (batch.round() < size && others.files == 1.0).then_some(batch.round() / rate?.value)
             }
         }
     }
 
-    /// The same with these values in the right unit; they have no more digits then than before.
+    /// Converts values to the right unit and keeps their rounding errors.
     fn divided(mut self, fields: &[Field], factor: f64) -> Self {
         for &field in fields {
             self.values[field as usize] = self.get(field).map(|value| value / factor);
@@ -275,7 +275,7 @@ impl Timing {
         self
     }
 
-    /// Whether the others fit each other, and are enough to say so.
+    /// Returns true if the other values are consistent, and if there are enough of them.
     fn holds_without(&self, fields: &[Field], holds: impl Fn(&Self) -> bool) -> bool {
         const ENOUGH: usize = 3;
         let others = fields.iter().fold(*self, |timing, &field| timing.with(field, None));
@@ -307,7 +307,7 @@ impl Timing {
         let batch = self.rounded(ImageMemory).map(|mb| Rounded { value: mb.value * MB / sample_bytes, ..mb });
         let samples = match (self.rate(sample_bytes), self.rounded(Seconds)) {
             (Some(rate), Some(seconds)) => Rounded { value: rate.value * seconds.value, by: rate.by + seconds.by },
-            // Nothing says how many samples there are; a batch of them is still no larger than a batch.
+            // The number of samples is unknown, but a batch cannot exceed the batch size.
             _ => return batch.zip(batch_size).is_none_or(|(batch, size)| batch.value <= size * (1.0 + batch.by)),
         };
         let whole = samples.value.round();
@@ -318,14 +318,14 @@ impl Timing {
         let (fewest, most) =
             if slack < 0.5 { (whole, whole) } else { ((samples.value - slack).max(1.0), samples.value + slack) };
         let batches_fit = batches.zip(batch_size).is_none_or(|(batches, size)| {
-            // Each file of a task may end in a smaller batch.
+            // Each file of a task may end with a smaller batch.
             batches >= (fewest / size).ceil() && batches <= (most / size).ceil() + self.files - 1.0
         });
         let batch_fits = batch.is_none_or(|batch| {
             let is_whole = (batch.value - batch.value.round()).abs() <= batch.value * batch.by;
             let largest = batch_size.map_or(whole, |size| size.min(whole));
             let by = batch.by + samples.by;
-            // The first file of several may be smaller than a batch.
+            // The first of several files may be smaller than a batch.
             let may_be_smaller = self.files > 1.0 && sample_bytes == SAMPLE_BYTES;
             let is_smaller = may_be_smaller && batch.value <= largest * (1.0 + by);
             is_whole && (is_smaller || batch_size.is_none() || agree(batch.value, largest, by))
@@ -333,7 +333,7 @@ impl Timing {
         batches_fit && batch_fits
     }
 
-    /// Bytes of a sample by which the values fit.
+    /// Size of a sample in bytes with which the values are consistent.
     fn sample_bytes(&self) -> f64 {
         match self.own_sample_bytes() {
             Some(bytes) if !self.holds_with(SAMPLE_BYTES) && self.holds_with(bytes) => bytes,
@@ -341,17 +341,17 @@ impl Timing {
         }
     }
 
-    /// Bytes of a sample as the rates say, for images that are not the study's; believed only where a batch's memory says
-    /// the same.
+    /// Size of a sample in bytes from the rates, for images of another size than the study's. Requires the values to
+    /// compare it with the memory of a batch.
     fn own_sample_bytes(&self) -> Option<f64> {
-        // Without the time nothing says how large a batch is.
+        // Without these values, the memory of a batch cannot be checked.
         let _there = (self.get(ImageMemory)?, self.get(BatchSize)?, self.get(Seconds)?);
         let bytes = self.get(Throughput)? / 8.0 / self.get(Rate)?;
         let is_whole = (bytes - bytes.round()).abs() <= bytes * MAX_OF_WHOLE;
         (is_whole && bytes >= 1.0).then(|| bytes.round())
     }
 
-    /// Samples per second, in the first of three ways that is there.
+    /// Samples per second, from the first of three values that is present.
     fn rate(&self, sample_bytes: f64) -> Option<Rounded> {
         self.rate_beside_batches(sample_bytes).or_else(|| self.rate_of_batches())
     }
@@ -374,11 +374,11 @@ impl Timing {
     }
 }
 
-/// How far from whole the bytes of a sample may lie.
+/// Largest relative difference of a sample size from a whole number of bytes.
 const MAX_OF_WHOLE: f64 = 1e-6;
 
 impl Field {
-    /// The study's key.
+    /// Key in the study's records.
     pub(super) fn key(self) -> &'static str {
         match self {
             Throughput => "throughput_bps",

@@ -1,13 +1,13 @@
-//! Values that are missing, no numbers, or not above 0.
+//! Finds values that are missing, not numbers, or not above 0.
 
 use serde_json::{Value, json};
 
-use super::places::{count, few, place, place_with};
+use super::evidence::{count, few, place, place_with};
 use super::{Finding, Severity};
 use crate::measured::MeasuredRun;
 use crate::record::Record;
 
-/// A key of the study's, and its value where that is a number.
+/// Key of the study's records.
 struct Key {
     name: &'static str,
     is_there: fn(&Record) -> bool,
@@ -17,25 +17,25 @@ struct Key {
     range: Range,
 }
 
-/// What is lost without a key.
+/// Effect of a missing key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Need {
-    /// No number can be made of a run.
+    /// No figure of the run can be computed.
     Always,
-    /// Sums that are over a part of the records only; where no record has it, they are not made.
+    /// Sums cover only a part of the records. If no record has the key, they are not computed.
     InAllOrNone,
-    /// Nothing but itself.
+    /// No figure depends on the key.
     Never,
 }
 
-/// Where the value of a key may lie.
+/// Valid values of a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Range {
     /// Above 0.
     Positive,
     /// 0 or above.
     NotNegative,
-    /// Anywhere, or another check looks.
+    /// Any value; other checks may apply.
     Any,
 }
 
@@ -111,7 +111,7 @@ fn not_finite(run: &MeasuredRun, key: &Key) -> Option<Finding> {
     }
     Some(Finding::error(
         "not_finite",
-        format!("`{}` is no number (NaN, Infinity or null) in {}", key.name, count(found.len(), "record")),
+        format!("`{}` is not a number (NaN, Infinity or null) in {}", key.name, count(found.len(), "record")),
         json!({ "key": key.name, "count": found.len(), "records": few(found) }),
     ))
 }
@@ -131,17 +131,22 @@ fn not_positive(run: &MeasuredRun, key: &Key) -> Option<Finding> {
     let places = few(found.iter().map(|(index, record, value)| place_with(*index, record, json!({ "value": value }))));
     Some(Finding::error(
         "not_positive",
-        format!("`{}` is below 0, or is 0, in {}", key.name, count(found.len(), "record")),
+        format!(
+            "`{}` is {} in {}",
+            key.name,
+            if key.range == Range::Positive { "0 or below" } else { "below 0" },
+            count(found.len(), "record")
+        ),
         json!({ "key": key.name, "count": found.len(), "records": places }),
     ))
 }
 
-/// Whether a number is there that is none. A text that is null is not there.
+/// Returns true if a number is null. A text that is null counts as missing.
 fn is_null(record: &Record, key: &Key) -> bool {
     !key.is_text && record.nulls.iter().any(|null| null == key.name)
 }
 
-fn places(run: &MeasuredRun, is_meant: impl Fn(&Record) -> bool) -> Vec<Value> {
-    let meant = run.records.iter().enumerate().filter(|(_, record)| is_meant(record));
-    meant.map(|(index, record)| place(index, record)).collect()
+fn places(run: &MeasuredRun, is_selected: impl Fn(&Record) -> bool) -> Vec<Value> {
+    let selected = run.records.iter().enumerate().filter(|(_, record)| is_selected(record));
+    selected.map(|(index, record)| place(index, record)).collect()
 }

@@ -1,12 +1,12 @@
-//! The least of a function of a few numbers, by the simplex of Nelder and Mead (1965).
+//! Minimum of a function of a few variables, by the simplex method of Nelder and Mead (1965).
 
-/// Steps of the simplex.
+/// Number of steps of the simplex.
 const STEPS: usize = 200;
-/// How far the first corners lie from the start.
+/// Distance of the first corners from the start.
 const FIRST_STEP: f64 = 0.5;
 
-/// The point at which a function is least, near `start`; and the function there.
-pub fn least(start: &[f64], function: impl Fn(&[f64]) -> f64) -> (Vec<f64>, f64) {
+/// Returns the point near `start` that minimizes `function`, and the minimum.
+pub fn minimize(start: &[f64], function: impl Fn(&[f64]) -> f64) -> (Vec<f64>, f64) {
     let mut corners: Vec<(Vec<f64>, f64)> = (0..=start.len())
         .map(|corner| {
             let mut point = start.to_vec();
@@ -23,7 +23,7 @@ pub fn least(start: &[f64], function: impl Fn(&[f64]) -> f64) -> (Vec<f64>, f64)
         let centre: Vec<f64> = (0..start.len())
             .map(|i| corners[..worst].iter().map(|corner| corner.0[i]).sum::<f64>() / worst as f64)
             .collect();
-        // The point on the line from the worst corner through the centre, this far beyond it.
+        // Point on the line from the worst corner through the centre, at the relative distance `far` beyond the centre.
         let beyond = |far: f64| {
             let point: Vec<f64> = centre.iter().zip(&corners[worst].0).map(|(c, w)| c + far * (c - w)).collect();
             let value = function(&point);
@@ -58,10 +58,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_valley_s_lowest_point_is_found() {
+    fn finds_the_minimum_of_a_curved_valley() {
         let rosenbrock = |p: &[f64]| (1.0 - p[0]).powi(2) + 100.0 * (p[1] - p[0] * p[0]).powi(2);
-        let (point, value) = least(&[0.2, 0.4], rosenbrock);
+        let (point, value) = minimize(&[0.2, 0.4], rosenbrock);
         assert!((point[0] - 1.0).abs() < 1e-3 && (point[1] - 1.0).abs() < 1e-3 && value < 1e-6, "{point:?} {value}");
-        assert!((least(&[3.0], |p| (p[0] + 2.0).powi(2)).0[0] + 2.0).abs() < 1e-6);
+        assert!((minimize(&[3.0], |p| (p[0] + 2.0).powi(2)).0[0] + 2.0).abs() < 1e-6);
     }
 }

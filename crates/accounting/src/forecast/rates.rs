@@ -1,60 +1,76 @@
-//! What a worker does in a second, from runs that were measured.
+//! Speed of a worker, from measured runs.
 
 use serde::Serialize;
 
 use crate::measured::MeasuredRun;
 use crate::statistics::{median, sorted};
 
-/// A task that takes more than this many times the usual is a straggler here.
+/// Time of a task over the usual time above which the task is a straggler.
 pub const STRAGGLER_FACTOR: f64 = 1.5;
-/// Tasks from which a spread is told.
+/// Least number of tasks to compute a variation.
 const SPREAD_TASKS_MIN: usize = 10;
-/// From a median of absolute deviations to a standard deviation, of normal values.
+/// Standard deviation over median absolute deviation of a normal distribution.
 const SIGMA_PER_MAD: f64 = 1.4826;
 
-/// A worker's speed at one batch size, and how far its tasks stray from it.
+/// Speed of a worker at one batch size, and the variation between its tasks.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rate {
-    /// Images in a batch.
+    /// Number of images in a batch; `None` if the records differ.
     pub batch_size: Option<f64>,
-    /// Images per second of a worker, in the middle of its tasks.
+    /// Images per second of a worker: the median of its tasks.
     pub images_per_s: f64,
-    /// Compute threads that it had; None where nobody says.
+    /// Compute threads of the worker; `None` if unknown.
     pub threads: Option<f64>,
-    /// Most resident memory of a worker in binary MB; None where nobody says.
+    /// Peak resident memory of a worker in binary MB; `None` if unknown.
     pub memory_mb: Option<f64>,
-    /// σ of the logarithm of tasks' times, without stragglers; None of too few tasks.
+    /// σ of the logarithm of task times, without stragglers; `None` if there are too few tasks.
     pub jitter: Option<f64>,
-    /// Part of the tasks that took more than [`STRAGGLER_FACTOR`] times the usual; None where none did.
+    /// Part of the tasks that took more than [`STRAGGLER_FACTOR`] times the usual time; `None` if none did.
     pub straggler_fraction: Option<f64>,
-    /// How much longer these took, on average.
+    /// Mean time of these stragglers over the usual time.
     pub straggler_factor: Option<f64>,
-    /// Tasks that it was taken from.
+    /// Number of tasks that were measured.
     pub tasks: usize,
-    /// Where it was measured.
+    /// Run that was measured.
     pub source: String,
 }
 
+/// Error of [`Rate::of`]: the run does not determine the speed of a worker.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RateError {
+    /// The run used an accelerator.
+    #[error("`{run}`: measured on `{device}`, but a forecast is for workers on processors")]
+    OtherDevice {
+        /// Name of the run.
+        run: String,
+        /// Device that computed.
+        device: String,
+    },
+    /// The records have no speed.
+    #[error("`{run}`: no record has a `sample_persec` above 0")]
+    NoRate {
+        /// Name of the run.
+        run: String,
+    },
+}
+
 impl Rate {
-    /// That of a run.
+    /// Computes the speed of the workers of a run.
     ///
     /// # Errors
-    /// Where no record has a rate, or something else than processors computed.
-    pub fn of(run: &MeasuredRun) -> Result<Self, String> {
+    /// If no record has a speed, or if the run did not use processors alone.
+    pub fn of(run: &MeasuredRun) -> Result<Self, RateError> {
         if let Some(device) = run.other_device() {
-            return Err(format!(
-                "`{}`: measured on `{device}`; the workers of a forecast compute on processors",
-                run.name
-            ));
+            return Err(RateError::OtherDevice { run: run.name.clone(), device });
         }
         let rates = sorted(run.records.iter().filter_map(|record| record.sample_persec).filter(|rate| *rate > 0.0));
         let Some(usual) = median(rates.iter().copied()) else {
-            return Err(format!("`{}`: none of its records has a rate (`sample_persec`)", run.name));
+            return Err(RateError::NoRate { run: run.name.clone() });
         };
         let (usuals, stragglers): (Vec<f64>, Vec<f64>) =
             rates.iter().map(|rate| usual / rate).partition(|times| *times <= STRAGGLER_FACTOR);
         let has_spread = rates.len() >= SPREAD_TASKS_MIN;
-        // That a few tasks had none says little.
+        // A few tasks without stragglers are no evidence of none.
         let has_stragglers = has_spread && !stragglers.is_empty();
         let deviations = usuals.iter().map(|times| times.ln().abs());
         let jitter = median(deviations).map(|mad| SIGMA_PER_MAD * mad).filter(|_| has_spread);
@@ -71,5 +87,40 @@ impl Rate {
             tasks: rates.len(),
             source: run.name.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measured::Stated;
+    use crate::record::Record;
+
+    fn run(rates: impl IntoIterator<Item = f64>) -> MeasuredRun {
+        let record = |rate| Record { sample_persec: Some(rate), process_memory_mb: Some(rate), ..Record::default() };
+        let records = rates.into_iter().map(record).collect();
+        MeasuredRun { name: "run".into(), records, report: None, plan: None, stated: Stated::default() }
+    }
+
+    #[test]
+    fn speed_is_the_median_and_memory_the_largest() {
+        let rate = Rate::of(&run([100.0, 200.0, 0.0, 400.0])).unwrap();
+        assert_eq!((rate.images_per_s, rate.tasks, rate.memory_mb), (200.0, 3, Some(400.0)));
+        assert_eq!((rate.threads, rate.jitter, rate.straggler_fraction), (None, None, None), "too few tasks to tell");
+    }
+
+    #[test]
+    fn stragglers_are_separate_from_variation() {
+        let rate = Rate::of(&run((0..9).map(|_| 100.0).chain([50.0]))).unwrap();
+        assert_eq!((rate.jitter, rate.straggler_fraction, rate.straggler_factor), (Some(0.0), Some(0.1), Some(2.0)));
+        assert_eq!(Rate::of(&run([100.0; 10])).unwrap().straggler_fraction, None);
+    }
+
+    #[test]
+    fn rejects_accelerators_and_records_without_a_speed() {
+        let mut graphics = run([100.0]);
+        graphics.records[0].device = Some("cuda".into());
+        assert_eq!(Rate::of(&graphics), Err(RateError::OtherDevice { run: "run".into(), device: "cuda".into() }));
+        assert_eq!(Rate::of(&run([0.0])), Err(RateError::NoRate { run: "run".into() }));
     }
 }

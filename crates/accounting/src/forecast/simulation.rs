@@ -1,103 +1,103 @@
-//! One execution, simulated: tasks are handed out one after another, each waits for a free environment or a new one, and
-//! the last one to end ends the Map.
+//! Simulation of one execution: tasks are dispatched one after another, each waits for a free environment or a new one,
+//! and the Map ends with its last task.
 //!
-//! In: durations in seconds. Out: the same. Never here: prices, and how fast a model is.
+//! Input and output are durations in seconds. Prices and the speed of a model are not in this module.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::statistics::Random;
 
-/// What is simulated.
+/// Execution to simulate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Execution {
-    /// Seconds that each task usually takes, once the worker is there, in the order in which they are handed out.
+    /// Usual seconds of each task without the start of its worker, in the order of dispatch.
     pub task_s: Vec<f64>,
-    /// Seconds that a new environment takes to begin.
-    pub begin_s: f64,
-    /// Seconds before the first task is handed out.
+    /// Seconds to start a new environment.
+    pub start_s: f64,
+    /// Seconds before the dispatch of the first task.
     pub before_s: f64,
-    /// Seconds after the last one ended.
+    /// Seconds after the end of the last task.
     pub after_s: f64,
-    /// Seconds between two tasks being handed out.
+    /// Seconds between the dispatch of two tasks.
     pub child_start_s: f64,
-    /// How far tasks stray from the usual time.
-    pub straying: Straying,
-    /// How many may run at a time.
+    /// Variation of task times.
+    pub variation: TaskVariation,
+    /// Limits on the number of environments.
     pub limits: Limits,
 }
 
-/// How far tasks stray from the usual time.
+/// Variation of task times around the usual time.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Straying {
+pub struct TaskVariation {
     /// σ of the logarithm of a task's time.
     pub jitter: f64,
     /// Part of the tasks that are stragglers.
     pub straggler_fraction: f64,
-    /// How much longer a straggler takes.
+    /// Time of a straggler over the usual time.
     pub straggler_factor: f64,
 }
 
-/// How many tasks may run at a time.
+/// Limits on the number of environments.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
-    /// Environments at a time.
+    /// Most environments at a time.
     pub concurrency: f64,
-    /// Of these, those that may begin at once.
+    /// Environments that may start at once.
     pub burst: f64,
-    /// New ones allowed in each second after that.
+    /// Environments that may start in each second after that.
     pub ramp_per_s: f64,
 }
 
-/// What came of one simulated execution.
+/// Result of one simulated execution.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Simulated {
-    /// From the start to the end of everything.
+    /// Seconds from start to end of the execution.
     pub total_s: f64,
-    /// From the first task's start to the last one's end.
+    /// Seconds from the start of the first task to the end of the last one.
     pub map_s: f64,
-    /// Seconds of all workers, what new environments took included.
+    /// Seconds of all workers added up, with the start of their environments.
     pub worker_s: f64,
-    /// Of the slowest task, likewise.
+    /// Seconds of the slowest task, with the start of its environment.
     pub slowest_s: f64,
-    /// New environments.
+    /// Number of environments that started.
     pub cold: usize,
 }
 
-/// Simulates one execution; the same for the same seed.
+/// Simulates one execution. The result depends on the execution and the seed only.
 pub fn simulate(execution: &Execution, seed: u64) -> Simulated {
     simulate_at(execution, 1.0, seed)
 }
 
-/// The same with every task `times` as long.
+/// Simulates one execution in which every task takes `times` as long as usual.
 pub fn simulate_at(execution: &Execution, times: f64, seed: u64) -> Simulated {
-    let Execution { straying, limits, .. } = *execution;
+    let Execution { variation, limits, .. } = *execution;
     let mut random = Random::new(seed);
     let mut free: BinaryHeap<Reverse<Moment>> = BinaryHeap::new();
     let (mut cold, mut end, mut worker_s, mut slowest_s) = (0_usize, 0.0_f64, 0.0, 0.0_f64);
     for (task, usual_s) in execution.task_s.iter().enumerate() {
-        let handed_out = task as f64 * execution.child_start_s;
-        let is_straggler = random.uniform() < straying.straggler_fraction;
-        let factor = if is_straggler { straying.straggler_factor } else { 1.0 };
-        let seconds = usual_s * times * factor * (straying.jitter * random.normal()).exp();
+        let dispatched = task as f64 * execution.child_start_s;
+        let is_straggler = random.uniform() < variation.straggler_fraction;
+        let factor = if is_straggler { variation.straggler_factor } else { 1.0 };
+        let seconds = usual_s * times * factor * (variation.jitter * random.normal()).exp();
 
-        // A warm environment that is free, else a new one as soon as the limits allow it, whichever is first.
-        let warm = free.peek().map(|Reverse(moment)| moment.0.max(handed_out));
-        let new = ((cold as f64) < limits.concurrency).then(|| handed_out.max(limits.allowed_from(cold)));
-        let (start, begin) = match (warm, new) {
+        // A task takes the environment that is available first: a free warm one, or a new one within the limits.
+        let warm = free.peek().map(|Reverse(moment)| moment.0.max(dispatched));
+        let new = ((cold as f64) < limits.concurrency).then(|| dispatched.max(limits.allowed_from(cold)));
+        let (start, start_up) = match (warm, new) {
             (Some(warm), Some(new)) if warm <= new => (warm, None),
-            (_, Some(new)) => (new, Some(execution.begin_s)),
+            (_, Some(new)) => (new, Some(execution.start_s)),
             (Some(warm), None) => (warm, None),
-            // No environment may ever begin: the caller asked for none.
+            // The limits allow no environment at all.
             (None, None) => {
                 return Simulated { total_s: f64::INFINITY, map_s: f64::INFINITY, worker_s, slowest_s, cold };
             }
         };
-        match begin {
+        match start_up {
             Some(_) => cold += 1,
             None => drop(free.pop()),
         }
-        let took = begin.unwrap_or_default() + seconds;
+        let took = start_up.unwrap_or_default() + seconds;
         free.push(Reverse(Moment(start + took)));
         end = end.max(start + took);
         worker_s += took;
@@ -107,14 +107,14 @@ pub fn simulate_at(execution: &Execution, times: f64, seed: u64) -> Simulated {
 }
 
 impl Limits {
-    /// The first moment at which one more environment than these may begin.
+    /// First moment at which one more environment may start beside `environments`.
     fn allowed_from(&self, environments: usize) -> f64 {
         let beyond = environments as f64 + 1.0 - self.burst;
         if beyond <= 0.0 { 0.0 } else { beyond / self.ramp_per_s }
     }
 }
 
-/// A time that can be ordered; none of these is NaN.
+/// Time with a total order, for the heap.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Moment(f64);
 
@@ -138,22 +138,22 @@ mod tests {
 
     use super::*;
 
-    const STEADY: Straying = Straying { jitter: 0.0, straggler_fraction: 0.0, straggler_factor: 1.0 };
+    const STEADY: TaskVariation = TaskVariation { jitter: 0.0, straggler_fraction: 0.0, straggler_factor: 1.0 };
 
     fn execution(tasks: usize, concurrency: f64) -> Execution {
         Execution {
             task_s: vec![10.0; tasks],
-            begin_s: 1.0,
+            start_s: 1.0,
             before_s: 2.0,
             after_s: 3.0,
             child_start_s: 0.0,
-            straying: STEADY,
+            variation: STEADY,
             limits: Limits { concurrency, burst: 1_000.0, ramp_per_s: 100.0 },
         }
     }
 
     #[test]
-    fn steady_tasks_take_what_a_hand_reckons() {
+    fn tasks_without_variation_take_the_time_computed_by_hand() {
         let all_at_once = simulate(&execution(7, 100.0), 0);
         assert_eq!((all_at_once.total_s, all_at_once.map_s, all_at_once.cold), (16.0, 11.0, 7));
         assert_eq!(all_at_once.worker_s, 77.0);
@@ -164,46 +164,46 @@ mod tests {
         short.task_s[6] = 2.0;
         let short_last = simulate(&short, 0);
         assert_eq!(short_last.map_s, 23.0);
-        // Handed out a second apart.
+        // Dispatched one second apart.
         let slowly = simulate(&Execution { child_start_s: 1.0, ..execution(7, 100.0) }, 0);
         assert_eq!(slowly.map_s, 17.0);
     }
 
-    /// Beyond the burst, 100 more may begin each second.
+    /// Beyond the burst, 100 more environments may start each second.
     #[test]
-    fn environments_come_as_the_ramp_allows() {
+    fn environments_start_within_the_ramp() {
         let ramp = simulate(&execution(1_500, 10_000.0), 0);
         assert_eq!((ramp.cold, ramp.map_s), (1_500, 5.0 + 11.0));
     }
 
-    /// Of 1 − (1 − p)^n of the executions the longest task is a straggler.
+    /// The longest task is a straggler in 1 − (1 − p)^n of the executions.
     #[test]
-    fn stragglers_come_as_often_as_asked_for() {
-        let straying = Straying { jitter: 0.0, straggler_fraction: 0.02, straggler_factor: 3.0 };
-        let execution = Execution { straying, ..execution(30, 100.0) };
+    fn stragglers_have_the_given_frequency() {
+        let variation = TaskVariation { jitter: 0.0, straggler_fraction: 0.02, straggler_factor: 3.0 };
+        let execution = Execution { variation, ..execution(30, 100.0) };
         let with = (0..4_000).filter(|seed| simulate(&execution, *seed).map_s > 20.0).count();
         let expected = 1.0 - 0.98_f64.powi(30);
         assert!((with as f64 / 4_000.0 - expected).abs() < 0.03, "{with} {expected}");
     }
 
-    /// An obvious version: a list of the moments at which each of `concurrency` environments is free.
-    fn by_hand(execution: &Execution, seed: u64) -> f64 {
+    /// Simple version of the simulation: a list of the moments at which each of `concurrency` environments is free.
+    fn simulate_with_list(execution: &Execution, seed: u64) -> f64 {
         let mut random = Random::new(seed);
         let mut free: Vec<Option<f64>> = vec![None; execution.limits.concurrency as usize];
         let mut end = 0.0_f64;
         for (task, size) in execution.task_s.iter().enumerate() {
-            let handed_out = task as f64 * execution.child_start_s;
-            let is_straggler = random.uniform() < execution.straying.straggler_fraction;
-            let factor = if is_straggler { execution.straying.straggler_factor } else { 1.0 };
-            let seconds = size * factor * (execution.straying.jitter * random.normal()).exp();
-            let begun = free.iter().flatten().count();
+            let dispatched = task as f64 * execution.child_start_s;
+            let is_straggler = random.uniform() < execution.variation.straggler_fraction;
+            let factor = if is_straggler { execution.variation.straggler_factor } else { 1.0 };
+            let seconds = size * factor * (execution.variation.jitter * random.normal()).exp();
+            let started = free.iter().flatten().count();
             let when = |environment: &Option<f64>| match environment {
-                Some(moment) => moment.max(handed_out),
-                None => handed_out.max(execution.limits.allowed_from(begun)) + 1e-12,
+                Some(moment) => moment.max(dispatched),
+                None => dispatched.max(execution.limits.allowed_from(started)) + 1e-12,
             };
             let (index, _) = free.iter().enumerate().min_by(|a, b| when(a.1).total_cmp(&when(b.1))).unwrap();
-            let begin = if free[index].is_none() { execution.begin_s } else { 0.0 };
-            let done = when(&free[index]) + begin + seconds;
+            let start_up = if free[index].is_none() { execution.start_s } else { 0.0 };
+            let done = when(&free[index]) + start_up + seconds;
             free[index] = Some(done);
             end = end.max(done);
         }
@@ -212,18 +212,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_heap_agrees_with_a_list(
+        fn heap_agrees_with_list(
             tasks in 1_usize..60, concurrency in 1_usize..20, burst in 0_usize..10, start in 0.0..2.0_f64, seed: u64,
         ) {
             let mut execution = Execution {
                 child_start_s: start,
-                straying: Straying { jitter: 0.3, straggler_fraction: 0.1, straggler_factor: 3.0 },
+                variation: TaskVariation { jitter: 0.3, straggler_fraction: 0.1, straggler_factor: 3.0 },
                 limits: Limits { concurrency: concurrency as f64, burst: burst as f64, ramp_per_s: 0.7 },
                 ..execution(tasks, 0.0)
             };
             execution.task_s[tasks - 1] = 3.0;
             let simulated = simulate(&execution, seed);
-            prop_assert!((simulated.map_s - by_hand(&execution, seed)).abs() < 1e-6);
+            prop_assert!((simulated.map_s - simulate_with_list(&execution, seed)).abs() < 1e-6);
             prop_assert!(simulated.cold <= concurrency && simulated.worker_s >= simulated.slowest_s);
         }
     }

@@ -1,4 +1,4 @@
-//! Sound runs like the study's and like ours, from seeds; and the same with one error planted in each.
+//! Correct runs like those of the study and of cosmicai, made from seeds, and copies with one planted error each.
 
 use accounting::statistics::Random;
 use serde_json::{Map, Value, json};
@@ -7,9 +7,9 @@ const MODEL_MB: f64 = 60.66470718383789;
 const SAMPLE_BYTES: f64 = 20_520.0;
 const MB: f64 = 1_048_576.0;
 
-/// A run, what is told of it, and what must be found.
+/// Run, facts stated about it, and expected findings.
 pub(crate) struct Planted {
-    /// Name of its file: the row of the study's table, and what was planted.
+    /// Name of its file: row of the study's table, and planted error.
     pub(crate) name: &'static str,
     /// Row of the study's table.
     pub(crate) row: Option<u32>,
@@ -18,18 +18,18 @@ pub(crate) struct Planted {
     pub(crate) total_seconds: Option<f64>,
     pub(crate) partition_mb: Option<f64>,
     pub(crate) payload: Option<Map<String, Value>>,
-    /// In order.
+    /// Expected codes in alphabetical order.
     pub(crate) codes: Vec<&'static str>,
 }
 
 impl Planted {
-    /// Whether it is small enough to lie beside this code.
+    /// Returns true if the run is small enough for a file.
     pub(crate) fn is_file(&self) -> bool {
         self.records.as_array().is_none_or(|records| records.len() <= 20)
     }
 }
 
-/// The first files of a folder in the order of their names, one worker each: workers like the study's.
+/// Records like the study's: the first files of a folder in name order, with one worker each.
 pub(crate) fn study_like(files: usize, samples: u64, batch_size: u64, random: &mut Random) -> Value {
     let mut names: Vec<String> = (1..=files.max(517)).map(|number| number.to_string()).collect();
     names.sort();
@@ -63,7 +63,7 @@ fn record(seconds: f64, samples: u64, batch_size: u64, process_mb: f64, data_pat
     })
 }
 
-/// Another time, with all that is reckoned from it.
+/// Replaces the time, and all values that are computed from it.
 pub(crate) fn retime(record: &mut Value, seconds: f64) {
     let factor = seconds / number(record, "total_cpu_time (seconds)");
     for (key, factor) in [
@@ -76,14 +76,14 @@ pub(crate) fn retime(record: &mut Value, seconds: f64) {
     }
 }
 
-/// Without its second digit.
+/// Removes the second digit of a value.
 pub(crate) fn lose_digit(record: &mut Value, key: &str) {
     let mut printed = number(record, key).to_string();
     printed.remove(1);
     record[key] = json!(printed.parse::<f64>().unwrap());
 }
 
-/// All its numbers to so many digits.
+/// Rounds all numbers to `digits` significant digits.
 pub(crate) fn round(record: &mut Value, digits: usize) {
     for (_, value) in record.as_object_mut().unwrap() {
         if let Some(number) = value.as_f64() {
@@ -105,7 +105,7 @@ fn twelve() -> Value {
     study_like(12, 1_278, 256, &mut Random::new(12))
 }
 
-fn sound(name: &'static str, records: Value) -> Planted {
+fn correct(name: &'static str, records: Value) -> Planted {
     Planted {
         name,
         row: None,
@@ -118,10 +118,10 @@ fn sound(name: &'static str, records: Value) -> Planted {
     }
 }
 
-/// Sound runs: nothing may be found in them.
+/// Correct runs, without findings.
 pub(crate) fn clean() -> Vec<Planted> {
     let milliseconds = |number: u64| {
-        // Tasks of milliseconds differ by much, and each has one small batch.
+        // Tasks of milliseconds vary a lot, and each has one small batch.
         let seconds = 0.02 * (1.0 + 4.0 * (number % 3) as f64);
         record(seconds, 20, 256, 70.0 + 9.0 * number as f64, json!(format!("sky/{number}.pt")))
     };
@@ -151,7 +151,7 @@ pub(crate) fn clean() -> Vec<Planted> {
             }
         }
     }
-    let mut asked = sound("clean-as-asked", twelve());
+    let mut asked = correct("clean-as-asked", twelve());
     asked.expect_files = Some(12);
     asked.total_seconds = Some(25.8);
     asked.partition_mb = Some(25.0);
@@ -165,47 +165,47 @@ pub(crate) fn clean() -> Vec<Planted> {
     .as_object()
     .cloned();
     vec![
-        sound("clean-study-25MB", twelve()),
-        sound("clean-one-worker", study_like(1, 5_113, 32, &mut Random::new(1))),
-        sound("clean-milliseconds", (1..=11).map(milliseconds).collect()),
-        sound("clean-several-files-a-worker", (0..4).map(several).collect()),
-        sound("clean-short-last-file", Value::Array(short_last)),
+        correct("clean-study-25MB", twelve()),
+        correct("clean-one-worker", study_like(1, 5_113, 32, &mut Random::new(1))),
+        correct("clean-milliseconds", (1..=11).map(milliseconds).collect()),
+        correct("clean-several-files-a-worker", (0..4).map(several).collect()),
+        correct("clean-short-last-file", Value::Array(short_last)),
         Planted {
             expect_files: Some(11),
-            ..sound("clean-one-left-out-as-asked", {
+            ..correct("clean-one-left-out-as-asked", {
                 let mut records = twelve();
                 records.as_array_mut().unwrap().remove(6);
                 records
             })
         },
-        sound("clean-last-file-alone", json!([record(1.4, 280, 256, 4_300.0, json!("100MB/130.pt"))])),
-        sound("clean-six-digits", rounded),
-        sound("clean-two-decimals", two_decimals),
+        correct("clean-last-file-alone", json!([record(1.4, 280, 256, 4_300.0, json!("100MB/130.pt"))])),
+        correct("clean-six-digits", rounded),
+        correct("clean-two-decimals", two_decimals),
         asked,
     ]
 }
 
-/// One error in each.
+/// Runs with one error each.
 pub(crate) fn planted() -> Vec<Planted> {
     by_row().into_iter().chain(by_code()).collect()
 }
 
-/// The same records with an error in them.
+/// Plants an error in a run of twelve records.
 fn with(name: &'static str, row: u32, codes: &[&'static str], plant: impl FnOnce(&mut Vec<Value>)) -> Planted {
     let Value::Array(mut records) = twelve() else { unreachable!() };
     plant(&mut records);
     let mut codes = codes.to_vec();
     codes.sort_unstable();
-    Planted { row: (row > 0).then_some(row), codes, ..sound(name, Value::Array(records)) }
+    Planted { row: (row > 0).then_some(row), codes, ..correct(name, Value::Array(records)) }
 }
 
-/// Errors of the study's table.
+/// Runs with the errors of the study's table.
 fn by_row() -> Vec<Planted> {
     let truncated = |name, expect_files| Planted {
         row: Some(2),
         expect_files,
         codes: vec!["truncated_at_1000"],
-        ..sound(name, study_like(1_000, 511, 256, &mut Random::new(2)))
+        ..correct(name, study_like(1_000, 511, 256, &mut Random::new(2)))
     };
     let short_file = {
         let mut names: Vec<u64> = (1..=20).collect();
@@ -217,7 +217,7 @@ fn by_row() -> Vec<Planted> {
         Planted {
             row: Some(5),
             codes: vec!["lexicographic_selection"],
-            ..sound("5-short-last-file-in-the-middle", records.collect())
+            ..correct("5-short-last-file-in-the-middle", records.collect())
         }
     };
     let incomplete = |name, expect_files| Planted {
@@ -322,7 +322,7 @@ fn by_row() -> Vec<Planted> {
             row: Some(11),
             total_seconds: Some(163.2),
             codes: vec!["worker_outlasts_run"],
-            ..sound("11-another-run-s-time", {
+            ..correct("11-another-run-s-time", {
                 let mut records = study_like(1, 5_113, 32, &mut Random::new(1));
                 retime(&mut records[0], 225.48);
                 records
@@ -335,11 +335,11 @@ fn by_row() -> Vec<Planted> {
     ]
 }
 
-/// Errors of the same kinds, one for each code that the table's rows have not.
+/// Runs with similar errors, one for each code that the rows of the table do not cover.
 fn by_code() -> Vec<Planted> {
     let off = |name, code, key: &'static str| with(name, 0, &[code], move |records| scale(&mut records[3], key, 1.07));
     vec![
-        Planted { codes: vec!["no_records"], ..sound("no-records", json!([])) },
+        Planted { codes: vec!["no_records"], ..correct("no-records", json!([])) },
         with("image-memory-of-two-batches", 0, &["image_memory_identity"], |records| {
             for record in records {
                 let image = 2.0 * number(record, "total_image_memory (MB)");

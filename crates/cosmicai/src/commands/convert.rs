@@ -1,19 +1,22 @@
-//! `cosmicai convert`: a model of any form to safetensors.
+//! `cosmicai convert`: conversion of a model to safetensors.
 
 use anyhow::{Context, Result};
 use astromae::{Isa, Model, Precision};
 use pipeline::model_file::ModelFile;
 use serde_json::json;
 
-use super::{Outcome, new_file};
+use crate::help::examples;
+use crate::new_file;
+use crate::outcome::Outcome;
 use crate::printer::{Printer, bytes, grouped};
 use crate::settings::Settings;
 
-/// Turn a model of any form into safetensors.
+/// Convert a model to safetensors.
 ///
-/// Reads a pickled module, a state dict or safetensors; nothing in a pickle is executed. Tensors keep their types and
-/// bits; attributes that a state dict lacks (attention heads, eps) go into the file's metadata.
+/// Reads a pickled module, a state dict or safetensors. Nothing in a pickle is executed. Tensors keep their types and
+/// bits. Attributes that a state dict lacks (number of attention heads, eps) are written to the metadata of the file.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples(["cosmicai convert astromae.pt --out astromae.safetensors"]))]
 pub(crate) struct Options {
     /// Model file or URL.
     model: String,
@@ -26,7 +29,7 @@ pub(crate) async fn convert(options: Options, settings: &Settings, printer: &Pri
     let file = ModelFile::of_url(&settings.stores(".").await?, &options.model).await?;
     let converted = {
         let checkpoint = file.checkpoint()?;
-        // A file that is no AstroMAE is refused here rather than at its first use.
+        // Reject a file that is not an AstroMAE model here, not at its first use.
         let model = Model::from_checkpoint(&checkpoint, Precision::F32, Isa::detect())
             .with_context(|| format!("model `{}`", options.model))?;
         let written = checkpoint.to_safetensors().with_context(|| format!("model `{}`", options.model))?;

@@ -1,155 +1,116 @@
-//! `cosmicai cost`: what a finished run cost, by the study's formula and by the bill.
+//! `cosmicai cost`: cost of a finished run, by the formula of the CAI study and as a bill.
 
-use std::io::Read;
-use std::path::PathBuf;
-
-use accounting::audit::{Finding, Severity};
-use accounting::bill::{Basis, Bill, Terms};
-use accounting::circumstances::{Assumption, Circumstances};
-use accounting::measured::{LOCAL, MeasuredRun, SLURM, STEP_FUNCTIONS, Told};
-use accounting::prices::{MAX_PRICES_BYTES, Prices};
+use accounting::assumptions::{Assumptions, ListedAssumption};
+use accounting::audit::Finding;
+use accounting::bill::{Basis, Bill, BillTerms};
+use accounting::measured::{MeasuredRun, Stated};
+use accounting::prices::Prices;
 use accounting::study::{COST_FORMULA, StudyFigures};
 use accounting::throughput::{Throughput, throughput};
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
+use records::ExecutorKind;
 use serde::Serialize;
 
-use super::Outcome;
-use super::audit::examine;
+use crate::accounting_options::{TermsOptions, executor, positive, tell_doubts, warn_assumed_executor};
+use crate::accounting_tables;
+use crate::findings::examine;
+use crate::help::examples;
 use crate::measurements;
+use crate::outcome::Outcome;
 use crate::printer::{Printer, table, usd};
 use crate::settings::Settings;
 
-/// What a finished run cost: the study's formula beside an itemised bill, and throughput three ways.
+/// Compute the cost and throughput of a finished run.
 ///
-/// RUN is the folder of a run's results, or a combined_data.json, ours or the study's. Where Lambda's own count of memory
-/// and time is in report.json it is billed; elsewhere the bill is reckoned from the workers' times and from assumptions,
-/// which are listed and can be replaced with --assume. A run on this machine or a cluster costs what you say it does
-/// (`local_hour`, `slurm_core_hour` in the table of prices).
+/// Prints the cost by the formula of the CAI study (Staylor et al., arXiv:2501.06249), an itemised bill, and three
+/// definitions of throughput.
 ///
-/// The study's cost is memory used × its profiler's time; AWS charges configured memory × billed time, requests, state
-/// transitions and S3's requests. The study's throughput is data ÷ mean time of a worker; a person waits for the whole run.
+/// RUN is the results folder of a run, or a combined_data.json of cosmicai or of the CAI study. If report.json has the
+/// memory and time that Lambda billed, the bill uses them. Otherwise it is computed from the times of the workers and
+/// from assumptions, which are listed and can be replaced with --assume. The prices of a run on this machine or on a
+/// cluster are `local_hour` and `slurm_core_hour` in the table of prices; set them to your own.
 ///
-/// Records of ours say where they were made. Others count as Lambda's, unless none has a `result_path` or a `data_path`, or a
-/// `device` is not `cpu`: then as one machine's. --executor says it.
+/// The CAI study computes cost as memory used × time of its profiler. AWS charges for configured memory × billed time,
+/// requests, state transitions and S3 requests. The CAI study computes throughput as data ÷ mean time of a worker. A
+/// user waits for the whole run.
 ///
-/// Example: cosmicai cost sky/results/first
-/// Example: cosmicai cost combined_data.json --partition-mb 25 --total-seconds 25.8 --assume memory_mb=3008
-/// Example: cosmicai cost --print-prices > prices.toml; cosmicai cost sky/results/first --prices prices.toml
+/// Records of cosmicai state their executor. Other records are assumed to be of Lambda, unless none has a `result_path`
+/// or a `data_path`, or a `device` is not `cpu`: then they are assumed to be of one machine. Pass --executor to state
+/// it.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples([
+    "cosmicai cost sky/results/first",
+    "cosmicai cost combined_data.json --partition-mb 25 --total-seconds 25.8",
+    "cosmicai cost combined_data.json --assume memory_mb=3008",
+    "cosmicai cost --print-prices > prices.toml",
+    "cosmicai cost sky/results/first --prices prices.toml",
+]))]
 pub(crate) struct Options {
-    /// The run: a folder of results, or a file of the study's records; path or URL.
+    /// Results folder, or file of records: path or URL.
     #[arg(required_unless_present = "print_prices", value_name = "RUN|FILE")]
     run: Option<String>,
-    /// Nominal size of a partition in binary MB, where the records do not say it.
+    /// Nominal size of a partition in MB (2²⁰ bytes).
+    ///
+    /// For records that do not state it.
     #[arg(long, value_name = "N", value_parser = positive)]
     partition_mb: Option<f64>,
-    /// Wall seconds of the whole execution, where no report says it.
+    /// Wall time of the whole run in seconds.
+    ///
+    /// For runs without a report.json that states it.
     #[arg(long, value_name = "S", value_parser = positive)]
     total_seconds: Option<f64>,
-    /// Wall seconds of the Map, where no report says it.
-    #[arg(long, value_name = "S", value_parser = positive)]
+    /// Wall time of the Map state in seconds.
+    ///
+    /// For runs without a report.json that states it.
+    #[arg(long, value_name = "S", value_parser = positive, hide_short_help = true)]
     map_seconds: Option<f64>,
-    /// Where the tasks ran, where the records do not say it.
+    /// Executor: local, slurm or step-functions.
+    ///
+    /// For records that do not state it.
     #[arg(long, value_name = "NAME", value_parser = executor)]
-    executor: Option<&'static str>,
+    executor: Option<ExecutorKind>,
     #[command(flatten)]
     terms: TermsOptions,
-    /// Print the table of prices, to be changed and given back with --prices.
+    /// Print the built-in table of prices, for --prices.
     #[arg(long, conflicts_with = "run")]
     print_prices: bool,
 }
 
-/// What things cost, for every command that reckons it.
-#[derive(Debug, Default, Clone, clap::Args)]
-pub(crate) struct TermsOptions {
-    /// Table of prices instead of that in the program (`cosmicai cost --print-prices`).
-    #[arg(long, value_name = "FILE")]
-    pub(crate) prices: Option<PathBuf>,
-    /// Another value for an assumption, by its name; may be given often.
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub(crate) assume: Vec<String>,
-    /// Take off what each month of AWS begins with at no charge.
-    #[arg(long)]
-    pub(crate) free_tier: bool,
-}
+/// Header of the bill.
+pub(crate) const BILL_HEADER: [&str; 5] = ["bill", "quantity", "unit", "USD per unit", "USD"];
+/// Header of the three definitions of throughput.
+pub(crate) const THROUGHPUT_HEADER: [&str; 7] = [
+    "throughput",
+    "s",
+    "GB/s (2³⁰ bytes)",
+    "Gbit/s (10⁹ bits)",
+    "images/s",
+    "(GB/s)/USD, CAI study's cost",
+    "(GB/s)/USD, bill",
+];
 
-impl TermsOptions {
-    /// The table of prices.
-    pub(crate) fn prices(&self) -> Result<Prices> {
-        let Some(path) = &self.prices else { return Ok(Prices::default()) };
-        let place = || format!("--prices `{}`", path.display());
-        // A pipe or a device says no length beforehand.
-        let mut toml = String::new();
-        let file = std::fs::File::open(path).with_context(place)?;
-        file.take(MAX_PRICES_BYTES + 1).read_to_string(&mut toml).with_context(place)?;
-        ensure!(toml.len() as u64 <= MAX_PRICES_BYTES, "{}: more than {MAX_PRICES_BYTES} bytes", place());
-        Prices::parse(&toml).map_err(anyhow::Error::msg).with_context(place)
-    }
-
-    /// Assumptions with those in their place that were given.
-    pub(crate) fn assume(&self, mut circumstances: Circumstances) -> Result<Circumstances> {
-        for assignment in &self.assume {
-            circumstances.set(assignment).map_err(anyhow::Error::msg).context("--assume")?;
-        }
-        Ok(circumstances)
-    }
-}
-
-/// A number above 0.
-pub(crate) fn positive(text: &str) -> Result<f64, String> {
-    let value = text.parse::<f64>().ok().filter(|value| value.is_finite() && *value > 0.0);
-    value.ok_or_else(|| "a number above 0 is expected".to_owned())
-}
-
-/// A place where tasks run, by its name in reports.
-pub(crate) fn executor(text: &str) -> Result<&'static str, String> {
-    const ALL: [&str; 3] = [LOCAL, SLURM, STEP_FUNCTIONS];
-    ALL.into_iter().find(|name| *name == text).ok_or_else(|| format!("one of {} is expected", ALL.join(", ")))
-}
-
-/// Says on the terminal where records are taken to be made that do not say it, and which option does.
-pub(crate) fn tell_place(run: &MeasuredRun, option: &str, printer: &Printer) {
-    if let Some(why) = run.why_local() {
-        printer.tell(&format!("`{}`: taken for a run on one machine, as {why}; {option} says otherwise", run.name));
-    }
-}
-
-/// Says on the terminal what in its records makes a run's sums doubtful.
-pub(crate) fn tell_doubts(run: &MeasuredRun, findings: &[Finding], printer: &Printer) {
-    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
-    let codes: Vec<&str> = errors.map(|finding| finding.code).collect();
-    if !codes.is_empty() {
-        printer.tell(&format!(
-            "doubtful: the records of `{}` have errors ({}), and sums of them are not those of one whole run; `cosmicai audit` \
-             says more",
-            run.name,
-            codes.join(", ")
-        ));
-    }
-}
-
-/// Everything that is known of a run's cost.
+/// Cost and throughput of a run.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Costs {
-    /// Where the run was read from.
+    /// Name of the run: the path or URL that it was read from.
     pub(crate) run: String,
-    /// Where its tasks ran.
-    pub(crate) executor: String,
-    /// The study's figures by its own formulas.
+    /// Executor of the run.
+    pub(crate) executor: ExecutorKind,
+    /// Figures by the formulas of the CAI study.
     pub(crate) study: StudyFigures,
-    /// How the study reckons the cost.
+    /// Formula by which the CAI study computes cost.
     pub(crate) study_cost_formula: &'static str,
     /// Nominal size of a partition in binary MB.
     pub(crate) partition_mb: Option<f64>,
-    /// The itemised bill.
+    /// Itemised bill.
     pub(crate) bill: Bill,
-    /// The bill over the study's cost.
+    /// Ratio of the bill to the cost by the CAI study's formula.
     pub(crate) bill_over_study: Option<f64>,
-    /// Throughput three ways.
+    /// Three definitions of throughput.
     pub(crate) throughput: [Throughput; 3],
-    /// What the bill rests on where nothing was measured.
-    pub(crate) assumptions: Vec<Assumption>,
-    /// What is wrong with the records that all of this rests on.
+    /// Assumptions of the bill; empty if it was billed or measured.
+    pub(crate) assumptions: Vec<ListedAssumption>,
+    /// Errors and warnings about the records.
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -160,15 +121,15 @@ impl Costs {
         options: &TermsOptions,
         findings: Vec<Finding>,
     ) -> Result<Costs> {
-        let circumstances = if run.is_ours() { Circumstances::of_ours() } else { Circumstances::of_study() };
-        let circumstances = options.assume(circumstances)?;
+        let assumptions = if run.is_ours() { Assumptions::of_ours() } else { Assumptions::of_study() };
+        let assumptions = options.assume(assumptions)?;
         let study = StudyFigures::of(run);
-        let bill = Bill::of(run, Terms { prices, circumstances: &circumstances, free_tier: options.free_tier });
-        let is_reckoned =
-            run.executor() == STEP_FUNCTIONS && bill.lines.iter().any(|line| line.basis == Basis::Assumed);
+        let bill = Bill::of(run, BillTerms { prices, assumptions: &assumptions, free_tier: options.free_tier });
+        let is_assumed =
+            run.executor() == ExecutorKind::StepFunctions && bill.lines.iter().any(|line| line.basis == Basis::Assumed);
         Ok(Costs {
             run: run.name.clone(),
-            executor: run.executor().to_owned(),
+            executor: run.executor(),
             study_cost_formula: COST_FORMULA,
             partition_mb: run.partition_mb(),
             bill_over_study: study
@@ -176,7 +137,7 @@ impl Costs {
                 .filter(|usd| *usd > 0.0 && bill.total_usd > 0.0)
                 .map(|usd| bill.total_usd / usd),
             throughput: throughput(run, &study, &bill),
-            assumptions: if is_reckoned { circumstances.all().to_vec() } else { Vec::new() },
+            assumptions: if is_assumed { assumptions.list() } else { Vec::new() },
             findings,
             study,
             bill,
@@ -190,19 +151,19 @@ pub(crate) async fn cost(options: Options, settings: &Settings, printer: &Printe
         return Ok(Outcome::Done);
     };
     let prices = options.terms.prices()?;
-    let told = Told {
+    let stated = Stated {
         partition_mb: options.partition_mb,
         total_seconds: options.total_seconds,
         map_seconds: options.map_seconds,
         executor: options.executor,
     };
     let stores = settings.stores(".").await?;
-    let run = measurements::read(&stores, url, told).await?;
-    run.check().map_err(anyhow::Error::msg)?;
+    let run = measurements::read(&stores, url, stated).await?;
+    run.check()?;
     let findings = examine(&stores, &run, None).await?;
-    tell_place(&run, "--executor", printer);
+    warn_assumed_executor(&run, "--executor", printer);
     tell_doubts(&run, &findings, printer);
-    if let Some(doubt) = run.doubt() {
+    if let Some(doubt) = run.contradiction() {
         printer.tell(&format!("doubtful: {doubt}"));
     }
     printer.print(&Costs::of(&run, &prices, &options.terms, findings)?, human)?;
@@ -210,7 +171,7 @@ pub(crate) async fn cost(options: Options, settings: &Settings, printer: &Printe
 }
 
 fn human(costs: &Costs) -> String {
-    /// Data of which two decimals would say little.
+    /// Size below which data are shown with four decimals.
     const SMALL_GB: f64 = 0.05;
     let study = &costs.study;
     let number = |value: Option<f64>, decimals: usize| {
@@ -228,18 +189,19 @@ fn human(costs: &Costs) -> String {
         ["throughput, data ÷ mean runtime (GB/s)".to_owned(), number(study.throughput_gb_per_s, 4)],
         ["performance efficiency ((GB/s)/USD)".to_owned(), number(study.performance_efficiency, 2)],
     ];
-    let mut text = table(["by the study's formulas", ""], rows);
+    let mut text = table(["by the CAI study's formulas", ""], rows);
     let rows = costs.bill.lines.iter().map(|line| {
         [line.what.clone(), quantity(line.quantity), line.unit.clone(), price(line.usd_per_unit), usd(line.amount_usd)]
     });
     let total = ["total".to_owned(), String::new(), String::new(), String::new(), usd(costs.bill.total_usd)];
-    text += &table(["the bill", "quantity", "of", "USD each", "USD"], rows.chain([total]));
+    text += &table(BILL_HEADER, rows.chain([total]));
     if let Some(ratio) = costs.bill_over_study {
-        text += &format!("the bill is {ratio:.1} × the study's cost, which is {}\n", costs.study_cost_formula);
+        text +=
+            &format!("the bill is {ratio:.1} × the cost by the CAI study's formula, {}\n", costs.study_cost_formula);
     }
     let rows = costs.throughput.iter().map(|way| {
         [
-            format!("{}: {}", way.way, way.explanation),
+            way.way.to_owned(),
             number(way.seconds, 2),
             number(way.gb_per_s, 4),
             number(way.gbit_per_s, 3),
@@ -248,18 +210,10 @@ fn human(costs: &Costs) -> String {
             number(way.performance_efficiency_bill, 2),
         ]
     });
-    text += &table(
-        [
-            "throughput",
-            "s",
-            "GB/s (2³⁰ bytes)",
-            "Gbit/s (10⁹ bits)",
-            "images/s",
-            "(GB/s)/USD, study's cost",
-            "(GB/s)/USD, bill",
-        ],
-        rows,
-    );
+    text += &table(THROUGHPUT_HEADER, rows);
+    for way in &costs.throughput {
+        text += &format!("  {}: {}\n", way.way, way.explanation);
+    }
     text += &format!("prices: {}\n", costs.bill.prices);
     for line in &costs.bill.lines {
         let basis = match line.basis {
@@ -267,31 +221,22 @@ fn human(costs: &Costs) -> String {
             Basis::Measured => "measured",
             Basis::Assumed => "assumed",
         };
-        text += &format!("  {}: {basis}, {}; {}, read {}\n", line.what, line.reckoned, line.source, line.read);
+        text += &format!("  {}: {basis}, {}; {}, read {}\n", line.what, line.calculation, line.source, line.read);
     }
     if !costs.assumptions.is_empty() {
-        text += &assumptions(&costs.assumptions);
+        text += &accounting_tables::assumptions(&costs.assumptions);
     }
     if costs.throughput[2].gb_per_s.is_none() {
-        text += "how long the whole run took is in no file; --total-seconds says it\n";
+        text += "no file states the time of the whole run; pass it with --total-seconds\n";
     }
     text
-}
-
-/// Assumptions as a table.
-pub(crate) fn assumptions(assumptions: &[Assumption]) -> String {
-    let rows = assumptions.iter().map(|assumption| {
-        let Assumption { name, value, unit, source } = assumption;
-        [(*name).to_owned(), format!("{value}"), (*unit).to_owned(), (*source).to_owned()]
-    });
-    table(["assumed (--assume NAME=VALUE)", "value", "unit", "source"], rows)
 }
 
 fn quantity(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value:.3}") }
 }
 
-/// A unit price, with all of its digits.
+/// Formats a unit price with all of its digits.
 fn price(value: f64) -> String {
     if value == 0.0 { "0".to_owned() } else { format!("{value:.10}").trim_end_matches('0').to_owned() }
 }

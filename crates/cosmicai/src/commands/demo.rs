@@ -1,4 +1,4 @@
-//! `cosmicai demo`: a first look that needs nothing.
+//! `cosmicai demo`: a first run that needs no data and no model.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -6,21 +6,25 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use pipeline::output::Table;
 use pipeline::partition::parse_size;
-use pipeline::payload::Payload;
 use pipeline::prepare::read_plan;
 use pipeline::results::Results;
-use pipeline::simulate::{Galaxies, Sample, Sky};
 use pipeline::storage::Stores;
 use pipeline::summary::merge_predictions;
+use records::payload::Payload;
 use serde_json::json;
+use sources::simulate::{Galaxies, Sample, Sky};
 
-use super::{Outcome, new_file, run, simulate, split};
+use super::run;
 use crate::demo_model::DEMO_MODEL;
-use crate::plots;
+use crate::help::examples;
+use crate::new_file;
+use crate::outcome::Outcome;
+use crate::partitions::{split_into, write_sky};
+use crate::plot_files::write_plots;
 use crate::printer::{Printer, grouped};
 use crate::settings::Settings;
 
-/// The sky's seed. The model was trained on seeds below 1,000: it has seen none of these galaxies.
+/// Seed of the sky. The model was trained on seeds below 1,000, so not on these galaxies.
 const SEED: u64 = 2025;
 /// 255 galaxies of 32×32 pixels.
 const PART: &str = "5MB";
@@ -29,28 +33,32 @@ const RESULTS: &str = "results";
 const PREDICTIONS: &str = "predictions.parquet";
 const PLOTS: &str = "plots";
 
-/// Simulate a sky, split it, run it, sum it up, draw it: a first look, in under a minute.
+/// Simulate a sky, predict it and plot the result.
 ///
-/// Makes a folder with a bucket in it: partitions of simulated galaxies, a small model and a payload; then runs the
-/// payload, as `cosmicai run` does, and ends with all predictions in one file and three pictures of how good they are.
-/// The model was trained on other simulated galaxies: a demonstration, not science. A folder that holds an earlier demo
-/// is made anew.
+/// Takes less than a minute and needs no data, no model and no network. Makes a folder with a bucket in it: partitions
+/// of simulated galaxies, a small model and a payload. Then runs the payload as `cosmicai run` does, and writes all
+/// predictions to one file and three plots of their accuracy.
+///
+/// The model was trained on other simulated galaxies. It is for demonstration, not for science. An earlier demo in the
+/// same folder is replaced.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples(["cosmicai demo", "cosmicai demo --galaxies 1000 --out small-demo"]))]
 pub(crate) struct Options {
-    /// Folder to make everything in.
-    #[arg(long, default_value = "cosmicai-demo")]
+    /// Folder to write everything to.
+    #[arg(long, value_name = "DIR", default_value = "cosmicai-demo")]
     out: PathBuf,
-    /// Number of galaxies.
-    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Number of galaxies to simulate.
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     galaxies: u32,
 }
 
 pub(crate) async fn demo(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
-    let folder = options.out.to_str().context("--out: a path in UTF-8 is expected")?;
+    let folder = options.out.to_str().context("--out: expected a path in UTF-8")?;
     clear(&options.out)?;
     let model = options.out.join(BUCKET).join("model/astromae.safetensors");
     new_file::write(&model, DEMO_MODEL)?;
-    printer.tell(&format!("model {}: trained on simulated galaxies; a demonstration, not science", model.display()));
+    printer.tell(&format!("model {}: trained on simulated galaxies, for demonstration only", model.display()));
     let partitions = make_partitions(&options, settings, printer).await?;
 
     let payload = json!({
@@ -69,19 +77,19 @@ pub(crate) async fn demo(options: Options, settings: &Settings, printer: &Printe
     new_file::write(&payload_path, payload.as_bytes())?;
 
     let store = settings.stores(folder).await?;
-    let run_options = run::plain_options(&payload_path, &options.out);
+    let run_options = run::Options::local(&payload_path, &options.out);
     let outcome =
         run::run_payload(Payload::parse(payload.as_bytes())?, &store, &run_options, settings, printer).await?;
     if outcome != Outcome::Done {
         return Ok(outcome);
     }
-    let drawn = sum_up(&store, &options.out).await?;
-    say_where(&options.out, &drawn, printer);
+    let drawn = merge_and_plot(&store, &options.out).await?;
+    print_files(&options.out, &drawn, printer);
     Ok(outcome)
 }
 
-/// Takes away what an earlier demo left and this one might not write again, so that no file is of another run than the
-/// one beside it. What the run itself wrote, the run takes away.
+/// Deletes files of an earlier demo that this one may not overwrite. All files in the folder then belong to the same
+/// run. The run deletes its own results.
 fn clear(folder: &Path) -> Result<()> {
     let plots =
         plots::NAMES.into_iter().flat_map(|name| ["svg", "png"].map(|ending| format!("{PLOTS}/{name}.{ending}")));
@@ -115,40 +123,44 @@ fn clear(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Simulates the sky and cuts it into partitions; how many.
+/// Simulates the sky, splits it into partitions and returns their number.
 async fn make_partitions(options: &Options, settings: &Settings, printer: &Printer) -> Result<usize> {
     let count = options.galaxies as usize;
-    printer.tell(&format!("simulating {} galaxies that the model has not seen", grouped(count as u64)));
+    printer.tell(&format!("simulating {} galaxies that the model was not trained on", grouped(count as u64)));
     let (sky, parts) = (options.out.join("sky.pt"), options.out.join(BUCKET).join(PART));
-    simulate::write(Sky { galaxies: Galaxies::Drawn(count, Sample::Main), seed: SEED, image_size: 32 }, &sky)?;
+    write_sky(Sky { galaxies: Galaxies::Drawn(count, Sample::Main), seed: SEED, image_size: 32 }, &sky)?;
     let stores = settings.stores(".").await?;
-    let [sky, into] = [&sky, &parts].map(|path| path.to_str().context("--out: a path in UTF-8 is expected"));
-    let written = split::into(&stores, sky?, parse_size(PART)?, into?).await?;
+    let [sky, into] = [&sky, &parts].map(|path| path.to_str().context("--out: expected a path in UTF-8"));
+    let written = split_into(&stores, sky?, parse_size(PART)?, into?).await?;
     printer.tell(&format!("split into {} partitions of {PART} under {}", written.len(), parts.display()));
     Ok(written.len())
 }
 
-/// All predictions as one file, and the pictures of them; which files these are.
-async fn sum_up(store: &Stores, folder: &Path) -> Result<Vec<PathBuf>> {
+/// Writes all predictions to one file and plots them. Returns the paths of the plots.
+async fn merge_and_plot(store: &Stores, folder: &Path) -> Result<Vec<PathBuf>> {
     let results = Results::new(store.bucket(BUCKET)?, RESULTS);
     let Some(plan) = read_plan(&results).await? else {
-        bail!("`{}`: the plan of the run is gone; run the demo again in a folder of its own", results.url());
+        bail!(
+            "`{}`: plan.json of the run is missing; run the demo again in a folder that nothing else uses",
+            results.url()
+        );
     };
     let predictions = merge_predictions(&results, &plan).await?;
     let path = folder.join(PREDICTIONS);
     new_file::write(&path, &predictions)?;
     let table = Table::read(predictions, &path.display().to_string())?;
-    plots::write(&plots::draw(&table)?, &folder.join(PLOTS))
+    write_plots(&plots::draw(table.predictions())?, &folder.join(PLOTS))
 }
 
-fn say_where(folder: &Path, drawn: &[PathBuf], printer: &Printer) {
-    let pictures = ["z_phot against z_spec", "where errors lean and scatter", "how errors are distributed"];
+/// Prints the files that the demo wrote, and commands to go on with.
+fn print_files(folder: &Path, drawn: &[PathBuf], printer: &Printer) {
+    let titles = ["z_phot against z_spec", "bias and scatter by redshift", "histogram of dz"];
     let images = drawn.iter().filter(|path| path.extension().is_some_and(|ending| ending == "png"));
     let results = folder.join(BUCKET).join(RESULTS);
     let mut files = vec![(folder.join(PREDICTIONS), "a redshift for every galaxy")];
-    files.extend(images.cloned().zip(pictures));
-    files.push((results.join("combined_data.json"), "the study's records"));
-    files.push((results.join("report.json"), "where the time went, task by task"));
+    files.extend(images.cloned().zip(titles));
+    files.push((results.join("combined_data.json"), "records in the format of the CAI study"));
+    files.push((results.join("report.json"), "time and memory of every task"));
     let shown: Vec<(String, &str)> = files.iter().map(|(path, what)| (path.display().to_string(), *what)).collect();
     let width = shown.iter().map(|(path, _)| path.chars().count()).max().unwrap_or(0);
     for (path, what) in shown {
@@ -156,8 +168,9 @@ fn say_where(folder: &Path, drawn: &[PathBuf], printer: &Printer) {
     }
     let folder = folder.display();
     printer.tell(&format!(
-        "pictures are there as .svg too\n\
-         the same run by hand: cosmicai run {folder}/payload.json --store {folder} --overwrite\n\
-         your own cutouts: cosmicai predict --model {folder}/{BUCKET}/model/astromae.safetensors CUTOUTS --out F.parquet"
+        "the plots are there as .svg too\n\
+         to repeat the run: cosmicai run {folder}/payload.json --store {folder} --overwrite\n\
+         to predict your own cutouts: cosmicai predict --model {folder}/{BUCKET}/model/astromae.safetensors CUTOUTS \
+         --out F.parquet"
     ));
 }

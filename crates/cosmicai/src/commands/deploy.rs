@@ -1,4 +1,4 @@
-//! `cosmicai deploy render`: the files from which AWS makes the functions and the state machine.
+//! `cosmicai deploy render`: files from which AWS makes the functions and the state machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,20 +6,22 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::{Outcome, new_file};
 use crate::bootstrap::{self, Architecture};
+use crate::help::examples;
+use crate::new_file;
+use crate::outcome::Outcome;
 use crate::printer::{Printer, bytes};
 
 const TEMPLATE: &str = include_str!("../../../../deploy/lambda/template.yaml");
 const STATE_MACHINE: &str = include_str!("../../../../deploy/lambda/state_machine.asl.json");
 const README: &str = include_str!("../../../../deploy/lambda/README.md");
-/// The largest program that is packed, in bytes: what Lambda takes unpacked.
+/// Largest program in bytes: the limit of Lambda for an unpacked program.
 const MAX_BOOTSTRAP_BYTES: u64 = 250 << 20;
 
-/// Make what AWS needs to run payloads: template, state machine and program.
+/// Write the files that AWS needs to run payloads.
 ///
-/// Nothing is sent anywhere; the README.md that is written beside them has the commands for that, from nothing to the first
-/// run and to deleting everything.
+/// `cosmicai deploy render` writes them to a folder. Nothing is sent to AWS. README.md in that folder has the commands
+/// from the first deployment to the first run and to deleting everything.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     #[command(subcommand)]
@@ -31,29 +33,30 @@ enum Command {
     Render(Render),
 }
 
-/// Write template.yaml, state_machine.asl.json, bootstrap.zip and README.md into a folder.
+/// Write template, state machine, program and README to a folder.
 ///
-/// The program is built once from the sources, for the processor that the functions will have, against a libc as old as
-/// Lambda's: cargo lambda build --profile lambda --package lambda (cargo-lambda is on PyPI; --arm64 for arm64).
+/// Writes template.yaml, state_machine.asl.json, bootstrap.zip and README.md.
 ///
-/// Example: cosmicai deploy render --out deploy
+/// Build the program once from the sources, for the processor of the functions and for the libc of Lambda:
+/// `cargo lambda build --profile lambda --package lambda`. Pass --arm64 for arm64. cargo-lambda is on PyPI.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples(["cosmicai deploy render --out deploy"]))]
 struct Render {
-    /// Folder to write into; files of the same names are replaced.
+    /// Folder to write to. Files of the same names are replaced.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// The program of the functions: `bootstrap`, or a zip with it. By default target/lambda/bootstrap/bootstrap here.
+    /// Program of the functions: `bootstrap`, or a zip that contains it.
     #[arg(long, value_name = "FILE", default_value = "target/lambda/bootstrap/bootstrap")]
     bootstrap: PathBuf,
 }
 
-/// What was written.
+/// Output of the command.
 #[derive(Serialize)]
 struct Rendered {
     files: Vec<PathBuf>,
     architecture: Architecture,
     zip_bytes: usize,
-    /// The newest libc that the program needs.
+    /// Oldest version of glibc that runs the program.
     glibc: Option<String>,
 }
 
@@ -80,16 +83,20 @@ pub(crate) fn deploy(options: Options, printer: &Printer) -> Result<Outcome> {
     printer.print(&rendered, |rendered| {
         let glibc = rendered.glibc.as_ref().map_or_else(String::new, |version| format!(", glibc {version} or newer"));
         let files: String = rendered.files.iter().map(|path| format!("{}\n", path.display())).collect();
-        format!("{files}for {}{glibc}; bootstrap.zip has {}\n", rendered.architecture, bytes(rendered.zip_bytes as u64))
+        format!(
+            "{files}for {}{glibc}; size of bootstrap.zip: {}\n",
+            rendered.architecture,
+            bytes(rendered.zip_bytes as u64)
+        )
     })?;
     Ok(Outcome::Done)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    let advice = "build it once: cargo lambda build --profile lambda --package lambda (see deploy/lambda/README.md)";
+    let advice = "build it first: cargo lambda build --profile lambda --package lambda (see deploy/lambda/README.md)";
     let found = fs::metadata(path).with_context(|| format!("`{}`: {advice}", path.display()))?;
     if found.len() > MAX_BOOTSTRAP_BYTES {
-        bail!("`{}`: {} bytes, but Lambda takes {MAX_BOOTSTRAP_BYTES} at most", path.display(), found.len());
+        bail!("`{}`: {} bytes, but the limit of Lambda is {MAX_BOOTSTRAP_BYTES}", path.display(), found.len());
     }
     let content = fs::read(path).with_context(|| format!("`{}`", path.display()))?;
     bootstrap::unzip(content, MAX_BOOTSTRAP_BYTES).with_context(|| format!("`{}`", path.display()))

@@ -1,46 +1,41 @@
-//! `cosmicai executions`: the runs of a state machine.
+//! `cosmicai executions`: executions of a state machine.
+
+#[cfg(feature = "aws")]
+mod list;
 
 use anyhow::Result;
-use serde::Serialize;
 
-use super::{Outcome, execution};
-use crate::executor::step_functions::Execution;
-use crate::printer::{Printer, table};
+use crate::help::examples;
+use crate::outcome::Outcome;
+use crate::printer::Printer;
 use crate::settings::Settings;
 
-/// List the executions of a state machine on AWS, the latest first.
+/// List the executions of a state machine on AWS.
 ///
-/// Example: cosmicai executions arn:aws:states:us-east-1:123456789012:stateMachine:cosmicai
+/// The latest execution comes first. This command needs a build with `--features aws`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples([
+    "cosmicai executions arn:aws:states:us-east-1:123456789012:stateMachine:sky",
+]))]
 pub(crate) struct Options {
-    /// ARN of the state machine; the stack that was made from `deploy/lambda` has it as StateMachineArn.
+    /// ARN of the state machine.
+    ///
+    /// The stack that `deploy/lambda` describes has it as the output StateMachineArn.
     #[arg(value_name = "STATE_MACHINE_ARN")]
     state_machine: String,
-    /// At most so many.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    /// Largest number of executions to list.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,
 }
 
-/// An execution and how long it took, or takes.
-#[derive(Serialize)]
-struct Listed {
-    #[serde(flatten)]
-    execution: Execution,
-    seconds: f64,
-}
-
 pub(crate) async fn executions(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
-    let cloud = execution::cloud(settings, &options.state_machine).await;
-    let found = cloud.executions(&options.state_machine, usize::from(options.limit)).await?;
-    let listed: Vec<Listed> =
-        found.into_iter().map(|found| Listed { seconds: execution::seconds(&found), execution: found }).collect();
-    printer.print(&listed, |listed| {
-        let rows = listed.iter().map(|Listed { execution: found, seconds }| {
-            let ended = found.ended.clone().unwrap_or_else(|| "–".to_owned());
-            let duration = execution::duration(*seconds);
-            [found.name.clone(), found.status.to_string(), found.started.clone(), ended, duration]
-        });
-        table(["execution", "status", "started", "ended", "duration"], rows)
-    })?;
-    Ok(Outcome::Done)
+    #[cfg(feature = "aws")]
+    {
+        list::list(&options.state_machine, usize::from(options.limit), settings, printer).await
+    }
+    #[cfg(not(feature = "aws"))]
+    {
+        let _ = (options.limit, settings, printer);
+        anyhow::bail!(crate::without_aws::message(&format!("listing the executions of {}", options.state_machine)))
+    }
 }

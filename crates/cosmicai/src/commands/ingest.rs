@@ -4,77 +4,88 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use pipeline::event::Stopwatch;
-use pipeline::ingest::{Failure, IngestError, Ingested, NpyFiles, Request, Role, Source, ingest as make};
 use pipeline::objects::objects_key;
 use pipeline::partition::Partition;
 use pipeline::storage::Stores;
 use serde_json::{Value, json};
+use sources::ingest::{Failure, IngestError, IngestRequest, IngestSource, Ingested, NpyFiles, Role, ingest as make};
 use tokio::runtime::Handle;
 
-use super::{Outcome, new_file::NewFile};
+use crate::counting_bar::counting_bar;
+use crate::help::examples;
+use crate::new_file::NewFile;
+use crate::outcome::Outcome;
 use crate::printer::{Printer, grouped};
 use crate::settings::Settings;
 
-/// Make a partition from what you have: numpy arrays, or a catalogue and FITS cutouts.
+/// Make a partition from arrays or a catalogue with cutouts.
 ///
-/// Arrays: `images` (n, 5, H, W) and `magnitudes` (n, 5), both u g r i z, and where they are known `redshift`,
-/// `object_id` (whole numbers or text), `ra`, `dec` (n). Other arrays are left out, and named. Arrays of Python objects
-/// are pickles and are refused.
+/// Arrays (.npz): `images` (n, 5, H, W) and `magnitudes` (n, 5), both in the order u g r i z, and optionally
+/// `redshift`, `object_id` (integers or text), `ra` and `dec` (n). Other arrays are ignored, and a message names them.
+/// Arrays of Python objects are pickles and are rejected.
 ///
-/// Catalogue: CSV, Parquet or FITS, gzip too, with magnitudes and, where they are known, redshift, object_id, ra, dec.
-/// Columns are recognised by name in any case (modelMag_u …, objID, RAJ2000, z_spec …); --columns says which they are
-/// where that is not clear. Each row has its cutout, one FITS cube of five planes or a file for each band; any column
-/// may stand in the pattern of their names.
+/// Catalogue: CSV, Parquet or FITS, optionally gzipped, with magnitudes and optionally redshift, object_id, ra and dec.
+/// Columns are recognised by name in any case (modelMag_u, objID, RAJ2000, z_spec and others). Use --columns if a name
+/// is not recognised or ambiguous. Each row has a cutout: one FITS cube of five planes, or one FITS file for each band.
+/// The pattern of --cutouts may contain any column.
 ///
-/// Pixels are nanomaggies, all images of one size. Pixels and magnitudes that are not finite are kept: they are flagged
-/// when they are predicted. What is known of who the objects are goes to F.objects.parquet beside F.pt, and from there
-/// to predictions as the columns object_id, ra, dec.
+/// Pixels are in nanomaggies; all images have the same size. Rows with pixels or magnitudes that are not finite are
+/// kept, and predictions flag them. Identifiers and positions go to F.objects.parquet beside F.pt, and from there to
+/// the columns object_id, ra and dec of predictions.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "Examples:
-  cosmicai ingest cutouts.npz --out cutouts/1.pt
-  cosmicai ingest --images i.npy --magnitudes m.npy --redshift z.npy --out 1.pt
-  cosmicai ingest sample.fits --cutouts 'stamps/{object_id}.fits' --out 1.pt
-  cosmicai ingest sample.csv --cutouts 'stamps/{field}/{objid}-{band}.fits' \\
-      --columns object_id=objid,u=modelMag_u,redshift=specz --crop 32 --skip-missing --out 1.pt
-Then: cosmicai predict --model astromae.pt 1.pt --out catalogue.parquet")]
+#[command(after_long_help = examples([
+    "cosmicai ingest cutouts.npz --out cutouts/1.pt",
+    "cosmicai ingest --images i.npy --magnitudes m.npy --redshift z.npy --out 1.pt",
+    "cosmicai ingest sample.fits --cutouts 'stamps/{object_id}.fits' --out 1.pt",
+    "cosmicai ingest sample.csv --cutouts 'stamps/{field}/{objid}-{band}.fits' \\",
+    "    --columns object_id=objid,u=modelMag_u,redshift=specz --crop 32 \\",
+    "    --skip-missing --out 1.pt",
+    "cosmicai predict --model astromae.pt 1.pt --out catalogue.parquet",
+]))]
 pub(crate) struct Options {
     /// Arrays (.npz), or a catalogue (CSV, Parquet, FITS): file or URL.
     #[arg(required_unless_present = "images", conflicts_with = "images")]
     input: Option<String>,
-    /// Where each row's cutout is: 'stamps/{object_id}.fits', or 'stamps/{object_id}-{band}.fits' for five files.
+    /// Pattern of the paths of cutouts.
+    ///
+    /// For example 'stamps/{object_id}.fits' for cubes, or 'stamps/{object_id}-{band}.fits' for a file for each band.
     #[arg(long, value_name = "PATTERN", requires = "input")]
     cutouts: Option<String>,
-    /// Which columns are what: object_id, ra, dec, redshift, u, g, r, i, z.
+    /// Names of columns: object_id=objid,u=modelMag_u.
+    ///
+    /// Roles are object_id, ra, dec, redshift, u, g, r, i and z.
     #[arg(long, value_name = "ROLE=NAME,…", value_delimiter = ',', value_parser = column, requires = "cutouts")]
     columns: Vec<(Role, String)>,
-    /// Leave out rows whose cutout is missing or bad, and say so with exit status 1. Reads the cutouts twice.
+    /// Skip rows whose cutout is missing or invalid.
+    ///
+    /// The exit status is then 1 if rows were skipped. Reads the cutouts twice.
     #[arg(long, requires = "cutouts")]
     skip_missing: bool,
-    /// Images (n, 5, H, W), one array alone.
+    /// Array of images (n, 5, H, W).
     #[arg(long, value_name = "F.npy", requires = "magnitudes")]
     images: Option<String>,
-    /// Magnitudes (n, 5).
+    /// Array of magnitudes (n, 5).
     #[arg(long, value_name = "F.npy", requires = "images")]
     magnitudes: Option<String>,
-    /// Redshifts (n).
+    /// Array of redshifts (n).
     #[arg(long, value_name = "F.npy", requires = "images")]
     redshift: Option<String>,
-    /// Identifiers (n), whole numbers or text.
+    /// Array of identifiers (n), integers or text.
     #[arg(long, value_name = "F.npy", requires = "images")]
     object_id: Option<String>,
-    /// Right ascensions (n) in degrees.
+    /// Array of right ascensions (n) in degrees.
     #[arg(long, value_name = "F.npy", requires = "images")]
     ra: Option<String>,
-    /// Declinations (n) in degrees.
+    /// Array of declinations (n) in degrees.
     #[arg(long, value_name = "F.npy", requires = "images")]
     dec: Option<String>,
-    /// Keep the centre of each image, N×N pixels.
+    /// Crop each image to its central N×N pixels.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     crop: Option<u16>,
-    /// Multiply every pixel, to get nanomaggies.
+    /// Factor that converts pixels to nanomaggies [default: 1].
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = scale)]
     flux_scale: Option<f64>,
-    /// File to write, or a folder to write 1.pt in.
+    /// File to write, or a folder to write 1.pt to.
     #[arg(long, value_name = "F.pt|FOLDER")]
     out: PathBuf,
 }
@@ -85,7 +96,7 @@ pub(crate) async fn ingest(options: Options, settings: &Settings, printer: &Prin
     let request = request(options)?;
     let watch = Stopwatch::start();
     let (mut ingested, file) = write(&stores, request, &out).await?;
-    let beside = put_beside(&stores, &ingested, &file, &out).await?;
+    let beside = write_objects(&stores, &ingested, &file, &out).await?;
     file.keep()?;
     for note in &ingested.notes {
         printer.tell(note);
@@ -101,51 +112,51 @@ pub(crate) async fn ingest(options: Options, settings: &Settings, printer: &Prin
     Ok(if ingested.rows_skipped > 0 { Outcome::Incomplete } else { Outcome::Done })
 }
 
-/// The file that `--out` means.
+/// Returns the file that `--out` names.
 fn file_in(out: &Path) -> Result<PathBuf> {
-    let text = out.to_str().context("--out: a path in UTF-8 is expected")?;
+    let text = out.to_str().context("--out: expected a path in UTF-8")?;
     if text.contains("://") {
-        bail!("--out `{text}`: a file of this machine is expected; `cosmicai split` writes to object storage");
+        bail!("--out `{text}`: expected a file on this machine; to write to object storage, use `cosmicai split`");
     }
     if out.is_dir() || text.ends_with('/') {
         let first = out.join("1.pt");
         if first.exists() {
-            bail!("--out `{text}`: `{}` lies there already; name a file", first.display());
+            bail!("--out `{text}`: `{}` exists already; pass the name of a file", first.display());
         }
         return Ok(first);
     }
     if !text.ends_with(".pt") {
-        bail!("--out `{text}`: a name ending in .pt, or a folder that exists, is expected");
+        bail!("--out `{text}`: expected a name ending in .pt, or a folder that exists");
     }
     Ok(out.to_owned())
 }
 
-fn request(options: Options) -> Result<Request> {
+fn request(options: Options) -> Result<IngestRequest> {
     let Options { input, cutouts, columns, skip_missing, images, magnitudes, redshift, object_id, ra, dec, .. } =
         options;
     let source = match (input, cutouts, images.zip(magnitudes)) {
-        (Some(catalogue), Some(cutouts), _) => Source::Catalogue { catalogue, cutouts, columns, skip_missing },
-        (Some(input), None, _) if input.ends_with(".npz") => Source::Npz(input),
+        (Some(catalogue), Some(cutouts), _) => IngestSource::Catalogue { catalogue, cutouts, columns, skip_missing },
+        (Some(input), None, _) if input.ends_with(".npz") => IngestSource::Npz(input),
         (Some(input), None, _) if input.ends_with(".npy") => {
-            bail!("`{input}` is one array: say which with `--images F.npy --magnitudes F.npy …`")
+            bail!("`{input}` is a single array; pass each array by its option: `--images F.npy --magnitudes F.npy`")
         }
         (Some(input), None, _) => bail!(
-            "`{input}`: a catalogue needs `--cutouts 'stamps/{{object_id}}.fits'`, which says where its images are; arrays \
-             of numpy end in .npz"
+            "`{input}`: a catalogue needs the pattern of its cutouts: `--cutouts 'stamps/{{object_id}}.fits'`; files \
+             of numpy arrays end in .npz"
         ),
         (None, _, Some((images, magnitudes))) => {
-            Source::Npy(NpyFiles { images, magnitudes, redshift, object_id, ra, dec })
+            IngestSource::Npy(NpyFiles { images, magnitudes, redshift, object_id, ra, dec })
         }
-        (None, _, None) => bail!("nothing to ingest: give an INPUT, or `--images F.npy --magnitudes F.npy`"),
+        (None, _, None) => bail!("nothing to ingest: pass INPUT, or `--images F.npy --magnitudes F.npy`"),
     };
-    Ok(Request { source, crop: options.crop.map(usize::from), flux_scale: options.flux_scale })
+    Ok(IngestRequest { source, crop: options.crop.map(usize::from), flux_scale: options.flux_scale })
 }
 
-/// Writes the partition, which is not yet in its place; where that fails, none is left.
-async fn write(stores: &Stores, request: Request, out: &Path) -> Result<(Ingested, NewFile)> {
+/// Writes the partition to a temporary file, which is deleted if that fails.
+async fn write(stores: &Stores, request: IngestRequest, out: &Path) -> Result<(Ingested, NewFile)> {
     let (stores, runtime) = (stores.clone(), Handle::current());
     let file = NewFile::create(out)?;
-    let bar = super::counting_bar("galaxies", 0);
+    let bar = counting_bar("galaxies", 0);
     let shown = bar.clone();
     let making = tokio::task::spawn_blocking(move || {
         make(&runtime, &stores, &request, file, &mut |done, total| {
@@ -162,10 +173,11 @@ async fn write(stores: &Stores, request: Request, out: &Path) -> Result<(Ingeste
     Ok((ingested, file))
 }
 
-/// Writes who the objects are beside the place of the partition, or takes away what an earlier one left there. That comes
-/// first: a partition never appears without them, and beside any other they are refused.
-async fn put_beside(stores: &Stores, ingested: &Ingested, file: &NewFile, out: &Path) -> Result<Option<String>> {
-    let utf8 = |path: &Path| path.to_str().map(str::to_owned).context("--out: a path in UTF-8 is expected");
+/// Writes the file of objects of the partition, or deletes the one of an earlier partition. Call this before the
+/// partition is moved to its place: a partition then never appears without its objects, and readers reject objects of
+/// another one.
+async fn write_objects(stores: &Stores, ingested: &Ingested, file: &NewFile, out: &Path) -> Result<Option<String>> {
+    let utf8 = |path: &Path| path.to_str().map(str::to_owned).context("--out: expected a path in UTF-8");
     let (bucket, key) = stores.open_url(&utf8(out)?)?;
     let Some(objects) = &ingested.objects else {
         bucket.delete(vec![objects_key(&key)]).await?;
@@ -202,7 +214,7 @@ fn human(ingested: &Ingested, out: &Path, beside: Option<&str>, seconds: f64) ->
     let (count, height, width) = (grouped(ingested.samples as u64), ingested.height, ingested.width);
     let mut text = format!("{}: {count} galaxies of 5×{height}×{width} in {seconds:.1} s\n", out.display());
     if let Some(beside) = beside {
-        text += &format!("{beside}: who they are\n");
+        text += &format!("{beside}: identifiers and positions\n");
     }
     for warning in warnings(ingested) {
         text += &(warning + "\n");
@@ -210,7 +222,7 @@ fn human(ingested: &Ingested, out: &Path, beside: Option<&str>, seconds: f64) ->
     text
 }
 
-/// What a person should know of rows that were kept.
+/// Warnings about rows that were kept.
 fn warnings(ingested: &Ingested) -> Vec<String> {
     let mut warnings: Vec<String> = [
         (ingested.rows_with_non_finite_pixels, "have pixels that are not finite: kept, and flagged when predicted"),
@@ -230,22 +242,21 @@ fn warnings(ingested: &Ingested) -> Vec<String> {
 fn skipped(ingested: &Ingested) -> String {
     let named: Vec<String> = ingested.skipped.iter().map(Failure::to_string).collect();
     let more = if ingested.rows_skipped > named.len() { "; …" } else { "" };
-    format!("error: {} rows are left out: {}{more}", grouped(ingested.rows_skipped as u64), named.join("; "))
+    format!("error: {} rows were skipped: {}{more}", grouped(ingested.rows_skipped as u64), named.join("; "))
 }
 
-/// What `--columns` says of one column.
+/// Parses one item of `--columns`.
 pub(super) fn column(text: &str) -> Result<(Role, String), String> {
-    let (role, name) =
-        text.split_once('=').ok_or_else(|| "ROLE=NAME is expected, such as object_id=objid".to_owned())?;
+    let (role, name) = text.split_once('=').ok_or_else(|| "expected ROLE=NAME, such as object_id=objid".to_owned())?;
     if name.trim().is_empty() {
-        return Err(format!("`{text}` names no column"));
+        return Err(format!("`{text}`: expected the name of a column after `=`"));
     }
-    Ok((role.trim().parse()?, name.trim().to_owned()))
+    Ok((role.trim().parse::<Role>().map_err(|error| error.to_string())?, name.trim().to_owned()))
 }
 
 fn scale(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(scale) if f64::is_finite(scale) && scale != 0.0 => Ok(scale),
-        _ => Err("a number that is not 0 is expected".to_owned()),
+        _ => Err("expected a number other than 0".to_owned()),
     }
 }

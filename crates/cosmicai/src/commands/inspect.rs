@@ -1,4 +1,4 @@
-//! `cosmicai inspect`: what is in a model or a partition.
+//! `cosmicai inspect`: contents of a model or a partition.
 
 mod model;
 mod partition;
@@ -8,19 +8,21 @@ use astromae::Precision;
 use pipeline::objects::Objects;
 use pipeline::storage::Stores;
 
-use super::Outcome;
+use crate::help::examples;
+use crate::outcome::Outcome;
 use crate::printer::Printer;
 use crate::settings::Settings;
 
-/// Show what is in a model or a partition, and whether it is sound.
+/// Check a model or a partition and show its contents.
 ///
-/// Nothing in the file is executed. A partition is read to its end: pixels that are not finite and magnitudes that
-/// cannot be are counted. A model is folded and packed, as for predicting.
+/// Nothing in the file is executed. A partition is read completely: the command counts pixels that are not finite and
+/// magnitudes outside 0–40. A model is prepared as for predicting.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples(["cosmicai inspect sky.pt", "cosmicai inspect s3://models/astromae.pt"]))]
 pub(crate) struct Options {
     /// Model or partition: file or URL.
     url: String,
-    /// Arithmetic that a model is packed for.
+    /// Precision that a model is prepared for: f32, bf16 or int8.
     #[arg(long, default_value_t = Precision::F32)]
     precision: Precision,
 }
@@ -28,12 +30,12 @@ pub(crate) struct Options {
 pub(crate) async fn inspect(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
     let stores = settings.stores(".").await?;
     let isa = settings.isa()?;
-    // A partition says by its first class that it is one; whatever is not is taken for a model, whose reader tells
-    // more about a file that is neither.
+    // The first class in the pickle identifies a partition. Any other file is read as a model, whose reader explains
+    // best why a file is neither.
     match open_partition(&stores, &options.url).await? {
         Ok(partition) => {
             let (bucket, _) = stores.open_url(&options.url)?;
-            let objects = Objects::beside(&bucket, &partition).await?;
+            let objects = Objects::read_beside(&bucket, &partition).await?;
             let report = partition::look(&options.url, partition, objects).await?;
             printer.print(&report, partition::human)?;
         }
@@ -42,7 +44,10 @@ pub(crate) async fn inspect(options: Options, settings: &Settings, printer: &Pri
             match model {
                 Ok(report) => printer.print(&report, model::human)?,
                 Err(not_a_model) => {
-                    anyhow::bail!("`{}` is neither: {not_a_partition}; {not_a_model:#}", options.url)
+                    anyhow::bail!(
+                        "`{}` is neither a partition nor a model: {not_a_partition}; {not_a_model:#}",
+                        options.url
+                    )
                 }
             }
         }
@@ -50,7 +55,7 @@ pub(crate) async fn inspect(options: Options, settings: &Settings, printer: &Pri
     Ok(Outcome::Done)
 }
 
-/// The partition, or why it is none; a store that fails is an error of its own.
+/// Opens a file as a partition. Returns `Ok(Err)` if it is not a partition, and `Err` if the store fails.
 async fn open_partition(
     stores: &Stores,
     url: &str,

@@ -1,33 +1,40 @@
-//! `cosmicai logs`: what the workers of a run wrote.
+//! `cosmicai logs`: logs of the workers of a run.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use pipeline::natural_order;
+use executors::slurm;
+use records::natural_order;
 
-use super::execution::{self, Target, Which};
-use super::{Outcome, folder};
-use crate::executor::step_functions::lines;
+use crate::help::examples;
+use crate::outcome::Outcome;
 use crate::printer::write_out;
+use crate::run_target::{self, RunArgument, Target};
 use crate::settings::Settings;
 
-/// Print what the workers of a run wrote into their logs.
+/// Print the logs of the workers of a run.
 ///
-/// Of a run on a cluster, the logs of its jobs, one after another, each line after the name of its job; --filter keeps
-/// the lines that hold a text, --rank the job of one task. Of an execution on AWS, what its functions wrote in order of
-/// time, which are the lines of all executions that ran at the same time with the same functions; --filter takes a pattern
-/// of CloudWatch, such as the name of a run, or REPORT for what Lambda bills.
+/// For a run on a cluster, prints the logs of its jobs, one after another. Each line starts with the name of the job.
+/// --filter keeps lines that contain a text; --rank keeps the job of one task.
 ///
-/// Example: cosmicai logs /scratch/ada/sky/results --rank 17
-/// Example: cosmicai logs ARN --filter REPORT
+/// For an execution on AWS, prints the logs of its functions in order of time. They include lines of other executions
+/// that used the same functions at the same time. --filter takes a filter pattern of CloudWatch, such as a run id, or
+/// REPORT for what Lambda bills. Executions on AWS need a build with `--features aws`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples([
+    "cosmicai logs /scratch/ada/sky/results --rank 17",
+    "cosmicai logs arn:aws:states:us-east-1:123456789012:execution:sky:NAME \\",
+    "    --filter REPORT",
+]))]
 pub(crate) struct Options {
     #[command(flatten)]
-    which: Which,
-    /// Only lines that hold this text; on AWS, that match this CloudWatch filter pattern.
+    which: RunArgument,
+    /// Print only lines that contain this text.
+    ///
+    /// On AWS, print only lines that match this filter pattern of CloudWatch.
     #[arg(long, value_name = "PATTERN")]
     filter: Option<String>,
-    /// Only the job that does the task of this rank, on a cluster.
+    /// Print only the job of the task of this rank (cluster only).
     #[arg(long, value_name = "N")]
     rank: Option<usize>,
 }
@@ -35,28 +42,35 @@ pub(crate) struct Options {
 pub(crate) async fn logs(options: Options, settings: &Settings) -> Result<Outcome> {
     match options.which.target()? {
         Target::Execution(_) if options.rank.is_some() => {
-            bail!("--rank is for a run on a cluster; on AWS --filter finds lines")
+            bail!("--rank needs a run on a cluster; on AWS, use --filter")
         }
+        #[cfg(feature = "aws")]
         Target::Execution(arn) => of_execution(&arn, options.filter.as_deref(), settings).await,
+        #[cfg(not(feature = "aws"))]
+        Target::Execution(_) => anyhow::bail!(crate::without_aws::message("the logs of an execution on AWS")),
         Target::Folder { url, store } => of_jobs(url, store, &options, settings).await,
     }
 }
 
+#[cfg(feature = "aws")]
 async fn of_execution(arn: &str, filter: Option<&str>, settings: &Settings) -> Result<Outcome> {
-    let cloud = execution::cloud(settings, arn).await;
+    let cloud = crate::aws_execution::cloud(settings, arn).await;
     let found = cloud.describe(arn).await?;
     let groups = cloud.log_groups(&found.arn).await?;
-    for line in lines(&cloud, &groups, &found, filter).await? {
+    for line in executors::step_functions::lines(&cloud, &groups, &found, filter).await? {
         write_out(format!("{}\n", line.text).as_bytes())?;
     }
     Ok(Outcome::Done)
 }
 
 async fn of_jobs(url: &str, store: Option<&str>, options: &Options, settings: &Settings) -> Result<Outcome> {
-    let results = folder::results(url, store, settings).await?;
-    let plan = folder::plan(&results).await?;
-    let Some(submission) = folder::submission(&results, &plan).await? else {
-        bail!("`{}`: nothing of this run was handed to SLURM; who started its workers has their logs", results.url());
+    let results = run_target::open_results(url, store, settings).await?;
+    let plan = run_target::read_plan_of(&results).await?;
+    let Some(submission) = slurm::read_submission(&results, &plan).await? else {
+        bail!(
+            "`{}`: no job of this run was submitted to SLURM; look for the logs of its workers where you started them",
+            results.url()
+        );
     };
     let all = std::fs::read_dir(&submission.logs).with_context(|| format!("folder of logs `{}`", submission.logs))?;
     let mut names: Vec<String> = all.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
@@ -68,7 +82,7 @@ async fn of_jobs(url: &str, store: Option<&str>, options: &Options, settings: &S
             .map(|(id, (index, _))| format!("{id}_{index}.log"))
             .collect();
         if of_rank.is_empty() {
-            bail!("--rank {rank}: no job of the last submission does it; the run has {} tasks", plan.tasks.len());
+            bail!("--rank {rank}: no job of the last submission has this task; the run has {} tasks", plan.tasks.len());
         }
         names.retain(|name| of_rank.contains(name));
     }

@@ -1,26 +1,35 @@
-//! `cosmicai model-init`: a model to try things with: full-size and untrained, or the demonstration's.
+//! `cosmicai model-init`: a model for tests, full-size and untrained, or the demo model.
 
 use anyhow::Result;
 use astromae::init::{Sizes, seeded};
 use serde_json::json;
 
-use super::{Outcome, new_file};
 use crate::demo_model::DEMO_MODEL;
+use crate::help::examples;
+use crate::new_file;
+use crate::outcome::Outcome;
 use crate::printer::{Printer, bytes};
 
-/// Make a model to try things with: full-size and untrained, or with --demo the demonstration's.
+/// Make a model for tests: full-size, or the small demo model.
 ///
-/// Without --demo it has the published model's sizes (15,902,889 parameters) and costs as much to run, but its weights
-/// are seeded and its redshifts mean nothing: for trials and benchmarks. With --demo it is the small model that `cosmicai
-/// demo` runs, trained on simulated galaxies: it predicts your own files, for demonstration and not for science.
+/// Without --demo, the model has the sizes of the published AstroMAE (Fathkouhi & Fox, arXiv:2409.01825; 15,902,889
+/// parameters) and runs at the same speed. Its weights are seeded and not trained, so its redshifts mean nothing. Use
+/// it for tests and benchmarks.
 ///
-/// Example: cosmicai model-init --demo --out demo.safetensors
+/// With --demo, the model is the small one that `cosmicai demo` runs. It was trained on simulated galaxies. It can
+/// predict your own files, for demonstration, not for science.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples([
+    "cosmicai model-init --out astromae.safetensors",
+    "cosmicai model-init --demo --out demo.safetensors",
+]))]
 pub(crate) struct Options {
-    /// Seed; the same seed gives the same bytes.
-    #[arg(long, default_value_t = 1)]
+    /// Seed of the weights.
+    ///
+    /// The same seed gives the same bytes.
+    #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Write the demonstration's model, which this program carries with it.
+    /// Write the small demo model, which is part of this program.
     #[arg(long, conflicts_with = "seed")]
     demo: bool,
     /// File to write.
@@ -35,7 +44,7 @@ pub(crate) fn model_init(options: &Options, printer: &Printer) -> Result<Outcome
         let report = json!({ "out": options.out, "bytes": DEMO_MODEL.len(), "demo": true });
         printer.print(&report, |_| {
             let size = bytes(DEMO_MODEL.len() as u64);
-            format!("{out}: {size}, trained on simulated galaxies; a demonstration, not science\n")
+            format!("{out}: {size}, trained on simulated galaxies, for demonstration only\n")
         })?;
         return Ok(Outcome::Done);
     }

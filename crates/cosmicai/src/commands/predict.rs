@@ -12,46 +12,62 @@ use pipeline::objects::Objects;
 use pipeline::output::{Format, Writer};
 use pipeline::partition::Partition;
 use pipeline::predict::{Predicted, Worker};
-use pipeline::report::PhaseSeconds;
+use records::report::PhaseSeconds;
 use serde::Serialize;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::inputs::{self, Input};
-use super::{Outcome, new_file};
+use crate::counting_bar::counting_bar;
+use crate::help::examples;
+use crate::inputs::{self, Input};
+use crate::new_file;
+use crate::outcome::Outcome;
 use crate::printer::{Printer, grouped, write_out};
 use crate::settings::Settings;
+use crate::settings::cores;
 
-/// Predict the redshifts of a few files and write a catalogue.
+/// Predict the redshifts in a few files and write a catalogue.
 ///
-/// Images larger than the model's are cropped to their centre. A row that looks wrong is kept and flagged: 1 a pixel
-/// that is not finite, 2 a magnitude outside 0–40 or a sentinel, 4 a redshift that is not finite or outside 0–2.
-/// Where a file beside a partition says who its galaxies are (F.objects.parquet beside F.pt, as `ingest` writes it), the
-/// catalogue has the columns object_id, ra and dec.
+/// The model is a pre-trained AstroMAE (Fathkouhi & Fox, arXiv:2409.01825). Images larger than those of the model are
+/// cropped to their centre.
 ///
-/// Example: cosmicai predict --model astromae.pt cutouts/ --out catalogue.parquet
+/// The column `flags` marks rows that look wrong; they are kept. It is the sum of 1 if a pixel is not finite, 2 if a
+/// magnitude is outside 0–40, and 4 if the predicted redshift is not finite or outside 0–2.
+///
+/// If a file beside a partition has its identifiers and positions (F.objects.parquet beside F.pt, as `cosmicai ingest`
+/// writes it), the catalogue has the columns object_id, ra and dec.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples([
+    "cosmicai predict --model astromae.pt cutouts/ --out catalogue.parquet",
+    "cosmicai predict --model astromae.pt s3://sky/25MB/1.pt > catalogue.csv",
+]))]
 pub(crate) struct Options {
-    /// Model file or URL: a pickled module, a state dict or safetensors.
-    #[arg(long)]
+    /// Model file or URL.
+    ///
+    /// A pickled module, a state dict or safetensors.
+    #[arg(long, value_name = "URL")]
     model: String,
-    /// Partitions: files, folders, URLs; taken in natural order.
+    /// Partitions: files, folders, URLs.
+    ///
+    /// Files of a folder are read in natural order: 2.pt before 10.pt.
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
-    /// Catalogue to write, Parquet or CSV by its ending; CSV on standard output without it.
+    /// Catalogue to write [default: CSV on standard output].
+    ///
+    /// The ending of the name selects Parquet or CSV.
     #[arg(long, value_name = "F.parquet|F.csv")]
     out: Option<PathBuf>,
-    /// Images pushed through the model together.
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    /// Batch size, in images.
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     batch_size: u32,
-    /// Arithmetic of the model's products.
+    /// Precision of the model: f32, bf16 or int8.
     #[arg(long, default_value_t = Precision::F32)]
     precision: Precision,
-    /// Compute threads; as many as there are cores by default.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    /// Compute threads [default: number of cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 }
 
-/// What a person or a program wants to know afterwards.
+/// Output of the command.
 #[derive(Serialize)]
 struct Report {
     files: usize,
@@ -60,9 +76,9 @@ struct Report {
     failed: Vec<Failure>,
     seconds: f64,
     images_per_s: f64,
-    /// Wall seconds by phase; making the model and finding the inputs, at the same time, are `init`.
+    /// Wall seconds by phase. `init` is loading the model and listing the inputs, which happen at the same time.
     phases: PhaseSeconds,
-    /// Most resident memory of this process, in binary MB.
+    /// Peak resident memory of this process in MB (2²⁰ bytes).
     memory_peak_mb: f64,
     isa: String,
     precision: String,
@@ -80,7 +96,7 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
     let format = options.out.as_deref().map_or(Ok(Format::Csv), format_of)?;
     let isa = settings.isa()?;
     let stores = settings.stores(".").await?;
-    let threads = options.threads.map_or_else(super::cores, usize::from);
+    let threads = options.threads.map_or_else(cores, usize::from);
 
     let watch = Stopwatch::start();
     let precision = options.precision;
@@ -89,7 +105,7 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
         let model = tokio::task::spawn_blocking(move || file.load(precision, isa)).await?;
         Ok::<_, anyhow::Error>(model?)
     };
-    // The first partition is found and opened while the model is made.
+    // List the inputs and open the first partition while the model loads.
     let inputs = async {
         let inputs = inputs::find(&stores, &options.inputs, &[".pt"]).await?;
         let first = inputs.first().map(open);
@@ -97,7 +113,7 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
     };
     let (model, (inputs, mut next)) = futures::future::try_join(model, inputs).await?;
     for assumed in &model.config().assumed {
-        printer.tell(&format!("model `{}`: assumed, as the file does not say: {assumed}", options.model));
+        printer.tell(&format!("model `{}`: assumed {assumed}, which the file does not state", options.model));
     }
     let mut writer = match inputs.iter().any(|input| input.objects.is_some()) {
         true => Writer::with_objects(format, model.bands())?,
@@ -107,7 +123,7 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
     let mut worker = Worker::new(model, threads, phases.init);
 
     let watch = Stopwatch::start();
-    let bar = super::counting_bar("bytes", inputs.iter().map(|input| input.bytes).sum());
+    let bar = counting_bar("bytes", inputs.iter().map(|input| input.bytes).sum());
     let (mut images, mut flagged, mut failed) = (0, 0, Vec::new());
     for (index, input) in inputs.iter().enumerate() {
         let opening = next.take().unwrap_or_else(|| open(input));
@@ -155,7 +171,7 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
         threads,
         out: options.out,
     };
-    // Without a file, standard output is the catalogue's.
+    // Without `--out`, the catalogue is on standard output.
     match &report.out {
         Some(_) if !printer.is_human() => printer.print(&report, human)?,
         _ => printer.tell(human(&report).trim_end()),
@@ -167,14 +183,14 @@ fn format_of(path: &Path) -> Result<Format> {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("parquet") => Ok(Format::Parquet),
         Some("csv") => Ok(Format::Csv),
-        _ => bail!("--out `{}`: a name ending in .parquet or .csv is expected", path.display()),
+        _ => bail!("--out `{}`: expected a name ending in .parquet or .csv", path.display()),
     }
 }
 
-/// A partition that is being opened, and who its galaxies are.
+/// Partition that is being opened, with its objects.
 type Opening = AbortOnDropHandle<Result<(Partition, Option<Objects>)>>;
 
-/// Begins to open a partition.
+/// Starts to open a partition.
 fn open(input: &Input) -> Opening {
     let (bucket, key, listed) = (input.bucket.clone(), input.key.clone(), input.objects.clone());
     AbortOnDropHandle::new(tokio::spawn(async move {
@@ -187,7 +203,7 @@ fn open(input: &Input) -> Opening {
     }))
 }
 
-/// Its predictions, and the seconds that opening it was waited for.
+/// Predicts a partition. Returns the predictions, and the seconds of waiting until the partition was open.
 async fn predict_one(
     input: &Input,
     opening: Opening,

@@ -1,69 +1,85 @@
-//! `cosmicai report`: a page, Markdown, CSV and JSON on measured runs.
+//! `cosmicai report`: a report on measured runs, as HTML, Markdown, CSV and JSON.
 
 use std::path::{Path, PathBuf};
 
-use accounting::audit::{Finding, audit_together};
-use accounting::circumstances::Circumstances;
-use accounting::measured::STEP_FUNCTIONS;
+use accounting::assumptions::Assumptions;
+use accounting::audit::{Finding, audit_across_runs};
 use anyhow::{Context, Result, ensure};
+use executors::CommandLine;
 use pipeline::event::now;
+use records::ExecutorKind;
 use serde::Serialize;
 
-use super::audit::examine;
-use super::cost::{TermsOptions, executor, positive, tell_place};
-use super::{Outcome, new_file};
-use crate::executor::slurm::quoted;
+use crate::accounting_options::{TermsOptions, executor, positive, warn_assumed_executor};
+use crate::findings::examine;
+use crate::help::examples;
+use crate::new_file;
+use crate::outcome::Outcome;
 use crate::printer::{Printer, table};
-use crate::report::baseline::{self, FACTS};
-use crate::report::gather::{Gathered, Reckoning, ToldOfInputs, gather};
+use crate::report::baseline::{self, COMPARISON_FILE};
+use crate::report::gather::{CostTerms, Gathered, StatedByUser, gather};
 use crate::report::row::rows;
 use crate::report::sheets::{self, Sheet};
-use crate::report::{Facts, REPORT_FORMAT, Report, markdown, page, pictures};
+use crate::report::{Facts, Report, figures, markdown, page};
 use crate::settings::Settings;
 
-/// Folder of the pictures, within that of the report.
+/// Folder of the plots, within the folder of the report.
 const PICTURES: &str = "pictures";
 
-/// Make a report on measured runs: one page without a network, Markdown, CSV and JSON.
+/// Write an HTML, Markdown and CSV report on measured runs.
 ///
-/// An input is the folder of a run's results, a combined_data.json (ours or the study's), or the lines of a sweep
-/// (F.jsonl). The report has the study's tables by the study's formulas, and beside them what AWS would bill, what a person
-/// waits for, intervals over repeats, stragglers, peak memory; pictures of time, throughput and memory by batch, partition
-/// and data size, cost against time with those that nothing beats, tasks over time, the times of tasks, and where the time
-/// went; what is wrong with the records; and where every number comes from.
+/// INPUT is the results folder of a run, a combined_data.json of cosmicai or of the CAI study (Staylor et al.,
+/// arXiv:2501.06249), or the lines of a sweep (F.jsonl).
 ///
-/// Under DIR appear report.html, report.md, report.json, rows.csv (plain numbers), workers.csv and one-process.csv (the
-/// tables as printed), and pictures/ as SVG and PNG.
+/// The report has the tables of the CAI study by its formulas, and beside them the bill of AWS, the time that a user
+/// waits, intervals over repeats, stragglers and peak memory. Plots show time, throughput and memory by batch size,
+/// partition size and data size, cost against time with the Pareto-optimal settings, tasks over time, and the
+/// distribution of task times. The report also lists the findings of `cosmicai audit` and the source of every number.
 ///
-/// Example: cosmicai report sky/results/first --out report
-/// Example: cosmicai report study.jsonl --out report --baseline last-week/report.json
-/// Example: cosmicai report 25MB.json 100MB.json --out report --total-seconds 25MB.json=25.8 --total-seconds 100MB.json=39.7
+/// The command writes to DIR: report.html (one file, no network needed), report.md, comparison.json (all numbers, for
+/// programs and for --baseline), rows.csv (plain numbers), workers.csv and one-process.csv (the tables as printed), and
+/// pictures/ with the plots as SVG and PNG.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples([
+    "cosmicai report sky/results/first --out report",
+    "cosmicai report sweep.jsonl --out report --baseline last-week/comparison.json",
+    "cosmicai report 25MB.json 100MB.json --out report \\",
+    "    --total-seconds 25MB.json=25.8 --total-seconds 100MB.json=39.7",
+]))]
 pub(crate) struct Options {
     /// Runs, sweeps and files of records: paths or URLs.
-    #[arg(required = true, value_name = "RUN|SWEEP|FILE")]
+    #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
-    /// Folder of the report; files of the same names there are replaced.
+    /// Folder of the report.
+    ///
+    /// Files of the same names are replaced.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// What the report is called.
+    /// Title of the report.
     #[arg(long, value_name = "WORDS", default_value = "Measured runs")]
     title: String,
-    /// An earlier report's report.json, a sweep or a run, to show what changed.
-    #[arg(long, value_name = "REPORT|SWEEP|RUN")]
+    /// Earlier result to compare with.
+    ///
+    /// A comparison.json of an earlier report, a sweep or a run.
+    #[arg(long, value_name = "URL")]
     baseline: Option<String>,
-    /// Wall seconds of the whole execution of an input that does not say it; may be given for each.
+    /// Wall time of the run of INPUT in seconds. Repeatable.
+    ///
+    /// For inputs that do not state it.
     #[arg(long, value_name = "INPUT=S", value_parser = total)]
     total_seconds: Vec<(String, f64)>,
-    /// Where the tasks of an input ran that does not say it; may be given for each. Records that are not ours count as
-    /// Lambda's, unless none has a `result_path` or a `data_path`, or a `device` is not `cpu`: then as one machine's.
-    #[arg(long, value_name = "INPUT=NAME", value_parser = place)]
-    executor: Vec<(String, &'static str)>,
+    /// Executor that produced INPUT. Repeatable.
+    ///
+    /// One of local, slurm and step-functions, for records that do not state it. Records that cosmicai did not write
+    /// are assumed to be of Lambda, unless none has a `result_path` or a `data_path`, or a `device` is not `cpu`: then
+    /// they are assumed to be of one machine.
+    #[arg(long, value_name = "INPUT=NAME", value_parser = executor_of_input)]
+    executor: Vec<(String, ExecutorKind)>,
     #[command(flatten)]
     terms: TermsOptions,
 }
 
-/// What is printed.
+/// Output of the command.
 #[derive(Serialize)]
 struct Printed {
     written: Vec<PathBuf>,
@@ -77,57 +93,59 @@ pub(crate) async fn report(options: Options, settings: &Settings, printer: &Prin
     for own in ["plan.json", "combined_data.json"] {
         ensure!(
             !options.out.join(own).exists(),
-            "--out `{}`: that is the folder of a run's results, whose report.json would be replaced; give another",
+            "--out `{}`: this is the results folder of a run; pass another folder",
             options.out.display()
         );
     }
     let prices = options.terms.prices()?;
-    let reckoning = Reckoning { prices: &prices, options: &options.terms };
-    let told = ToldOfInputs { totals: &options.total_seconds, executors: &options.executor };
+    let cost_terms = CostTerms { prices: &prices, options: &options.terms };
+    let told = StatedByUser { totals: &options.total_seconds, executors: &options.executor };
     let Gathered { measurements, sources, timelines, runs } =
-        gather(&stores, &options.inputs, &told, &reckoning).await?;
+        gather(&stores, &options.inputs, &told, &cost_terms).await?;
     let rows = rows(measurements);
     let changes = match &options.baseline {
-        Some(url) => Some(baseline::changes(&stores, url, &rows, &reckoning).await?),
+        Some(url) => Some(baseline::changes(&stores, url, &rows, &cost_terms).await?),
         None => None,
     };
     let mut found: Vec<(String, Finding)> = Vec::new();
     for run in &runs {
-        tell_place(run, "--executor INPUT=NAME", printer);
+        warn_assumed_executor(run, "--executor INPUT=NAME", printer);
         let of_run = examine(&stores, run, None).await?;
         found.extend(of_run.into_iter().map(|finding| (run.name.clone(), finding)));
     }
     let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-    found.extend(audit_together(&runs).into_iter().map(|finding| (names.join(", "), finding)));
+    found.extend(audit_across_runs(&runs).into_iter().map(|finding| (names.join(", "), finding)));
     let findings = found.len();
-    let study = options.terms.assume(Circumstances::of_study())?;
-    let ours = options.terms.assume(Circumstances::of_ours())?;
-    let is_reckoned = |is_ours: bool| {
-        rows.iter().any(|row| row.setting.executor == STEP_FUNCTIONS && is_ours == row.setting.precision.is_some())
+    let study = options.terms.assume(Assumptions::of_study())?;
+    let ours = options.terms.assume(Assumptions::of_ours())?;
+    let is_assumed = |is_ours: bool| {
+        rows.iter().any(|row| {
+            row.setting.executor == ExecutorKind::StepFunctions && is_ours == row.setting.precision.is_some()
+        })
     };
     let mut assumed = Vec::new();
-    if is_reckoned(false) {
-        assumed.push(("of the study's workers on Lambda", study.all()));
+    if is_assumed(false) {
+        assumed.push(("of the CAI study's workers on Lambda", study.list()));
     }
-    if is_reckoned(true) {
-        assumed.push(("of our workers on Lambda", ours.all()));
+    if is_assumed(true) {
+        assumed.push(("of cosmicai's workers on Lambda", ours.list()));
     }
     let tables = [sheets::workers(&rows), sheets::one_process(&rows)];
     let mut all: Vec<Sheet> = tables.iter().flatten().cloned().collect();
     all.extend(changes.as_ref().map(sheets::changes));
-    all.extend(sheets::foretold(&rows));
+    all.extend(sheets::forecast(&rows));
     all.extend(sheets::findings(&found));
     all.extend(sheets::bills(&rows));
     all.extend(sheets::assumptions(&assumed));
     all.push(sheets::provenance(&sources));
     let report = Report {
         title: options.title.clone(),
-        charts: pictures::pictures(&rows, &timelines).context("pictures")?,
+        charts: figures::figures(&rows, &timelines).context("plots")?,
         sheets: all,
         facts: Facts {
-            format_version: REPORT_FORMAT,
+            format_version: baseline::COMPARISON_FORMAT,
             created: now(),
-            command: command(&options),
+            command: command(&options).to_string(),
             program: format!("cosmicai {}", env!("CARGO_PKG_VERSION")),
             sources,
             prices: prices.name.clone(),
@@ -140,7 +158,7 @@ pub(crate) async fn report(options: Options, settings: &Settings, printer: &Prin
     printer.print(&printed, |printed| {
         let counts = [
             ["rows".to_owned(), printed.rows.to_string()],
-            ["pictures".to_owned(), printed.pictures.to_string()],
+            ["plots".to_owned(), printed.pictures.to_string()],
             ["findings of the audit".to_owned(), printed.findings.to_string()],
         ];
         table(["report", ""], counts) + &format!("{}\n", printed.written[0].display())
@@ -148,7 +166,7 @@ pub(crate) async fn report(options: Options, settings: &Settings, printer: &Prin
     Ok(Outcome::Done)
 }
 
-/// Writes every form of it; the page comes first in the list.
+/// Writes every file of the report. The HTML page is the first in the returned list.
 fn write(report: &Report, tables: &[Option<Sheet>; 2], folder: &Path) -> Result<Vec<PathBuf>> {
     let mut written = Vec::new();
     let mut add = |name: &str, bytes: &[u8]| {
@@ -159,11 +177,11 @@ fn write(report: &Report, tables: &[Option<Sheet>; 2], folder: &Path) -> Result<
     };
     add("report.html", page::write(report).as_bytes())?;
     add("report.md", markdown::write(report, PICTURES).as_bytes())?;
-    add("rows.csv", &markdown::numbers(&report.facts.rows)?)?;
-    add(FACTS, (serde_json::to_string_pretty(&report.facts)? + "\n").as_bytes())?;
+    add("rows.csv", &markdown::rows_csv(&report.facts.rows)?)?;
+    add(COMPARISON_FILE, (serde_json::to_string_pretty(&report.facts)? + "\n").as_bytes())?;
     for (name, sheet) in ["workers.csv", "one-process.csv"].iter().zip(tables) {
         if let Some(sheet) = sheet {
-            add(name, &markdown::csv(sheet)?)?;
+            add(name, &markdown::sheet_csv(sheet)?)?;
         }
     }
     for chart in &report.charts {
@@ -173,38 +191,24 @@ fn write(report: &Report, tables: &[Option<Sheet>; 2], folder: &Path) -> Result<
     Ok(written)
 }
 
-fn command(options: &Options) -> String {
-    let inputs: Vec<String> = options.inputs.iter().map(|input| quoted(input)).collect();
-    let mut command =
-        format!("cosmicai report {} --out {}", inputs.join(" "), quoted(&options.out.display().to_string()));
-    command += &format!(" --title {}", quoted(&options.title));
-    for (input, seconds) in &options.total_seconds {
-        command += &format!(" --total-seconds {}", quoted(&format!("{input}={seconds}")));
-    }
-    for (input, executor) in &options.executor {
-        command += &format!(" --executor {}", quoted(&format!("{input}={executor}")));
-    }
-    if let Some(baseline) = &options.baseline {
-        command += &format!(" --baseline {}", quoted(baseline));
-    }
-    if let Some(prices) = &options.terms.prices {
-        command += &format!(" --prices {}", quoted(&prices.display().to_string()));
-    }
-    for assumed in &options.terms.assume {
-        command += &format!(" --assume {}", quoted(assumed));
-    }
-    if options.terms.free_tier {
-        command += " --free-tier";
-    }
-    command
+/// Returns the command that makes this report again.
+fn command(options: &Options) -> CommandLine {
+    let line = options.inputs.iter().fold(CommandLine::cosmicai("report"), |line, input| line.argument(input));
+    let line = line
+        .option("out", options.out.display())
+        .option("title", &options.title)
+        .options("total-seconds", options.total_seconds.iter().map(|(input, seconds)| format!("{input}={seconds}")))
+        .options("executor", options.executor.iter().map(|(input, executor)| format!("{input}={executor}")))
+        .option_if("baseline", options.baseline.as_ref());
+    options.terms.add_to(line)
 }
 
 fn total(text: &str) -> Result<(String, f64), String> {
-    let (input, seconds) = text.rsplit_once('=').ok_or_else(|| "INPUT=SECONDS is expected".to_owned())?;
+    let (input, seconds) = text.rsplit_once('=').ok_or_else(|| "expected INPUT=SECONDS".to_owned())?;
     Ok((input.to_owned(), positive(seconds)?))
 }
 
-fn place(text: &str) -> Result<(String, &'static str), String> {
-    let (input, name) = text.rsplit_once('=').ok_or_else(|| "INPUT=NAME is expected".to_owned())?;
+fn executor_of_input(text: &str) -> Result<(String, ExecutorKind), String> {
+    let (input, name) = text.rsplit_once('=').ok_or_else(|| "expected INPUT=NAME".to_owned())?;
     Ok((input.to_owned(), executor(name)?))
 }

@@ -1,68 +1,84 @@
 //! `cosmicai simulate`: a partition of simulated galaxies.
 
-use std::io::ErrorKind;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use pipeline::event::Stopwatch;
-use pipeline::ingest::{MAX_SAMPLES, Role, photometry};
-use pipeline::objects::objects_key;
-use pipeline::simulate::{Galaxies, Known, Sample, Sky, write_partition};
 use serde_json::json;
+use sources::ingest::{MAX_SAMPLES, Role, photometry};
+use sources::simulate::{Galaxies, Known, Sample, Sky};
 
 use super::ingest::column;
-use super::{Outcome, new_file::NewFile};
+use crate::help::examples;
+use crate::outcome::Outcome;
+use crate::partitions::write_sky;
 use crate::printer::{Printer, grouped};
 use crate::settings::Settings;
 
 /// Make a partition of simulated galaxies with known redshifts.
 ///
-/// Galaxies as the SDSS main sample has them: types, luminosities, k-corrected colours, bulges and discs with sizes by
-/// luminosity, seeing, neighbours, sky and photon noise, in nanomaggies at 0.396 arcseconds a pixel, with magnitudes as
-/// measured. docs/simulated-sky.md has the formulas. The same seed gives the same bytes, on any number of threads; images
-/// stream to disk, and memory grows by no more than 50 bytes a galaxy.
+/// Simulates galaxies like those of the SDSS main sample: types, luminosities, k-corrected colours, bulges and discs
+/// with sizes by luminosity, seeing, neighbours, sky and photon noise. Images are in nanomaggies, with 0.396 arcseconds
+/// per pixel. Magnitudes have measurement errors. docs/reference/simulated-sky.md has the formulas.
 ///
-/// Examples:
-///   cosmicai simulate --count 5000 --out sky.pt
-///   cosmicai simulate --catalogue galaxies.csv --seed 7 --out sky.pt
+/// The same seed gives the same bytes on any number of threads. Images are written as they are made: memory grows by at
+/// most 50 bytes per galaxy.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = examples([
+    "cosmicai simulate --count 5000 --out sky.pt",
+    "cosmicai simulate --catalogue galaxies.csv --seed 7 --out sky.pt",
+]))]
 pub(crate) struct Options {
-    /// Number of galaxies to draw.
+    /// Number of galaxies to simulate.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_SAMPLES as i64))]
     #[arg(required_unless_present = "catalogue", conflicts_with = "catalogue")]
     count: Option<u32>,
-    /// Which galaxies a survey picks.
-    #[arg(long, value_enum, default_value = "main", conflicts_with = "catalogue")]
+    /// Selection of galaxies: main, luminous-red or faint.
+    ///
+    /// main is the SDSS main galaxy sample, complete to r = 17.5. luminous-red has luminous red galaxies with r ≤ 19.5
+    /// and redshifts 0.15 to 0.4. faint has all galaxies with r ≤ 20; their colours beyond the main sample are
+    /// extrapolated.
+    #[arg(
+        long,
+        value_enum,
+        hide_possible_values = true,
+        value_name = "NAME",
+        default_value = "main",
+        conflicts_with = "catalogue"
+    )]
     sample: SampleName,
-    /// Draw images for the galaxies of this catalogue instead, of its magnitudes u g r i z and redshifts: CSV, Parquet or
-    /// FITS, gzip too, file or URL; columns are recognised as `ingest` does.
-    #[arg(long, value_name = "CATALOGUE")]
+    /// Simulate the galaxies of a catalogue: file or URL.
+    ///
+    /// CSV, Parquet or FITS, optionally gzipped, with magnitudes u g r i z and redshifts. Columns are recognised as in
+    /// `cosmicai ingest`.
+    #[arg(long, value_name = "FILE")]
     catalogue: Option<String>,
-    /// Which columns of the catalogue are what, where that is not clear: redshift, u, g, r, i, z.
-    #[arg(long, value_name = "ROLE=NAME,…", value_delimiter = ',', value_parser = column, requires = "catalogue")]
+    /// Names of columns of the catalogue: redshift=specz,u=modelMag_u.
+    ///
+    /// Roles are redshift, u, g, r, i and z.
+    #[arg(long, hide_short_help = true, value_name = "ROLE=NAME,…", value_delimiter = ',')]
+    #[arg(value_parser = column, requires = "catalogue")]
     columns: Vec<(Role, String)>,
     /// Seed of all random numbers.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Lines and columns of an image.
-    #[arg(long, default_value = "32", value_parser = ["32", "64"])]
+    /// Width and height of an image in pixels: 32 or 64.
+    #[arg(long, value_name = "N", hide_possible_values = true, default_value = "32", value_parser = ["32", "64"])]
     image_size: String,
-    /// File to write.
+    /// Partition to write.
     #[arg(long, value_name = "F.pt")]
     out: PathBuf,
 }
 
-/// [`Sample`] as it is typed.
+/// [`Sample`], as a value of `--sample`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum SampleName {
     /// The SDSS main galaxy sample, complete to r = 17.5.
     Main,
     /// Luminous red galaxies: r ≤ 19.5, redshifts 0.15 to 0.4.
     LuminousRed,
-    /// All galaxies at r ≤ 20; beyond the main sample, their colours are extrapolated.
+    /// All galaxies at r ≤ 20. Colours beyond the main sample are extrapolated.
     Faint,
 }
 
@@ -88,7 +104,7 @@ pub(crate) async fn simulate(options: Options, settings: &Settings, printer: &Pr
     };
     let sky = Sky { galaxies, seed: options.seed, image_size };
     let watch = Stopwatch::start();
-    write(sky, &options.out)?;
+    write_sky(sky, &options.out)?;
     let seconds = watch.seconds();
     let images = galaxies.count();
     let report = json!({
@@ -107,7 +123,7 @@ pub(crate) async fn simulate(options: Options, settings: &Settings, printer: &Pr
     Ok(Outcome::Done)
 }
 
-/// The galaxies of a catalogue.
+/// Reads the galaxies of a catalogue.
 async fn read_known(catalogue: &str, columns: &[(Role, String)], settings: &Settings) -> Result<Vec<Known>> {
     let stores = settings.stores(".").await?;
     let rows = photometry(&stores, catalogue, columns).await?;
@@ -115,19 +131,4 @@ async fn read_known(catalogue: &str, columns: &[(Role, String)], settings: &Sett
         Known::new(magnitudes, redshift).with_context(|| format!("catalogue `{catalogue}`: row {row}"))
     });
     known.collect()
-}
-
-/// Writes a sky on all cores.
-pub(crate) fn write(sky: Sky<'_>, path: &std::path::Path) -> Result<()> {
-    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let bar = super::counting_bar("galaxies", sky.galaxies.count() as u64);
-    let file = write_partition(sky, threads, NewFile::create(path)?, |done| bar.set_position(done as u64))
-        .with_context(|| format!("write `{}`", path.display()))?;
-    bar.finish_and_clear();
-    file.keep()?;
-    // Those of a partition that lay there before, if any, are others.
-    match std::fs::remove_file(objects_key(&path.to_string_lossy())) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).context("delete the names of other galaxies"),
-        _ => Ok(()),
-    }
 }

@@ -1,58 +1,70 @@
-//! `cosmicai worker`: some tasks of a run that was planned elsewhere.
+//! `cosmicai worker`: tasks of a run that is already planned.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
+use executors::slurm::ENDED_BY_SIGNAL;
+use executors::{ATTEMPTS, Attempts, BACKOFF, Interrupts, TaskOutcome};
 use pipeline::Run;
-use pipeline::elsewhere::write_failure;
 use pipeline::event::{Event, EventSink, Stopwatch, now};
 use pipeline::finished::finished_task;
 use pipeline::model_file::ModelFile;
-use pipeline::plan::{Plan, Task};
 use pipeline::predict::Worker;
 use pipeline::prepare::read_plan;
-use pipeline::report::FailedTask;
 use pipeline::results::Results;
-use tokio::signal::unix::{SignalKind, signal};
+use pipeline::unattended::write_failure;
+use records::plan::{Plan, Task};
+use records::ranks;
+use records::report::FailedTask;
+use records::submission::share;
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
-use crate::executor::slurm::{ENDED, ranks, share};
-use crate::executor::{ATTEMPTS, Attempts, BACKOFF, Outcome as TaskOutcome};
+use crate::help::section_and_examples;
+use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::settings::Settings;
 
-/// Do one task of a planned run, or one worker's share of its tasks. `run --executor slurm` starts workers by itself.
+/// Command that starts 16 workers, in `--help`.
+const SRUN: &str = "srun --ntasks=16 sh -c \\\n    'cosmicai worker --plan PLAN --rank $SLURM_PROCID --of 16'";
+
+/// Run one task, or one worker's share of the tasks, of a plan.
 ///
-/// A worker needs the plan alone: it reads the plan, the model and its partitions, and writes what its tasks come to into the
-/// run's folder. Finished tasks are skipped, so that it may be started again. Workers share nothing but the folder: start as
-/// many as you like, on as many machines as see it, by srun, GNU parallel or any other scheduler. `cosmicai run … --plan-only`
-/// makes the plan, `cosmicai summarize RESULTS --report` sums up afterwards.
+/// `cosmicai run --executor slurm` starts workers by itself. Use this command with any other scheduler: srun, GNU
+/// parallel or your own scripts.
 ///
-/// Example: cosmicai worker --plan /scratch/sky/results/plan.json --rank 3
-/// Example: srun --ntasks=16 sh -c 'cosmicai worker --plan PLAN --rank $SLURM_PROCID --of 16'
+/// `cosmicai run PAYLOAD.json --plan-only` makes the plan. Start any number of workers, on any machines that can read
+/// the plan, the model and the partitions, and write to the results folder. A worker skips finished tasks, so it can be
+/// started again. Afterwards, `cosmicai summarize RESULTS --report` writes the summary of the run.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = section_and_examples(("With srun", SRUN), [
+    "cosmicai worker --plan /scratch/sky/results/plan.json --rank 3",
+    "cosmicai worker --plan /scratch/sky/results/plan.json --rank 0 --of 16",
+]))]
 pub(crate) struct Options {
-    /// The run's plan.json, or its folder: path or URL.
+    /// plan.json of the run, or its folder: path or URL.
     #[arg(long, value_name = "URL")]
     plan: String,
-    /// Where the buckets are [default: where the plan lies].
+    /// Folder or URL of the buckets [default: that of the plan].
     #[arg(long, value_name = "DIR|s3|URL")]
     store: Option<String>,
-    /// Rank of the task to do; with --of, which of so many workers this is, from 0.
+    /// Rank of the task; with --of, number of this worker, from 0.
     #[arg(long, value_name = "N")]
     rank: usize,
-    /// Share the tasks among so many workers: this one does every N-th, beginning with the one at --rank.
+    /// Number of workers that share the tasks.
+    ///
+    /// This worker runs every N-th task, starting at --rank.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     of: Option<u32>,
-    /// Share these ranks only, such as 3,17-20.
+    /// Ranks of tasks to share [default: all], such as 3,17-20.
     #[arg(long, value_name = "RANKS", requires = "of")]
     among: Option<String>,
-    /// Compute threads [default: one for each core that this process may use].
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    /// Compute threads [default: cores of this process].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// How often a task is tried where trying again can help.
-    #[arg(long, default_value_t = ATTEMPTS, value_parser = clap::value_parser!(u32).range(1..=100))]
+    /// Most attempts at a task.
+    ///
+    /// A task is tried again only after errors that may be temporary.
+    #[arg(long, value_name = "N", default_value_t = ATTEMPTS, value_parser = clap::value_parser!(u32).range(1..=100))]
     attempts: u32,
 }
 
@@ -65,7 +77,7 @@ pub(crate) async fn worker(options: Options, settings: &Settings) -> Result<Outc
     };
     let results = Results::open(&settings.stores(".").await?, folder)?;
     let Some(plan) = read_plan(&results).await? else {
-        bail!("`{}` holds no plan.json", results.url());
+        bail!("`{}` has no plan.json; make it with `cosmicai run PAYLOAD.json --plan-only`", results.url());
     };
     let store = match &options.store {
         Some(store) => store.clone(),
@@ -99,12 +111,12 @@ pub(crate) async fn worker(options: Options, settings: &Settings) -> Result<Outc
     let model = match loaded.await {
         Ok(model) => model,
         Err(error) => {
-            // No task of this worker can be done; the first says why for all.
-            leave_word(&results, first, 1, format!("{error:#}")).await;
+            // This worker can run none of its tasks. Record the failure at the first.
+            record_failure(&results, first, 1, format!("{error:#}")).await;
             return Err(error);
         }
     };
-    let threads = options.threads.map_or_else(super::cores, usize::from);
+    let threads = options.threads.map_or_else(crate::settings::cores, usize::from);
     let mut worker = Worker::new(model, threads, watch.seconds());
     let attempts = Attempts { attempts: options.attempts, backoff: BACKOFF, cancel: &cancel };
     let run = Run { plan: &plan, data: &data, results: &results, events: &events };
@@ -119,7 +131,7 @@ pub(crate) async fn worker(options: Options, settings: &Settings) -> Result<Outc
             }
             TaskOutcome::Abandoned => {
                 let samples = events.samples.load(Ordering::Relaxed);
-                leave_word(&results, task, 1, format!("{ENDED} after {samples} images")).await;
+                record_failure(&results, task, 1, format!("{ENDED_BY_SIGNAL} after {samples} images")).await;
                 return Ok(Outcome::Interrupted);
             }
         }
@@ -128,7 +140,7 @@ pub(crate) async fn worker(options: Options, settings: &Settings) -> Result<Outc
     Ok(if failed == 0 { Outcome::Done } else { Outcome::Incomplete })
 }
 
-/// The place under which a run's folder lies as its payload says.
+/// Returns the store of a run: its results URL without the bucket and folder of its payload.
 fn store_of(results: &Results, plan: &Plan) -> Result<String> {
     let folder = plan.payload.results_folder().trim_matches('/');
     let below = if folder.is_empty() {
@@ -138,12 +150,12 @@ fn store_of(results: &Results, plan: &Plan) -> Result<String> {
     };
     let url = results.url();
     let store = url.strip_suffix(&below).filter(|store| !store.is_empty());
-    let store =
-        store.with_context(|| format!("`{url}` does not end in `{below}`; say with --store where the buckets are"))?;
+    let store = store
+        .with_context(|| format!("`{url}` does not end in `{below}`; pass the store of the buckets with --store"))?;
     Ok(store.to_owned())
 }
 
-/// The tasks that this worker is to do.
+/// Returns the tasks of this worker.
 fn tasks<'p>(options: &Options, plan: &'p Plan) -> Result<Vec<&'p Task>> {
     let count = plan.tasks.len();
     let among = match &options.among {
@@ -152,41 +164,38 @@ fn tasks<'p>(options: &Options, plan: &'p Plan) -> Result<Vec<&'p Task>> {
     };
     let ranks: Vec<usize> = match options.of {
         Some(of) if options.rank >= of as usize => {
-            bail!("--rank {}: of {of} workers, the last is {}", options.rank, of - 1)
+            bail!("--rank {}: the last of {of} workers is {}", options.rank, of - 1)
         }
         Some(of) => share(&among, options.rank, of as usize).collect(),
         None => vec![options.rank],
     };
     let task = |rank: usize| {
         plan.tasks.get(rank).with_context(|| {
-            format!("rank {rank}: the plan has {count} tasks, of ranks 0 to {}", count.saturating_sub(1))
+            format!("rank {rank}: the plan has {count} tasks, with ranks 0 to {}", count.saturating_sub(1))
         })
     };
     ranks.into_iter().map(task).collect()
 }
 
-/// Leaves word of a task; where even that cannot be written, whoever looks finds the task missing.
-async fn leave_word(results: &Results, task: &Task, attempts: u32, error: String) {
+/// Records why a task failed. If that cannot be written, the task is reported as missing.
+async fn record_failure(results: &Results, task: &Task, attempts: u32, error: String) {
     let files = task.files.iter().map(|file| file.key.clone()).collect();
     if let Err(unwritten) = write_failure(results, &FailedTask { rank: task.rank, files, attempts, error }).await {
-        eprintln!("no word of task {} could be left: {unwritten}", task.rank);
+        eprintln!("cannot record the failure of task {}: {unwritten}", task.rank);
     }
 }
 
-/// Cancels at Ctrl-C, and at what schedulers send before they kill.
+/// Cancels at Ctrl-C, and at the signals that schedulers send before they kill.
 fn listen(cancel: &CancellationToken) -> Result<()> {
-    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
-        let (mut signals, cancel) = (signal(kind).context("listen for signals")?, cancel.clone());
-        tokio::spawn(async move {
-            if signals.recv().await.is_some() {
-                cancel.cancel();
-            }
-        });
-    }
+    let (mut interrupts, cancel) = (Interrupts::listen().context("listen for signals")?, cancel.clone());
+    tokio::spawn(async move {
+        interrupts.next().await;
+        cancel.cancel();
+    });
     Ok(())
 }
 
-/// Shows progress, and counts the images of the task under way.
+/// Shows progress, and counts the images of the running task.
 struct Counting {
     progress: Progress,
     samples: AtomicU64,

@@ -1,34 +1,36 @@
-//! What changed against an earlier report or sweep: rows of the same setting, side by side.
+//! Changes since an earlier report, sweep or run: rows of the same setting, side by side.
 
 use accounting::statistics::Estimate;
 use anyhow::{Context, Result, ensure};
 use pipeline::storage::Stores;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::REPORT_FORMAT;
-use super::gather::{Reckoning, ToldOfInputs, gather};
-use super::row::{Row, Setting, rows};
+use super::gather::{CostTerms, StatedByUser, gather};
+use super::row::{Row, RowSetting, rows};
 
-/// The largest report that is read, in bytes.
-const MAX_REPORT_BYTES: u64 = 256 << 20;
-/// Repeats of both from which on ranges that do not overlap are no chance: of four and four that is 1 case in 35.
-const ENOUGH: usize = 4;
-/// How the name of a report's facts ends.
-pub(crate) const FACTS: &str = "report.json";
+/// Largest `comparison.json` that is read, in bytes.
+const MAX_COMPARISON_BYTES: u64 = 256 << 20;
+/// Repeats on both sides from which ranges that do not overlap count as a difference: if both have four repeats and the
+/// same distribution, that happens in 1 of 35 cases.
+const ENOUGH_REPEATS: usize = 4;
+/// Version of `comparison.json`.
+pub(crate) const COMPARISON_FORMAT: u32 = 1;
+/// Name of a report's file of numbers, for programs and for a later `--baseline`.
+pub(crate) const COMPARISON_FILE: &str = "comparison.json";
 
-/// What changed.
+/// Changes since a baseline.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Changes {
-    /// The baseline, as it was named.
+    /// Baseline, as the user named it.
     pub(crate) baseline: String,
     pub(crate) changed: Vec<Change>,
-    /// Rows that the baseline alone has, and that it has not.
+    /// Rows that only the baseline has.
     pub(crate) gone: Vec<String>,
+    /// Rows that the baseline does not have.
     pub(crate) new: Vec<String>,
 }
 
-/// One row, before and after.
+/// One row before and after.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Change {
     pub(crate) row: String,
@@ -42,27 +44,27 @@ pub(crate) struct Change {
 
 /// A row of a baseline.
 #[derive(Debug, Clone, Deserialize)]
-struct Before {
+struct BaselineRow {
     experiment: String,
     #[serde(flatten)]
-    setting: Setting,
+    setting: RowSetting,
     total_s: Option<Estimate>,
     memory_peak_mb: Option<Estimate>,
 }
 
-/// Compares rows with those of a report's `report.json`, of a sweep, or of a run.
+/// Compares rows with those of a report's `comparison.json`, a sweep or a run.
 pub(crate) async fn changes(
     stores: &Stores,
     baseline: &str,
     now: &[Row],
-    reckoning: &Reckoning<'_>,
+    cost_terms: &CostTerms<'_>,
 ) -> Result<Changes> {
-    let before = read(stores, baseline, reckoning).await.context("--baseline")?;
+    let before = read(stores, baseline, cost_terms).await.context("--baseline")?;
     let label = |row: &Row| format!("{}: {}", row.experiment, row.label());
     let mut is_matched = vec![false; before.len()];
     let (mut changed, mut new) = (Vec::new(), Vec::new());
     for row in now {
-        let same = |one: &Before| one.experiment == row.experiment && one.setting == row.setting;
+        let same = |one: &BaselineRow| one.experiment == row.experiment && one.setting == row.setting;
         match before.iter().position(same) {
             Some(index) => {
                 is_matched[index] = true;
@@ -89,46 +91,40 @@ fn verdict(before: Option<Estimate>, after: Option<Estimate>) -> &'static str {
     let fewest = before.count.min(after.count);
     match (after.high < before.low, after.low > before.high) {
         _ if fewest < 2 => "not repeated",
-        (true, _) if fewest >= ENOUGH => "faster",
-        (_, true) if fewest >= ENOUGH => "slower",
+        (true, _) if fewest >= ENOUGH_REPEATS => "faster",
+        (_, true) if fewest >= ENOUGH_REPEATS => "slower",
         (true, _) => "perhaps faster: few repeats",
         (_, true) => "perhaps slower: few repeats",
         _ => "no difference seen",
     }
 }
 
-async fn read(stores: &Stores, baseline: &str, reckoning: &Reckoning<'_>) -> Result<Vec<Before>> {
+async fn read(stores: &Stores, baseline: &str, cost_terms: &CostTerms<'_>) -> Result<Vec<BaselineRow>> {
     #[derive(Deserialize)]
     struct Facts {
         format_version: u32,
-        rows: Vec<Before>,
+        rows: Vec<BaselineRow>,
     }
     let (bucket, key) = stores.open_url(baseline)?;
-    if key.ends_with(FACTS) {
-        let json = bucket.read(&key, MAX_REPORT_BYTES, "a report").await?;
-        let malformed = || format!("`{baseline}`: not a report");
-        let value: Value = serde_json::from_slice(&json).with_context(malformed)?;
-        // A run's own report has this name, too, and no rows; that run is meant then.
-        if value.get("rows").is_some() {
-            let facts: Facts = serde_json::from_value(value).with_context(malformed)?;
-            ensure!(facts.format_version == REPORT_FORMAT, "`{baseline}`: a report of another version");
-            return Ok(facts.rows);
-        }
-        let folder = baseline.strip_suffix(FACTS).unwrap_or(baseline);
-        return of_inputs(stores, folder, reckoning).await;
+    if key.ends_with(COMPARISON_FILE) {
+        let json = bucket.read(&key, MAX_COMPARISON_BYTES, "the comparison of a report").await?;
+        let facts: Facts = serde_json::from_slice(&json)
+            .with_context(|| format!("`{baseline}` is not the comparison.json of a report"))?;
+        ensure!(facts.format_version == COMPARISON_FORMAT, "`{baseline}`: a report of another format version");
+        return Ok(facts.rows);
     }
-    of_inputs(stores, baseline, reckoning).await
+    rows_of_input(stores, baseline, cost_terms).await
 }
 
-/// The rows of a run, a file of records, or a sweep.
-async fn of_inputs(stores: &Stores, input: &str, reckoning: &Reckoning<'_>) -> Result<Vec<Before>> {
-    let of_row = |row: Row| Before {
+/// Rows of a run, a file of records or a sweep.
+async fn rows_of_input(stores: &Stores, input: &str, cost_terms: &CostTerms<'_>) -> Result<Vec<BaselineRow>> {
+    let of_row = |row: Row| BaselineRow {
         experiment: row.experiment,
         setting: row.setting,
         total_s: row.total_s,
         memory_peak_mb: row.memory_peak_mb,
     };
-    let gathered = gather(stores, &[input.to_owned()], &ToldOfInputs::default(), reckoning).await?;
+    let gathered = gather(stores, &[input.to_owned()], &StatedByUser::default(), cost_terms).await?;
     Ok(rows(gathered.measurements).into_iter().map(of_row).collect())
 }
 
@@ -137,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_difference_is_seen_where_intervals_do_not_overlap() {
+    fn verdict_needs_separate_intervals_and_enough_repeats() {
         let of = |low: f64, high: f64, count| Some(Estimate { median: (low + high) / 2.0, low, high, count });
         assert_eq!(verdict(of(2.0, 3.0, 4), of(1.0, 1.9, 5)), "faster");
         assert_eq!(verdict(of(1.0, 1.9, 4), of(2.0, 3.0, 4)), "slower");

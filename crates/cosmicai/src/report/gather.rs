@@ -1,125 +1,126 @@
-//! What a report is made from: runs, files of records, and lines of sweeps, read from where a person says they are.
+//! Inputs of a report: runs, files of records, and sweeps, read from paths or URLs.
 
 use std::collections::HashSet;
 
 use accounting::MB_PER_GB;
-use accounting::bill::{Bill, Terms};
-use accounting::circumstances::Circumstances;
-use accounting::measured::{MeasuredRun, SLURM, STEP_FUNCTIONS, Told};
+use accounting::assumptions::Assumptions;
+use accounting::bill::{Bill, BillTerms};
+use accounting::measured::{MeasuredRun, Stated};
 use accounting::prices::Prices;
 use accounting::study::StudyFigures;
 use anyhow::{Result, bail, ensure};
-use pipeline::report::{PhaseSeconds, RunReport, TaskReport};
 use pipeline::storage::Stores;
-use pipeline::sweep::SweepPoint;
+use records::ExecutorKind;
+use records::report::{PhaseSeconds, RunReport, TaskReport};
+use records::sweep::SweepPoint;
 use serde::Serialize;
 
-use super::row::{Measurement, RUNS, Setting};
-use crate::commands::cost::TermsOptions;
+use super::row::{RUNS, RowMeasurement, RowSetting};
+use crate::accounting_options::TermsOptions;
 use crate::measurements;
 
-/// How the name of a sweep's lines ends.
+/// Ending of the name of a sweep's file.
 const SWEEP_ENDING: &str = ".jsonl";
-/// The largest file of a sweep's lines that is read, in bytes.
+/// Largest sweep file that is read, in bytes.
 const MAX_SWEEP_BYTES: u64 = 1 << 30;
 
-/// One input, as it is told in the report.
+/// One input of a report.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Source {
-    /// As it was named.
+pub(crate) struct ReportInput {
+    /// Path or URL, as the user named it.
     pub(crate) name: String,
-    /// What it is.
+    /// Kind of input.
     pub(crate) kind: &'static str,
-    /// Runs in it.
+    /// Number of runs in the input.
     pub(crate) runs: usize,
-    /// Machines that measured, with their instruction sets.
+    /// Machines of the runs, with their instruction sets.
     pub(crate) machines: Vec<String>,
-    /// Versions and commits of the program that measured; empty of the study's files.
+    /// Versions and commits of the program that made the runs; empty for records of the CAI study.
     pub(crate) programs: Vec<String>,
-    /// When the first began and the last ended, RFC 3339.
+    /// Start of the first run and end of the last one, RFC 3339.
     pub(crate) when: Option<[String; 2]>,
 }
 
-/// All that was read.
+/// Everything that was read.
 pub(crate) struct Gathered {
-    pub(crate) measurements: Vec<Measurement>,
-    pub(crate) sources: Vec<Source>,
-    /// Runs whose tasks can be drawn over time, by name.
+    pub(crate) measurements: Vec<RowMeasurement>,
+    pub(crate) sources: Vec<ReportInput>,
+    /// Name and tasks of each run that can be drawn over time.
     pub(crate) timelines: Vec<(String, Vec<TaskReport>)>,
-    /// The runs themselves, for those who look for what is wrong with them.
+    /// Runs, for the audit.
     pub(crate) runs: Vec<MeasuredRun>,
 }
 
-/// How costs are reckoned.
-pub(crate) struct Reckoning<'a> {
+/// Prices and options that costs are computed with.
+pub(crate) struct CostTerms<'a> {
     pub(crate) prices: &'a Prices,
     pub(crate) options: &'a TermsOptions,
 }
 
-/// What no file tells, by input.
+/// Facts about inputs that the user states because the files do not have them.
 #[derive(Default)]
-pub(crate) struct ToldOfInputs<'a> {
-    /// Wall seconds of the whole run.
+pub(crate) struct StatedByUser<'a> {
+    /// Wall seconds of the whole run, by input.
     pub(crate) totals: &'a [(String, f64)],
-    /// Where its tasks ran.
-    pub(crate) executors: &'a [(String, &'static str)],
+    /// Executor of the tasks, by input.
+    pub(crate) executors: &'a [(String, ExecutorKind)],
 }
 
-impl ToldOfInputs<'_> {
-    fn of(&self, input: &str) -> Told {
-        Told {
+impl StatedByUser<'_> {
+    fn of(&self, input: &str) -> Stated {
+        Stated {
             total_seconds: self.totals.iter().find(|(name, _)| name == input).map(|(_, seconds)| *seconds),
             executor: self.executors.iter().find(|(name, _)| name == input).map(|(_, executor)| *executor),
-            ..Told::default()
+            ..Stated::default()
         }
     }
 }
 
-/// What is told must be of an input, and once.
-fn check_told<'a>(option: &str, names: impl Iterator<Item = &'a String>, inputs: &[String]) -> Result<()> {
+/// Checks that each name of an option is one of the inputs, and is named once.
+fn check_stated<'a>(option: &str, names: impl Iterator<Item = &'a String>, inputs: &[String]) -> Result<()> {
     let mut seen: Vec<&String> = Vec::new();
     for name in names {
-        ensure!(inputs.contains(name), "{option}: `{name}` is none of the inputs");
+        ensure!(inputs.contains(name), "{option}: `{name}` is not one of the inputs");
         ensure!(!seen.contains(&name), "{option}: `{name}` is named twice");
         seen.push(name);
     }
     Ok(())
 }
 
-/// Reads every input.
+/// Reads all inputs.
 pub(crate) async fn gather(
     stores: &Stores,
     inputs: &[String],
-    told: &ToldOfInputs<'_>,
-    reckoning: &Reckoning<'_>,
+    stated: &StatedByUser<'_>,
+    cost_terms: &CostTerms<'_>,
 ) -> Result<Gathered> {
-    check_told("--total-seconds", told.totals.iter().map(|(name, _)| name), inputs)?;
-    check_told("--executor", told.executors.iter().map(|(name, _)| name), inputs)?;
+    check_stated("--total-seconds", stated.totals.iter().map(|(name, _)| name), inputs)?;
+    check_stated("--executor", stated.executors.iter().map(|(name, _)| name), inputs)?;
     if let Some((_, name)) = inputs.iter().enumerate().find(|(index, name)| inputs[..*index].contains(name)) {
-        bail!("`{name}` is named twice: it would count twice");
+        bail!("`{name}` is named twice; name each input once");
     }
     let mut all = Gathered { measurements: Vec::new(), sources: Vec::new(), timelines: Vec::new(), runs: Vec::new() };
     for input in inputs {
         if input.ends_with(SWEEP_ENDING) {
             let mut points = sweep(stores, input).await?;
-            // They were measured in a shuffled order.
+            // A sweep runs its points in a shuffled order.
             points.sort_by_key(|point| (point.point, point.repeat));
             let longest = points.iter().max_by_key(|point| point.tasks_finished);
             if let Some(point) = longest
-                && let Ok(run) = measurements::read(stores, &point.results_url, Told::default()).await
+                && let Ok(run) = measurements::read(stores, &point.results_url, Stated::default()).await
                 && let Some(report) = run.report.filter(|report| report.run_id == point.run_id)
             {
                 all.timelines.push((format!("{}, run {}", point.experiment, point.run_id), report.tasks));
             }
             all.sources.push(source_of_sweep(input, &points));
             for point in &points {
-                all.measurements.push(of_point(point, reckoning)?);
+                all.measurements.push(measurement_of_point(point, cost_terms)?);
             }
         } else {
-            let run = measurements::read(stores, input, told.of(input)).await?;
-            run.check().map_err(anyhow::Error::msg)?;
+            let run = measurements::read(stores, input, stated.of(input)).await?;
+            run.check()?;
             all.sources.push(source_of_run(&run));
-            all.measurements.push(of_run(&run, reckoning)?);
+            all.measurements.push(measurement_of_run(&run, cost_terms)?);
             if let Some(report) = &run.report {
                 all.timelines.push((format!("run {}", report.run_id), report.tasks.clone()));
             }
@@ -129,7 +130,7 @@ pub(crate) async fn gather(
     Ok(all)
 }
 
-/// The lines of a sweep.
+/// Reads the points of a sweep.
 pub(crate) async fn sweep(stores: &Stores, url: &str) -> Result<Vec<SweepPoint>> {
     let (bucket, key) = stores.open_url(url)?;
     let bytes = bucket.read(&key, MAX_SWEEP_BYTES, "the lines of a sweep").await?;
@@ -139,34 +140,34 @@ pub(crate) async fn sweep(stores: &Stores, url: &str) -> Result<Vec<SweepPoint>>
     for (index, line) in lines.iter().enumerate().filter(|(_, line)| !line.is_empty()) {
         match SweepPoint::parse(line) {
             Ok(point) => {
-                let (sweep, number, repeat) = point.run();
+                let (sweep, number, repeat) = point.run_key();
                 let is_new = seen.insert((sweep.to_owned(), number, repeat));
                 ensure!(is_new, "`{url}`, line {}: repeat {repeat} of point {number} is there twice", index + 1);
                 points.push(point);
             }
-            // A sweep that is being written, or was killed, ends within a line.
+            // The last line is incomplete if the sweep still runs or was killed.
             Err(_) if index + 1 == lines.len() => {}
             Err(problem) => bail!("`{url}`, line {}: {problem}", index + 1),
         }
     }
-    ensure!(!points.is_empty(), "`{url}`: no point is in it yet");
+    ensure!(!points.is_empty(), "`{url}` has no finished run yet");
     Ok(points)
 }
 
-fn terms<'a>(reckoning: &Reckoning<'a>, circumstances: &'a Circumstances) -> Terms<'a> {
-    Terms { prices: reckoning.prices, circumstances, free_tier: reckoning.options.free_tier }
+fn bill_terms<'a>(cost_terms: &CostTerms<'a>, assumptions: &'a Assumptions) -> BillTerms<'a> {
+    BillTerms { prices: cost_terms.prices, assumptions, free_tier: cost_terms.options.free_tier }
 }
 
-fn of_run(run: &MeasuredRun, reckoning: &Reckoning<'_>) -> Result<Measurement> {
-    let circumstances = if run.is_ours() { Circumstances::of_ours() } else { Circumstances::of_study() };
-    let circumstances = reckoning.options.assume(circumstances)?;
+fn measurement_of_run(run: &MeasuredRun, cost_terms: &CostTerms<'_>) -> Result<RowMeasurement> {
+    let assumptions = if run.is_ours() { Assumptions::of_ours() } else { Assumptions::of_study() };
+    let assumptions = cost_terms.options.assume(assumptions)?;
     let report = run.report.as_ref();
     let sum: Option<f64> = run.records.iter().map(|record| Some(record.throughput_bps? / 8.0)).sum();
     let allocated: Option<f64> = run.records.iter().map(|record| record.allocated_mb).sum();
-    Ok(Measurement {
+    Ok(RowMeasurement {
         experiment: RUNS.to_owned(),
-        setting: Setting {
-            executor: run.executor().to_owned(),
+        setting: RowSetting {
+            executor: run.executor(),
             partition_mb: run.partition_mb(),
             files: run.files(),
             tasks: run.records.len(),
@@ -179,7 +180,7 @@ fn of_run(run: &MeasuredRun, reckoning: &Reckoning<'_>) -> Result<Measurement> {
             memory_asked_mb: None,
         },
         study: StudyFigures::of(run),
-        bill: Bill::of(run, terms(reckoning, &circumstances)),
+        bill: Bill::of(run, bill_terms(cost_terms, &assumptions)),
         total_s: run.total_seconds(),
         map_s: run.map_seconds(),
         samples: run.samples(),
@@ -189,18 +190,18 @@ fn of_run(run: &MeasuredRun, reckoning: &Reckoning<'_>) -> Result<Measurement> {
         phases: report.map(|report| sum_of_phases(&report.tasks)),
         task_s: run.runtimes(),
         allocated_mb: allocated,
-        foretold: report.and_then(|report| report.foretold.clone()),
+        forecast: report.and_then(|report| report.forecast.clone()),
     })
 }
 
-fn of_point(point: &SweepPoint, reckoning: &Reckoning<'_>) -> Result<Measurement> {
-    let circumstances = reckoning.options.assume(Circumstances::of_ours())?;
-    let terms = terms(reckoning, &circumstances);
+fn measurement_of_point(point: &SweepPoint, cost_terms: &CostTerms<'_>) -> Result<RowMeasurement> {
+    let assumptions = cost_terms.options.assume(Assumptions::of_ours())?;
+    let terms = bill_terms(cost_terms, &assumptions);
     let settings = &point.settings;
     let data_gb = settings.partition_mb * settings.file_limit as f64 / MB_PER_GB;
-    let bill = match settings.executor.as_str() {
-        STEP_FUNCTIONS => Bill::of_workers(point.billed.as_ref(), &workers_of(point), terms),
-        SLURM => {
+    let bill = match settings.executor {
+        ExecutorKind::StepFunctions => Bill::of_workers(point.billed.as_ref(), &workers_of(point), terms),
+        ExecutorKind::Slurm => {
             let cores = settings.threads.unwrap_or(1) as f64;
             let seconds: f64 = point.task_seconds.iter().sum();
             Bill::of_core_seconds(seconds * cores, "threads × time of the tasks".to_owned(), terms)
@@ -208,10 +209,10 @@ fn of_point(point: &SweepPoint, reckoning: &Reckoning<'_>) -> Result<Measurement
         _ => Bill::of_machine_seconds(point.seconds, terms),
     };
     let of_workers: f64 = workers_of(point).iter().map(|(seconds, bytes)| bytes / seconds).sum();
-    Ok(Measurement {
+    Ok(RowMeasurement {
         experiment: point.experiment.clone(),
-        setting: Setting {
-            executor: settings.executor.clone(),
+        setting: RowSetting {
+            executor: settings.executor,
             partition_mb: Some(settings.partition_mb),
             files: settings.file_limit,
             tasks: point.tasks,
@@ -240,11 +241,11 @@ fn of_point(point: &SweepPoint, reckoning: &Reckoning<'_>) -> Result<Measurement
         phases: Some(point.phases),
         task_s: point.task_seconds.clone(),
         allocated_mb: point.allocated_mb,
-        foretold: None,
+        forecast: None,
     })
 }
 
-/// Loop seconds and bytes of each worker; tasks of a point are of like size.
+/// Loop seconds and bytes of each worker; the tasks of a point have about the same size.
 fn workers_of(point: &SweepPoint) -> Vec<(f64, f64)> {
     let bytes = point.bytes as f64 / point.tasks_finished.max(1) as f64;
     point.task_seconds.iter().map(|seconds| (*seconds, bytes)).collect()
@@ -262,11 +263,11 @@ fn sum_of_phases(tasks: &[TaskReport]) -> PhaseSeconds {
     }
 }
 
-fn source_of_run(run: &MeasuredRun) -> Source {
+fn source_of_run(run: &MeasuredRun) -> ReportInput {
     let report = run.report.as_ref();
-    Source {
+    ReportInput {
         name: run.name.clone(),
-        kind: if run.is_ours() { "run" } else { "the study's records" },
+        kind: if run.is_ours() { "run" } else { "records of the CAI study" },
         runs: 1,
         machines: report.map(machine_of_report).into_iter().collect(),
         programs: run.plan.as_ref().filter(|_| run.is_ours()).map(|plan| plan.created_by.clone()).into_iter().collect(),
@@ -278,13 +279,13 @@ fn machine_of_report(report: &RunReport) -> String {
     machine(&report.machine, &report.isa)
 }
 
-fn machine(machine: &pipeline::event::Machine, isa: &str) -> String {
+fn machine(machine: &records::Machine, isa: &str) -> String {
     let cpu = machine.cpu.as_deref().unwrap_or(&machine.arch);
     let memory = machine.memory_mb.map_or_else(String::new, |mb| format!(", {:.0} GB", mb as f64 / MB_PER_GB));
     format!("{cpu}, {} cores{memory}, {}, {isa}", machine.cores, machine.os)
 }
 
-fn source_of_sweep(name: &str, points: &[SweepPoint]) -> Source {
+fn source_of_sweep(name: &str, points: &[SweepPoint]) -> ReportInput {
     let mut machines: Vec<String> = points.iter().map(|point| machine(&point.machine, &point.isa)).collect();
     let commit = |point: &SweepPoint| match point.commit.as_str() {
         "" => String::new(),
@@ -297,7 +298,7 @@ fn source_of_sweep(name: &str, points: &[SweepPoint]) -> Source {
     }
     let first = points.iter().map(|point| &point.started).min();
     let last = points.iter().map(|point| &point.finished).max();
-    Source {
+    ReportInput {
         name: name.to_owned(),
         kind: "sweep",
         runs: points.len(),

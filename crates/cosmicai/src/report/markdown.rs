@@ -1,14 +1,14 @@
-//! The report as Markdown, with its pictures beside; and its rows as CSV.
+//! The report as Markdown, and its tables and rows as CSV.
 
 use accounting::statistics::Estimate;
 use serde::Serialize;
 
-use super::Report;
+use super::document::Report;
 use super::row::Row;
 use super::sheets::{Sheet, SheetRow};
 
-/// The Markdown; `pictures` is the folder in which the pictures lie.
-pub(crate) fn write(report: &Report, pictures: &str) -> String {
+/// Writes a report as Markdown; `figures` is the path of the folder of figures, relative to the Markdown file.
+pub(crate) fn write(report: &Report, figures: &str) -> String {
     let mut text = format!("# {}\n\n{}\n\n", line(&report.title), line(&report.subtitle()));
     for (name, value) in report.key_numbers() {
         text += &format!("- {}: **{}**\n", line(&name), line(&value));
@@ -16,15 +16,20 @@ pub(crate) fn write(report: &Report, pictures: &str) -> String {
     let (first, rest) = report.sheets.split_at(report.first_sheets().min(report.sheets.len()));
     first.iter().for_each(|sheet| text += &table(sheet));
     if !report.charts.is_empty() {
-        text += "\n## Pictures\n";
+        text += "\n## Figures\n";
         for chart in &report.charts {
             let (title, description) = (line(chart.title()), line(chart.description()));
-            text += &format!("\n![{title}]({pictures}/{}.svg)\n\n{description}\n", chart.name());
+            text += &format!("\n![{title}]({figures}/{}.svg)\n\n{description}\n", chart.name());
         }
     }
     rest.iter().for_each(|sheet| text += &table(sheet));
     let facts = &report.facts;
-    text + &format!("\nMade {} by {}, again by: `{}`\n", facts.created, facts.program, code(&facts.command))
+    text + &format!(
+        "\nMade on {} with {}. To make it again: `{}`\n",
+        facts.created,
+        facts.program,
+        code(&facts.command)
+    )
 }
 
 fn table(sheet: &Sheet) -> String {
@@ -40,8 +45,8 @@ fn table(sheet: &Sheet) -> String {
     for row in &sheet.rows {
         text += "\n|";
         match row {
-            SheetRow::Heading(words) => {
-                text += &format!(" **{}** |", line(words));
+            SheetRow::Heading(heading) => {
+                text += &format!(" **{}** |", line(heading));
                 text += &" |".repeat(sheet.columns.len().saturating_sub(1));
             }
             SheetRow::Cells(cells) => cells.iter().for_each(|cell| text += &format!(" {} |", line(cell))),
@@ -50,9 +55,9 @@ fn table(sheet: &Sheet) -> String {
     text + "\n"
 }
 
-/// Words that stay within their line and cell.
-fn line(words: &str) -> String {
-    let plain: String = words.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+/// Escapes text so that it stays within its line and table cell.
+fn line(raw: &str) -> String {
+    let plain: String = raw.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     let mut text = String::with_capacity(plain.len());
     for letter in plain.chars() {
         match letter {
@@ -65,16 +70,16 @@ fn line(words: &str) -> String {
     text
 }
 
-/// Words within backticks, which nothing escapes.
-fn code(words: &str) -> String {
-    words.chars().map(|letter| if letter.is_control() || letter == '`' { ' ' } else { letter }).collect()
+/// Text for a code span; control characters and backticks, which cannot be escaped there, become spaces.
+fn code(raw: &str) -> String {
+    raw.chars().map(|letter| if letter.is_control() || letter == '`' { ' ' } else { letter }).collect()
 }
 
-/// The sheets with numbers as CSV: one line a row, the first column being its heading.
+/// A sheet as CSV: one line for each row; the first column is the heading above the row.
 ///
 /// # Errors
-/// Where the CSV cannot be written.
-pub(crate) fn csv(sheet: &Sheet) -> anyhow::Result<Vec<u8>> {
+/// The CSV cannot be written.
+pub(crate) fn sheet_csv(sheet: &Sheet) -> anyhow::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let names = sheet.columns.iter().map(|column| match column.unit.as_str() {
         "" => column.name.clone(),
@@ -84,8 +89,8 @@ pub(crate) fn csv(sheet: &Sheet) -> anyhow::Result<Vec<u8>> {
     let mut heading = String::new();
     for row in &sheet.rows {
         match row {
-            SheetRow::Heading(words) => heading.clone_from(words),
-            // A spreadsheet must not take a name for a formula.
+            SheetRow::Heading(text) => heading.clone_from(text),
+            // A spreadsheet would evaluate text that starts like a formula; a leading apostrophe prevents that.
             SheetRow::Cells(cells) => {
                 let is_formula =
                     |cell: &str| cell.starts_with(['=', '@', '+', '-', '\t', '\r']) && cell.parse::<f64>().is_err();
@@ -100,21 +105,21 @@ pub(crate) fn csv(sheet: &Sheet) -> anyhow::Result<Vec<u8>> {
     Ok(writer.into_inner()?)
 }
 
-/// The rows with every number as it is, for programs.
+/// Rows with unrounded numbers as CSV, for programs.
 ///
 /// # Errors
-/// Where the CSV cannot be written.
-pub(crate) fn numbers(rows: &[Row]) -> anyhow::Result<Vec<u8>> {
+/// The CSV cannot be written.
+pub(crate) fn rows_csv(rows: &[Row]) -> anyhow::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
-        writer.serialize(Numbers::of(row))?;
+        writer.serialize(RowNumbers::of(row))?;
     }
     Ok(writer.into_inner()?)
 }
 
-/// A row of `rows.csv`; units are in the names, MB and GB are binary.
+/// Line of `rows.csv`. Column names contain the units; MB and GB are binary.
 #[derive(Serialize)]
-struct Numbers<'a> {
+struct RowNumbers<'a> {
     experiment: &'a str,
     executor: &'a str,
     partition_mb: Option<f64>,
@@ -147,13 +152,13 @@ struct Numbers<'a> {
     tasks_measured: usize,
 }
 
-impl<'a> Numbers<'a> {
+impl<'a> RowNumbers<'a> {
     fn of(row: &'a Row) -> Self {
         let middle = |estimate: &Option<Estimate>| estimate.as_ref().map(|estimate| estimate.median);
         let Row { setting, study, .. } = row;
         Self {
             experiment: &row.experiment,
-            executor: &setting.executor,
+            executor: setting.executor.name(),
             partition_mb: setting.partition_mb,
             files: setting.files,
             tasks: setting.tasks,
@@ -191,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_stay_words() {
+    fn escapes_markdown_in_text() {
         assert_eq!(line("![a](b)|<c>`d`\n"), "\\!\\[a\\](b)\\|&lt;c>'d' ");
         assert_eq!(code("a `b` <c>"), "a  b  <c>");
     }

@@ -1,14 +1,15 @@
-//! The report as one page that needs nothing else: no script, no font, no network.
+//! The report as one self-contained HTML page, without scripts, fonts or network requests.
 
 use std::fmt::Write as _;
 
-use super::Report;
+use plots::charts::{CSS_DARK, CSS_LIGHT, Chart};
+
+use super::document::Report;
 use super::sheets::{Column, Sheet, SheetRow};
-use crate::plots::charts::{CSS_DARK, CSS_LIGHT, Chart};
 
 const CSS: &str = include_str!("page.css");
 
-/// The page.
+/// Writes a report as HTML.
 pub(crate) fn write(report: &Report) -> String {
     let mut page = String::with_capacity(1 << 16);
     let title = escaped(&report.title);
@@ -16,7 +17,7 @@ pub(crate) fn write(report: &Report) -> String {
     let mut add = |text: &str| page.push_str(text);
     add("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     add("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-    // The page may not fetch anything, whatever a name in it may contain.
+    // Forbid all requests, even if a name in the report contained HTML that were not escaped.
     add("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n");
     add(&format!("<title>{title}</title>\n<style>\n{CSS}"));
     add(&format!(":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"));
@@ -25,19 +26,19 @@ pub(crate) fn write(report: &Report) -> String {
     add(&key_numbers(report));
     add("<nav aria-label=\"Parts of the report\"><ul>");
     if !report.charts.is_empty() {
-        add("<li><a href=\"#pictures\">Pictures</a></li>");
+        add("<li><a href=\"#figures\">Figures</a></li>");
     }
     for (index, sheet) in report.sheets.iter().enumerate() {
         add(&format!("<li><a href=\"#sheet-{index}\">{}</a></li>", escaped(&sheet.title)));
     }
     add("</ul></nav>\n</header>\n<main>\n");
-    // The tables that are asked for most stand before the pictures, the small print after them.
+    // The main tables come before the figures, details after them.
     let (first, rest) = report.sheets.split_at(report.first_sheets().min(report.sheets.len()));
     for (index, sheet) in first.iter().enumerate() {
         add(&table(index, sheet));
     }
     if !report.charts.is_empty() {
-        add("<section id=\"pictures\">\n<h2>Pictures</h2>\n<div class=\"pictures\">\n");
+        add("<section id=\"figures\">\n<h2>Figures</h2>\n<div class=\"figures\">\n");
         for chart in &report.charts {
             add(&figure(chart));
         }
@@ -47,7 +48,8 @@ pub(crate) fn write(report: &Report) -> String {
         add(&table(first.len() + index, sheet));
     }
     add(&format!(
-        "</main>\n<footer>\n<p>Made {} by {}, again by: <code>{}</code></p>\n</footer>\n</body>\n</html>\n",
+        "</main>\n<footer>\n<p>Made on {} with {}. To make it again: <code>{}</code></p>\n</footer>\n\
+         </body>\n</html>\n",
         escaped(&report.facts.created),
         escaped(&report.facts.program),
         escaped(&report.facts.command)
@@ -65,7 +67,8 @@ fn key_numbers(report: &Report) -> String {
 
 fn figure(chart: &Chart) -> String {
     format!(
-        "<figure>\n{}\n<details><summary class=\"caption\">{} in words</summary><figcaption>{}</figcaption></details>\n</figure>\n",
+        "<figure>\n{}\n<details><summary class=\"caption\">Description: {}</summary>\
+         <figcaption>{}</figcaption></details>\n</figure>\n",
         chart.svg_inline(),
         escaped(chart.title()),
         escaped(chart.description())
@@ -87,12 +90,12 @@ fn table(index: usize, sheet: &Sheet) -> String {
     text += "</tr></thead>\n<tbody>\n";
     for row in &sheet.rows {
         match row {
-            SheetRow::Heading(words) => {
+            SheetRow::Heading(heading) => {
                 let columns = sheet.columns.len();
                 let _ = writeln!(
                     text,
                     "<tr class=\"heading\"><th scope=\"rowgroup\" colspan=\"{columns}\">{}</th></tr>",
-                    escaped(words)
+                    escaped(heading)
                 );
             }
             SheetRow::Cells(cells) => {
@@ -116,10 +119,10 @@ fn class(column: &Column) -> &'static str {
     }
 }
 
-/// Words as a page may hold them.
-fn escaped(words: &str) -> String {
-    let mut text = String::with_capacity(words.len());
-    for letter in words.chars() {
+/// Escapes text for HTML, and replaces control characters.
+fn escaped(raw: &str) -> String {
+    let mut text = String::with_capacity(raw.len());
+    for letter in raw.chars() {
         match letter {
             '&' => text.push_str("&amp;"),
             '<' => text.push_str("&lt;"),
@@ -138,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_cannot_become_a_page() {
+    fn escapes_html_in_text() {
         assert_eq!(
             escaped("<script>\"a\" & 'b'\u{0}</script>"),
             "&lt;script&gt;&quot;a&quot; &amp; &#39;b&#39; &lt;/script&gt;"

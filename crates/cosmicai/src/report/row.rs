@@ -1,4 +1,4 @@
-//! A row of a report: one setting, measured once or several times.
+//! Rows of a report: one setting each, measured once or several times.
 
 use std::cmp::Ordering;
 
@@ -6,90 +6,97 @@ use accounting::audit::straggler_threshold;
 use accounting::bill::Bill;
 use accounting::statistics::{Estimate, estimate, median};
 use accounting::study::StudyFigures;
-use pipeline::report::{Foretold, PhaseSeconds};
+use records::ExecutorKind;
+use records::report::{PhaseSeconds, RunForecast};
 use serde::{Deserialize, Serialize};
 
-/// The experiment of runs that are of none.
+/// Experiment of runs that do not belong to a sweep.
 pub(crate) const RUNS: &str = "Runs";
 
-/// One run, as far as a report needs it.
+/// Measurements of one run that a report uses.
 #[derive(Debug, Clone)]
-pub(crate) struct Measurement {
-    /// The experiment, or the kind of table that it belongs to.
+pub(crate) struct RowMeasurement {
+    /// Experiment of a sweep, or [`RUNS`].
     pub(crate) experiment: String,
-    pub(crate) setting: Setting,
+    pub(crate) setting: RowSetting,
     pub(crate) study: StudyFigures,
     pub(crate) bill: Bill,
     /// Wall seconds of the whole run.
     pub(crate) total_s: Option<f64>,
     pub(crate) map_s: Option<f64>,
-    /// Images, and bytes of these.
+    /// Number of images.
     pub(crate) samples: Option<f64>,
+    /// Bytes of the images.
     pub(crate) bytes: Option<f64>,
-    /// Sum of the rates of the workers, bytes per second.
+    /// Sum of the rates of the workers in bytes per second.
     pub(crate) sum_of_workers: Option<f64>,
     pub(crate) memory_peak_mb: Option<f64>,
     pub(crate) phases: Option<PhaseSeconds>,
     /// Seconds of the workers' loops.
     pub(crate) task_s: Vec<f64>,
-    /// MB that the loops allocated, by the study's count.
+    /// MB that the loops allocated, as the CAI study counts them.
     pub(crate) allocated_mb: Option<f64>,
-    pub(crate) foretold: Option<Foretold>,
+    pub(crate) forecast: Option<RunForecast>,
 }
 
-/// What distinguishes rows.
+/// Settings of a row; runs with equal settings are repeats.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Setting {
-    pub(crate) executor: String,
+pub(crate) struct RowSetting {
+    pub(crate) executor: ExecutorKind,
     pub(crate) partition_mb: Option<f64>,
     pub(crate) files: usize,
     pub(crate) tasks: usize,
     pub(crate) batch_size: Option<f64>,
-    /// Whether the records have several batch sizes.
+    /// True if the records have several batch sizes.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) is_batch_mixed: bool,
-    /// What computed, where that was not processors.
+    /// Device that computed, if it was not a CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) device: Option<String>,
     pub(crate) precision: Option<String>,
     pub(crate) workers: Option<f64>,
     pub(crate) threads: Option<f64>,
-    /// Memory asked for a worker, in MB.
+    /// Memory requested for a worker, in MB.
     pub(crate) memory_asked_mb: Option<f64>,
 }
 
-/// A setting with the middle of its repeats.
+/// One setting with statistics over its repeats.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Row {
     pub(crate) experiment: String,
     #[serde(flatten)]
-    pub(crate) setting: Setting,
+    pub(crate) setting: RowSetting,
     pub(crate) repeats: usize,
-    /// By the study's formulas, from the medians of mean runtime and mean memory.
+    /// Figures by the formulas of the CAI study, from the medians of mean runtime and mean memory.
     pub(crate) study: StudyFigures,
     pub(crate) total_s: Option<Estimate>,
     pub(crate) map_s: Option<Estimate>,
     pub(crate) images_per_s: Option<Estimate>,
-    /// Binary GB per second, end to end, of the Map, and as the sum of all workers.
+    /// Binary GB per second over the whole run.
     pub(crate) end_to_end_gb_per_s: Option<Estimate>,
+    /// Binary GB per second from the start of the first task to the end of the last one.
     pub(crate) map_gb_per_s: Option<Estimate>,
+    /// Sum of the rates of all workers in binary GB per second.
     pub(crate) sum_of_workers_gb_per_s: Option<Estimate>,
     pub(crate) memory_mb: Option<Estimate>,
     pub(crate) memory_peak_mb: Option<Estimate>,
     pub(crate) bill_usd: Option<Estimate>,
-    /// The bill of the first repeat, line by line.
+    /// Bill of the first repeat, line by line.
     pub(crate) bill: Bill,
-    /// (GB/s)/USD, end to end, by the bill.
+    /// End-to-end throughput over the bill, in (GB/s)/USD.
     pub(crate) efficiency_bill: Option<f64>,
-    /// Median of all tasks of all repeats, the time from which on one is a straggler, and how many are.
+    /// Median over the tasks of all repeats.
     pub(crate) task_s_median: Option<f64>,
+    /// Seconds above which a task is a straggler.
     pub(crate) straggler_s: Option<f64>,
+    /// Number of stragglers in all repeats.
     pub(crate) stragglers: usize,
+    /// Number of tasks in all repeats.
     pub(crate) tasks_measured: usize,
     pub(crate) phases: Option<PhaseSeconds>,
     pub(crate) allocated_mb: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) foretold: Option<Foretold>,
+    pub(crate) forecast: Option<RunForecast>,
     #[serde(skip)]
     pub(crate) task_s: Vec<f64>,
 }
@@ -97,19 +104,20 @@ pub(crate) struct Row {
 /// Bytes of a binary GB.
 const GB: f64 = 1_073_741_824.0;
 
-/// Rows, in the order in which their settings come first; runs of the same setting and experiment are repeats.
-pub(crate) fn rows(measurements: Vec<Measurement>) -> Vec<Row> {
-    let mut groups: Vec<Vec<Measurement>> = Vec::new();
+/// Groups measurements into rows, in the order in which each setting first occurs. Runs of the same setting and
+/// experiment are repeats.
+pub(crate) fn rows(measurements: Vec<RowMeasurement>) -> Vec<Row> {
+    let mut groups: Vec<Vec<RowMeasurement>> = Vec::new();
     for one in measurements {
         let same =
-            |group: &&mut Vec<Measurement>| group[0].experiment == one.experiment && group[0].setting == one.setting;
+            |group: &&mut Vec<RowMeasurement>| group[0].experiment == one.experiment && group[0].setting == one.setting;
         match groups.iter_mut().find(same) {
             Some(group) => group.push(one),
             None => groups.push(vec![one]),
         }
     }
     let mut rows: Vec<Row> = groups.iter().map(|group| Row::of(group)).collect();
-    // A sweep says in which order its settings are to be read; loose runs come in the order of a shell's listing.
+    // A sweep defines the order of its settings; single runs come in the order of the command line, so sort them.
     if rows.iter().all(|row| row.experiment == RUNS) {
         let sizes = |row: &Row| {
             [row.setting.partition_mb, row.study.data_gb, row.setting.batch_size].map(Option::unwrap_or_default)
@@ -123,10 +131,10 @@ pub(crate) fn rows(measurements: Vec<Measurement>) -> Vec<Row> {
 }
 
 impl Row {
-    fn of(repeats: &[Measurement]) -> Row {
+    fn of(repeats: &[RowMeasurement]) -> Row {
         let first = &repeats[0];
-        let of = |value: &dyn Fn(&Measurement) -> Option<f64>| estimate(repeats.iter().filter_map(value));
-        let middle = |value: &dyn Fn(&Measurement) -> Option<f64>| median(repeats.iter().filter_map(value));
+        let of = |value: &dyn Fn(&RowMeasurement) -> Option<f64>| estimate(repeats.iter().filter_map(value));
+        let middle = |value: &dyn Fn(&RowMeasurement) -> Option<f64>| median(repeats.iter().filter_map(value));
         let over = |amount: Option<f64>, seconds: Option<f64>| {
             amount.zip(seconds).map(|(amount, seconds)| amount / seconds).filter(|rate| rate.is_finite())
         };
@@ -165,7 +173,7 @@ impl Row {
             tasks_measured: task_s.len(),
             phases: phases(repeats),
             allocated_mb: middle(&|one| one.allocated_mb),
-            foretold: first.foretold.clone(),
+            forecast: first.forecast.clone(),
             bill: first.bill.clone(),
             end_to_end_gb_per_s,
             efficiency_bill,
@@ -177,22 +185,23 @@ impl Row {
         }
     }
 
-    /// The row in a few words.
+    /// Short description of the row.
     pub(crate) fn label(&self) -> String {
         self.setting.label()
     }
 }
 
-/// For serde, which asks about a reference.
+/// Returns true if `value` is false; serde passes a reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_false(value: &bool) -> bool {
     !value
 }
 
-impl Setting {
-    /// The setting in a few words.
+impl RowSetting {
+    /// Short description of the setting.
     pub(crate) fn label(&self) -> String {
-        let Setting { partition_mb, files, batch_size, is_batch_mixed, device, precision, workers, threads, .. } = self;
+        let RowSetting { partition_mb, files, batch_size, is_batch_mixed, device, precision, workers, threads, .. } =
+            self;
         let partition = partition_mb.map_or_else(String::new, |mb| format!("{} MB × ", short(mb)));
         let batch = match batch_size {
             Some(size) => format!(", batch {size:.0}"),
@@ -209,8 +218,8 @@ impl Setting {
     }
 }
 
-/// Means over the repeats that have phases.
-fn phases(repeats: &[Measurement]) -> Option<PhaseSeconds> {
+/// Means of the phases over the repeats that have them.
+fn phases(repeats: &[RowMeasurement]) -> Option<PhaseSeconds> {
     let known: Vec<&PhaseSeconds> = repeats.iter().filter_map(|one| one.phases.as_ref()).collect();
     let mean =
         |phase: fn(&PhaseSeconds) -> f64| known.iter().map(|phases| phase(phases)).sum::<f64>() / known.len() as f64;
@@ -224,7 +233,7 @@ fn phases(repeats: &[Measurement]) -> Option<PhaseSeconds> {
     })
 }
 
-/// A size with no more digits than it needs: 25, 0.5, 1.25.
+/// Formats a size with as few digits as it needs: 25, 0.5, 1.25.
 pub(crate) fn short(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -1,72 +1,74 @@
-//! The tables of a report: the study's columns with its digits, and the honest ones beside, each with its unit.
+//! Tables of a report: the columns of the CAI study with its units and digits, and further columns beside them.
 
 use std::collections::BTreeSet;
 
+use accounting::assumptions::ListedAssumption;
 use accounting::bill::Basis;
-use accounting::circumstances::Assumption;
-use accounting::measured::LOCAL;
 use accounting::statistics::Estimate;
 use accounting::study::COST_FORMULA;
+use records::ExecutorKind;
 
 use super::baseline::Changes;
-use super::gather::Source;
+use super::gather::ReportInput;
 use super::row::{Row, short};
 use crate::printer::{grouped, usd};
 
-/// A table of words.
+/// A table of formatted cells.
 #[derive(Debug, Clone)]
 pub(crate) struct Sheet {
     pub(crate) title: String,
-    /// What one must know to read it.
+    /// Explanation of the columns.
     pub(crate) caption: String,
     pub(crate) columns: Vec<Column>,
     pub(crate) rows: Vec<SheetRow>,
 }
 
-/// A column; numbers are aligned to the right.
+/// A column. Numbers are aligned to the right.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
     pub(crate) name: String,
     pub(crate) unit: String,
     pub(crate) is_number: bool,
-    /// Whether it is one of the study's.
+    /// True if the table of the CAI study has the column.
     pub(crate) is_study: bool,
 }
 
-/// A row of cells, or a heading over the rows below it.
+/// A row of cells, or a heading above the rows that follow.
 #[derive(Debug, Clone)]
 pub(crate) enum SheetRow {
     Heading(String),
     Cells(Vec<String>),
 }
 
-/// What stands where there is no number.
+/// Text of a cell without a value.
 pub(crate) const NONE: &str = "–";
+/// Title of the changes since a baseline.
+pub(crate) const CHANGES: &str = "Changes since the baseline";
 
-/// The study's table of workers: a run of many tasks, wherever they ran.
+/// Table of runs with many tasks, with the columns of the CAI study's table of Lambda workers.
 pub(crate) fn workers(rows: &[Row]) -> Option<Sheet> {
     let columns = vec![
-        study("Partition", "MB"),
-        study("Lambda/File Limit", ""),
-        study("Avg Runtime", "s"),
-        study("Memory", "MB"),
-        study("Data Size", "GB"),
-        study("Cost", "$"),
-        study("Throughput", "GB/s"),
-        study("Batch Size", ""),
-        study("Total Execution Time", "s"),
-        study("Performance Efficiency", "(GB/s)/$"),
-        ours("Bill", "$"),
-        ours("Bill ÷ cost", ""),
-        ours("End to end", "GB/s"),
-        ours("Map", "GB/s"),
-        ours("Sum of workers", "GB/s"),
-        ours("Images", "1/s"),
-        ours("Efficiency by bill", "(GB/s)/$"),
-        ours("Peak memory", "MB"),
-        ours("Stragglers", "tasks"),
-        ours("Repeats", ""),
-        words("Ran on"),
+        study_column("Partition", "MB"),
+        study_column("Lambda/File Limit", ""),
+        study_column("Avg Runtime", "s"),
+        study_column("Memory", "MB"),
+        study_column("Data Size", "GB"),
+        study_column("Cost", "$"),
+        study_column("Throughput", "GB/s"),
+        study_column("Batch Size", ""),
+        study_column("Total Execution Time", "s"),
+        study_column("Performance Efficiency", "(GB/s)/$"),
+        number_column("Bill", "$"),
+        number_column("Bill ÷ cost", ""),
+        number_column("End to end", "GB/s"),
+        number_column("Map", "GB/s"),
+        number_column("Sum of workers", "GB/s"),
+        number_column("Images", "1/s"),
+        number_column("Efficiency by bill", "(GB/s)/$"),
+        number_column("Peak memory", "MB"),
+        number_column("Stragglers", "tasks"),
+        number_column("Repeats", ""),
+        text_column("Ran on"),
     ];
     let cells = |row: &Row| {
         let total = row.total_s.as_ref();
@@ -98,31 +100,33 @@ pub(crate) fn workers(rows: &[Row]) -> Option<Sheet> {
         ]
     };
     let caption = format!(
-        "The first ten columns are the study's, by its formulas: MB and GB are binary, data is nominal (partition × files / \
-         1024), cost is {COST_FORMULA}, throughput is data ÷ mean runtime, as if all workers ran at once and nothing else took \
-         time. What follows is the bill (on Lambda what AWS would charge, elsewhere what an hour is said to cost), what a person \
-         waits for (end to end), and the rates of the Map alone and of all workers added up, from the bytes that went through \
-         the model. Of repeats, medians with a 95 % interval of the median, or the range of fewer than six. A straggler takes \
-         more than each of 2.5 × the median task, the median + 6 σ, and the median + 1 s, as the audit has it."
+        "The first ten columns are those of the CAI study (Staylor et al., arXiv:2501.06249), computed with its \
+         formulas: MB and GB are binary; data size is partition × files / 1024; cost is {COST_FORMULA}; throughput is \
+         data size ÷ mean runtime, as if all workers ran at the same time and nothing else took time. The other \
+         columns are the bill (on Lambda the charges of AWS, otherwise machine time at the price in the table of \
+         prices), throughput end to end, throughput of the Map phase alone, and the sum over all workers; these count \
+         the bytes that the model read. Repeated runs are shown as the median with its 95 % confidence interval, or \
+         with the range if there are fewer than six repeats. A straggler is a task that takes longer than 2.5 × the \
+         median, the median + 6 σ, and the median + 1 s."
     );
     let chosen: Vec<&Row> = rows.iter().filter(|row| !is_one_process(row)).collect();
     sheet("Runs of many workers", caption, columns, &chosen, &cells)
 }
 
-/// The study's table of a local computer: one process over all data.
+/// Table of runs of one process on one machine, with the columns of the CAI study's table of a local computer.
 pub(crate) fn one_process(rows: &[Row]) -> Option<Sheet> {
     let columns = vec![
-        study("Data Size", "GB"),
-        study("Total CPU Time", "s"),
-        study("Memory", "MB allocated"),
-        study("Throughput", "GB/s"),
-        study("Batch Size", ""),
-        ours("Throughput", "Gbit/s"),
-        ours("Images", "1/s"),
-        ours("Whole run", "s"),
-        ours("Peak memory", "MB"),
-        ours("Repeats", ""),
-        words("Ran on"),
+        study_column("Data Size", "GB"),
+        study_column("Total CPU Time", "s"),
+        study_column("Memory", "MB allocated"),
+        study_column("Throughput", "GB/s"),
+        study_column("Batch Size", ""),
+        number_column("Throughput", "Gbit/s"),
+        number_column("Images", "1/s"),
+        number_column("Whole run", "s"),
+        number_column("Peak memory", "MB"),
+        number_column("Repeats", ""),
+        text_column("Ran on"),
     ];
     let cells = |row: &Row| {
         let rate = row.sum_of_workers_gb_per_s.as_ref().map(|rate| rate.median);
@@ -142,28 +146,28 @@ pub(crate) fn one_process(rows: &[Row]) -> Option<Sheet> {
         ]
     };
     let caption =
-        "One process over all of the data, as the study ran its local computer. Its column of GB/s had Gbit/s in it; \
-                   here both stand, each under its unit."
+        "One process reads all data, as on the local computer of the CAI study. The CAI study printed Gbit/s in its \
+         column of GB/s; this table has both units."
             .to_owned();
     let chosen: Vec<&Row> = rows.iter().filter(|row| is_one_process(row)).collect();
     sheet("One process on one machine", caption, columns, &chosen, &cells)
 }
 
-/// Whether a row is one process over all of the data.
+/// Returns true if one process on one machine read all data.
 pub(crate) fn is_one_process(row: &Row) -> bool {
-    row.setting.executor == LOCAL && row.setting.tasks == 1
+    row.setting.executor == ExecutorKind::Local && row.setting.tasks == 1
 }
 
-/// The bill of each row, line by line.
+/// Bills of the rows, line by line.
 pub(crate) fn bills(rows: &[Row]) -> Option<Sheet> {
     let columns = vec![
-        words("Charged for"),
-        ours("Quantity", ""),
-        words("of"),
-        ours("USD each", "$"),
-        ours("USD", "$"),
-        words("Quantity is"),
-        words("Price from"),
+        text_column("Charged for"),
+        number_column("Quantity", ""),
+        text_column("Unit"),
+        number_column("Unit price", "$"),
+        number_column("Amount", "$"),
+        text_column("Basis of the quantity"),
+        text_column("Source of the price"),
     ];
     let mut lines = Vec::new();
     for row in rows.iter().filter(|row| row.bill.total_usd > 0.0) {
@@ -172,7 +176,7 @@ pub(crate) fn bills(rows: &[Row]) -> Option<Sheet> {
             let basis = match line.basis {
                 Basis::Billed => "billed",
                 Basis::Measured => "measured",
-                Basis::Assumed => "reckoned",
+                Basis::Assumed => "assumed",
             };
             SheetRow::Cells(vec![
                 line.what.clone(),
@@ -180,45 +184,46 @@ pub(crate) fn bills(rows: &[Row]) -> Option<Sheet> {
                 line.unit.clone(),
                 format!("{:.10}", line.usd_per_unit).trim_end_matches('0').to_owned(),
                 usd(line.amount_usd),
-                format!("{basis}: {}", line.reckoned),
-                format!("{}, read {}", line.source, line.read),
+                format!("{basis}: {}", line.calculation),
+                format!("{}, read on {}", line.source, line.read),
             ])
         }));
     }
-    let caption = "Quantity × unit price, line by line, of one repeat of each row that costs anything.".to_owned();
+    let caption = "Quantity × unit price for the first repeat of each row with a bill above 0.".to_owned();
     (!lines.is_empty()).then(|| Sheet { title: "Bills".to_owned(), caption, columns, rows: lines })
 }
 
-/// What was foretold of runs, beside what they became.
-pub(crate) fn foretold(rows: &[Row]) -> Option<Sheet> {
+/// Forecasts of runs beside their actual time and cost.
+pub(crate) fn forecast(rows: &[Row]) -> Option<Sheet> {
     let columns = vec![
-        words("Run"),
-        ours("Time foretold", "s, 90 %"),
-        ours("Time", "s"),
-        ours("Cost foretold", "$, 90 %"),
-        ours("Cost", "$"),
-        words("Speed of a worker from"),
+        text_column("Run"),
+        number_column("Time forecast", "s, 90 %"),
+        number_column("Time", "s"),
+        number_column("Cost forecast", "$, 90 %"),
+        number_column("Cost", "$"),
+        text_column("Source of the worker speed"),
     ];
     let cells = rows.iter().filter_map(|row| {
-        let foretold = row.foretold.as_ref()?;
-        let [low, high] = foretold.seconds_90;
+        let forecast = row.forecast.as_ref()?;
+        let [low, high] = forecast.seconds_90;
         Some(SheetRow::Cells(vec![
             row.label(),
-            format!("{:.1} ({low:.1}–{high:.1})", foretold.seconds),
-            format!("{:.1}", foretold.seconds_actual),
-            format!("{} ({}–{})", usd(foretold.usd), usd(foretold.usd_90[0]), usd(foretold.usd_90[1])),
-            foretold.usd_actual.map_or_else(|| "not known".to_owned(), usd),
-            foretold.source.clone(),
+            format!("{:.1} ({low:.1}–{high:.1})", forecast.seconds),
+            format!("{:.1}", forecast.seconds_actual),
+            format!("{} ({}–{})", usd(forecast.usd), usd(forecast.usd_90[0]), usd(forecast.usd_90[1])),
+            forecast.usd_actual.map_or_else(|| "not known".to_owned(), usd),
+            forecast.source.clone(),
         ]))
     });
     let rows: Vec<SheetRow> = cells.collect();
-    let caption = "What run --budget or run --forecast foretold, and what it became.".to_owned();
-    (!rows.is_empty()).then(|| Sheet { title: "Forecast against actual".to_owned(), caption, columns, rows })
+    let caption = "Forecasts of `cosmicai run --budget` and `cosmicai run --forecast` beside the actual time and cost."
+        .to_owned();
+    (!rows.is_empty()).then(|| Sheet { title: "Forecast and actual".to_owned(), caption, columns, rows })
 }
 
-/// What is wrong with the records.
+/// Findings of the audit.
 pub(crate) fn findings(found: &[(String, accounting::audit::Finding)]) -> Option<Sheet> {
-    let columns = vec![words("File"), words("Severity"), words("Finding"), words("What")];
+    let columns = vec![text_column("File"), text_column("Severity"), text_column("Code"), text_column("Finding")];
     let rows: Vec<SheetRow> = found
         .iter()
         .map(|(file, finding)| {
@@ -230,21 +235,21 @@ pub(crate) fn findings(found: &[(String, accounting::audit::Finding)]) -> Option
             ])
         })
         .collect();
-    let caption = "What the audit says of the records that these numbers rest on.".to_owned();
-    (!rows.is_empty()).then(|| Sheet { title: "What is wrong with the records".to_owned(), caption, columns, rows })
+    let caption = "Findings of `cosmicai audit` about the records in this report.".to_owned();
+    (!rows.is_empty()).then(|| Sheet { title: "Audit findings".to_owned(), caption, columns, rows })
 }
 
-/// What changed against a baseline.
+/// Changes since a baseline.
 pub(crate) fn changes(changes: &Changes) -> Sheet {
     let columns = vec![
-        words("Row"),
-        ours("Time, baseline", "s"),
-        ours("Time", "s"),
-        ours("Time", "×"),
-        ours("Memory, baseline", "MB"),
-        ours("Memory", "MB"),
-        ours("Memory", "×"),
-        words("Times"),
+        text_column("Row"),
+        number_column("Time, baseline", "s"),
+        number_column("Time", "s"),
+        number_column("Time", "×"),
+        number_column("Memory, baseline", "MB"),
+        number_column("Memory", "MB"),
+        number_column("Memory", "×"),
+        text_column("Verdict on time"),
     ];
     let ratio = |before: Option<&Estimate>, after: Option<&Estimate>| {
         let ratio = before.zip(after).map(|(before, after)| after.median / before.median);
@@ -268,16 +273,17 @@ pub(crate) fn changes(changes: &Changes) -> Sheet {
             ])
         })
         .collect();
-    for (what, labels) in [("only in the baseline", &changes.gone), ("only here", &changes.new)] {
+    for (what, labels) in [("only in the baseline", &changes.gone), ("only in this report", &changes.new)] {
         if !labels.is_empty() {
             rows.push(SheetRow::Heading(format!("{what}: {}", labels.join("; "))));
         }
     }
     Sheet {
-        title: "What changed against the baseline".to_owned(),
+        title: CHANGES.to_owned(),
         caption: format!(
-            "Medians of both, from {}; × is this report over the baseline. Times differ where their intervals do not overlap, \
-             perhaps where there are fewer than four repeats; of single runs nobody can say.",
+            "Medians of this report and of the baseline {}; × is this report ÷ baseline. Times count as different if \
+             their intervals do not overlap. With fewer than four repeats the verdict is \"perhaps\"; single runs have \
+             none.",
             changes.baseline
         ),
         columns,
@@ -285,10 +291,16 @@ pub(crate) fn changes(changes: &Changes) -> Sheet {
     }
 }
 
-/// Where the numbers come from.
-pub(crate) fn provenance(sources: &[Source]) -> Sheet {
-    let columns =
-        vec![words("Input"), words("Kind"), ours("Runs", ""), words("Machine"), words("Program"), words("When")];
+/// Origin of the numbers: inputs, machines and programs.
+pub(crate) fn provenance(sources: &[ReportInput]) -> Sheet {
+    let columns = vec![
+        text_column("Input"),
+        text_column("Kind"),
+        number_column("Runs", ""),
+        text_column("Machine"),
+        text_column("Program"),
+        text_column("When"),
+    ];
     let rows = sources
         .iter()
         .map(|source| {
@@ -303,25 +315,27 @@ pub(crate) fn provenance(sources: &[Source]) -> Sheet {
             ])
         })
         .collect();
-    let caption = "What was read, who measured it, and where.".to_owned();
-    Sheet { title: "Where the numbers come from".to_owned(), caption, columns, rows }
+    let caption = "Inputs of this report, with the machines and programs that measured them.".to_owned();
+    Sheet { title: "Provenance".to_owned(), caption, columns, rows }
 }
 
-/// What bills rest on where nothing was measured.
-pub(crate) fn assumptions(assumed: &[(&str, &[Assumption])]) -> Option<Sheet> {
-    let columns = vec![words("Assumption"), ours("Value", ""), words("Unit"), words("Source")];
+/// Assumptions that the bills use instead of measurements.
+pub(crate) fn assumptions(assumed: &[(&str, Vec<ListedAssumption>)]) -> Option<Sheet> {
+    let columns =
+        vec![text_column("Assumption"), number_column("Value", ""), text_column("Unit"), text_column("Source")];
     let mut rows = Vec::new();
-    for (whose, assumptions) in assumed {
-        rows.push(SheetRow::Heading((*whose).to_owned()));
+    for (group, assumptions) in assumed {
+        rows.push(SheetRow::Heading((*group).to_owned()));
         rows.extend(assumptions.iter().map(|one| {
             SheetRow::Cells(vec![one.name.to_owned(), short(one.value), one.unit.to_owned(), one.source.to_owned()])
         }));
     }
-    let caption = "What bills rest on where nothing was measured; --assume NAME=VALUE puts another value.".to_owned();
+    let caption =
+        "Values that the bills use where nothing was measured. Pass `--assume NAME=VALUE` to change one.".to_owned();
     (!rows.is_empty()).then(|| Sheet { title: "Assumptions".to_owned(), caption, columns, rows })
 }
 
-/// Rows under headings of their experiments.
+/// Makes a sheet with a heading for each experiment.
 fn sheet(
     title: &str,
     caption: String,
@@ -351,15 +365,15 @@ fn ran_on(row: &Row) -> String {
     format!("{executor}{device}{workers}{threads}{precision}")
 }
 
-fn study(name: &str, unit: &str) -> Column {
+fn study_column(name: &str, unit: &str) -> Column {
     Column { name: name.to_owned(), unit: unit.to_owned(), is_number: true, is_study: true }
 }
 
-fn ours(name: &str, unit: &str) -> Column {
+fn number_column(name: &str, unit: &str) -> Column {
     Column { name: name.to_owned(), unit: unit.to_owned(), is_number: true, is_study: false }
 }
 
-fn words(name: &str) -> Column {
+fn text_column(name: &str) -> Column {
     Column { name: name.to_owned(), unit: String::new(), is_number: false, is_study: false }
 }
 
@@ -376,19 +390,19 @@ fn batch_size(row: &Row) -> String {
     row.setting.batch_size.map_or_else(unknown, |size| format!("{size:.0}"))
 }
 
-/// Two decimals as the study has them, more where these would all be 0.
+/// Data size in GB: two decimals as in the CAI study, four if the size is small.
 fn data_size(row: &Row) -> String {
     const SMALL: f64 = 0.05;
     row.study.data_gb.map_or_else(none, |gb| if gb < SMALL { format!("{gb:.4}") } else { format!("{gb:.2}") })
 }
 
-/// Four decimals as the study has them, more where these would all be 0.
+/// Cost in USD: four decimals as in the CAI study, seven if the cost is small.
 fn small_usd(cost: f64) -> String {
     const SMALL: f64 = 0.0005;
     if cost < SMALL { format!("{cost:.7}") } else { format!("{cost:.4}") }
 }
 
-/// `1,720.11`.
+/// Formats a number with separators between thousands: `1,720.11`.
 fn thousands(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
@@ -396,7 +410,7 @@ fn thousands(value: f64, decimals: usize) -> String {
     whole.parse::<u64>().map_or_else(|_| text.clone(), |whole| format!("{}{point}{fraction}", grouped(whole)))
 }
 
-/// The middle, and the interval where there is one.
+/// Formats the median, with the interval if there is one.
 fn with_range(estimate: Option<&Estimate>, decimals: usize) -> String {
     estimate.map_or_else(none, |Estimate { median, low, high, count }| {
         if *count < 2 {
@@ -412,7 +426,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_printed_as_the_study_prints_them() {
+    fn formats_numbers_with_separators_and_intervals() {
         assert_eq!([thousands(1720.108, 2), thousands(13.0, 1), thousands(1e6, 0)], ["1,720.11", "13.0", "1,000,000"]);
         let several = Estimate { median: 1.0, low: 0.96, high: 2.0, count: 3 };
         assert_eq!(with_range(Some(&several), 1), "1.0 (1.0–2.0)");

@@ -1,8 +1,10 @@
-//! What the tests of the program share: folders with partitions and a small model, payloads, a real S3 server, and the
-//! program itself with nothing of the tester's environment.
+//! Shared by the tests of the program: folders with partitions and a small model, payloads, an S3 server, and a command
+//! that runs the program without the environment variables of the tester.
 
-#![allow(dead_code, reason = "each test file uses its own part of this")]
+#![allow(dead_code, reason = "each test file uses a part of this module")]
 
+#[path = "../../../../tests/reference_data.rs"]
+mod reference_data;
 pub(crate) mod s3;
 
 use std::num::NonZeroUsize;
@@ -10,11 +12,13 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use astromae::init::{Sizes, seeded};
-use pipeline::simulate::{Galaxies, Sample, Sky, write_partition};
+#[allow(unused_imports, reason = "each test file uses a part of this module")]
+pub(crate) use reference_data::reference_data;
 use serde_json::{Value, json};
+use sources::simulate::{Galaxies, Sample, Sky, write_partition};
 use tempfile::TempDir;
 
-/// A folder store with one bucket, `sky`, and a small model in it.
+/// Folder store with one bucket, `sky`, which has a small model.
 pub(crate) struct Sandbox {
     pub(crate) folder: TempDir,
 }
@@ -29,7 +33,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// With partitions `1.pt … count.pt` of `images` images under `prefix`.
+    /// Makes a sandbox with partitions `1.pt` to `{count}.pt` of `images` images each under `prefix`.
     pub(crate) fn with_partitions(prefix: &str, count: usize, images: usize) -> Sandbox {
         let sandbox = Sandbox::new();
         for number in 1..=count {
@@ -56,7 +60,7 @@ impl Sandbox {
         self.path("sky/Anomaly Detection/model.safetensors")
     }
 
-    /// The study's payload for this bucket, with `changes` over it (null takes a key away), as a file.
+    /// Writes a payload file like the CAI study's for this bucket, with `changes` applied. A null removes a key.
     pub(crate) fn payload(&self, changes: Value) -> PathBuf {
         let mut payload = json!({
             "bucket": "sky",
@@ -92,7 +96,7 @@ impl Sandbox {
         std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// `cosmicai run PAYLOAD --store FOLDER`.
+    /// Command `cosmicai run PAYLOAD --store FOLDER`.
     pub(crate) fn run(&self, payload: &Path) -> Command {
         let mut command = cosmicai();
         command.arg("run").arg(payload).arg("--store").arg(self.folder.path());
@@ -100,13 +104,13 @@ impl Sandbox {
     }
 }
 
-/// A simulated partition.
+/// Bytes of a simulated partition.
 pub(crate) fn partition(images: usize, seed: u64) -> Vec<u8> {
     let sky = Sky { galaxies: Galaxies::Drawn(images, Sample::Main), seed, image_size: 32 };
     write_partition(sky, NonZeroUsize::MIN, Vec::new(), |_| {}).unwrap()
 }
 
-/// The program, in an environment that says nothing but the path.
+/// Command that runs the program with only `PATH` and, if set, `COSMICAI_ISA` in its environment.
 pub(crate) fn cosmicai() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cosmicai"));
     command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default());
@@ -116,20 +120,10 @@ pub(crate) fn cosmicai() -> Command {
     command
 }
 
-/// Standard error of a command that must fail.
+/// Runs a command that must fail, and returns its standard error.
 pub(crate) fn error_of(command: &mut Command) -> String {
     let output = command.assert().failure().get_output().clone();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!error.contains("panicked"), "{error}");
     error
-}
-
-/// `../shared` of a checkout that has it; says that a test is skipped where it is not.
-pub(crate) fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(name);
-    if !path.exists() {
-        eprintln!("skipped: {} is not here", path.display());
-        return None;
-    }
-    Some(path)
 }

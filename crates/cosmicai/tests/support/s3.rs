@@ -1,5 +1,5 @@
-//! A real S3 server (`s3s-fs`: signatures, listings in pages, conditional writes) on a port of this machine, over a
-//! folder.
+//! S3 server on a port of this machine that serves a folder. It is `s3s-fs`, with signatures, paged listings and
+//! conditional writes.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,12 +17,12 @@ const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 pub(crate) struct Server {
     address: SocketAddr,
-    /// Ends the server when dropped.
+    /// Runtime of the server. Dropping it stops the server.
     _runtime: Runtime,
 }
 
 impl Server {
-    /// Serves the folders under `root` as buckets.
+    /// Starts a server whose buckets are the folders in `root`.
     pub(crate) fn start(root: &Path) -> Server {
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root).unwrap());
         builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
@@ -32,11 +32,11 @@ impl Server {
         let address = listener.local_addr().unwrap();
         runtime.spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                // Small answers would otherwise wait for acknowledgements, tens of milliseconds each.
+                // Without this, small responses wait for acknowledgements, tens of milliseconds each.
                 socket.set_nodelay(true).unwrap();
                 let service = service.clone();
                 tokio::spawn(async move {
-                    // A client that hangs up is no concern of the server's.
+                    // Ignore clients that close the connection early.
                     drop(Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await);
                 });
             }
@@ -44,7 +44,7 @@ impl Server {
         Server { address, _runtime: runtime }
     }
 
-    /// Tells a command where the server is and who it may be, by the usual variables.
+    /// Sets the endpoint and the credentials of the server in the environment of a command.
     pub(crate) fn env<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .env("AWS_ENDPOINT_URL", format!("http://{}", self.address))

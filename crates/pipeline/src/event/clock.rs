@@ -1,18 +1,18 @@
-//! The clock: durations, and the time of day as RFC 3339 in UTC.
+//! Reads the clock: durations, and the time as RFC 3339 in UTC.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const SECONDS_PER_DAY: u64 = 86_400;
-/// Days of 400 years of the Gregorian calendar, after which it repeats.
+/// Number of days in 400 years, after which the Gregorian calendar repeats.
 const DAYS_PER_ERA: u64 = 146_097;
 
-/// Measures how long something took.
+/// Measures a duration.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Starts to run.
+    /// Starts the stopwatch.
     pub fn start() -> Self {
         Self(Instant::now())
     }
@@ -23,22 +23,16 @@ impl Stopwatch {
     }
 }
 
-/// The time now, as `2025-08-05T19:03:04.123Z`.
+/// Returns the current time in UTC, such as `2025-08-05T19:03:04.123Z`.
 pub fn now() -> String {
     rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// A name for a run that no other run has: the time, to be read, and 64 random bits, to be unique.
+/// Creates a unique id for a run. It consists of the time, for people, and 64 random bits.
 pub fn new_run_id() -> String {
     let time: String = now().chars().filter(|c| c.is_ascii_digit()).take(14).collect();
-    // The keys of a `RandomState` come from the operating system's random numbers.
+    // The keys of a `RandomState` are random numbers from the operating system.
     format!("{time}-{:016x}", RandomState::new().hash_one(std::process::id()))
-}
-
-/// Seconds from one time to another, both RFC 3339. None where one of them is not.
-pub fn seconds_between(start: &str, end: &str) -> Option<f64> {
-    let time = |text| chrono::DateTime::parse_from_rfc3339(text).ok();
-    Some((time(end)? - time(start)?).as_seconds_f64())
 }
 
 fn rfc3339(since_1970: Duration) -> String {
@@ -53,7 +47,7 @@ fn rfc3339(since_1970: Duration) -> String {
     )
 }
 
-/// Year, month and day of the day that is this many days after 1 January 1970.
+/// Year, month and day that are this number of days after 1 January 1970.
 fn date(days: u64) -> (u64, u64, u64) {
     let (mut year, mut day) = (1970 + days / DAYS_PER_ERA * 400, days % DAYS_PER_ERA);
     let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
@@ -78,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_that_are_known() {
+    fn formats_known_dates() {
         let at = |seconds| rfc3339(Duration::from_secs(seconds));
         assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(at(951_782_399), "2000-02-28T23:59:59.000Z");
@@ -87,14 +81,6 @@ mod tests {
         assert_eq!(at(4_102_444_799), "2099-12-31T23:59:59.000Z");
         assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00.000Z");
         assert_eq!(at(12_622_780_800), "2370-01-01T00:00:00.000Z");
-    }
-
-    #[test]
-    fn seconds_lie_between_times() {
-        let start = "2026-11-25T07:43:12.250Z";
-        assert_eq!(seconds_between(start, "2026-11-26T07:43:13Z"), Some(86_400.75));
-        assert_eq!(seconds_between(start, "2026-11-25T09:43:12.250+02:00"), Some(0.0));
-        assert_eq!(seconds_between("", start), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! The two halves of a model at once.
+//! Packs the two halves of a model on two threads.
 
 use astromae::Join;
 
-/// Runs one of two closures on a thread of its own.
+/// Runs the second of two closures on a new thread.
 pub(super) struct TwoThreads;
 
 impl Join for TwoThreads {

@@ -1,4 +1,4 @@
-//! Identities as Parquet and back; the partition they were made for stands in the file's metadata.
+//! Encodes and decodes an objects file as Parquet. Its metadata hold the fingerprint of its partition.
 
 use std::sync::Arc;
 
@@ -15,17 +15,18 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
-use super::{COLUMNS, MAX_ID_BYTES, Objects, columns, fields};
-use crate::output::check_parquet;
+use super::{COLUMNS, EncodeError, MAX_ID_BYTES, Objects, columns, fields};
+use crate::parquet_metadata::check_parquet;
 
-/// Under this key stands the partition's [`fingerprint`](crate::partition::Partition::fingerprint).
+/// Metadata key of the [fingerprint](crate::partition::Partition::fingerprint) of the partition.
 const PARTITION_KEY: &str = "cosmicai.partition";
-/// Recorded in each file. Without a version, so that files differ only where rows do.
+/// Name of the program in each file. It has no version, so that the same rows give the same bytes.
 const CREATED_BY: &str = "cosmicai";
-/// Rows encoded at a time.
+/// Number of rows encoded at a time.
 const CHUNK_ROWS: usize = 128 * 1024;
 
-pub(super) fn encode(objects: &Objects, fingerprint: Option<&str>) -> Result<Bytes, String> {
+/// Encodes an objects file.
+pub(super) fn encode(objects: &Objects, fingerprint: Option<&str>) -> Result<Bytes, EncodeError> {
     let schema = Arc::new(Schema::new(fields().to_vec()));
     let partition = fingerprint.map(|found| vec![KeyValue::new(PARTITION_KEY.to_owned(), found.to_owned())]);
     let properties = WriterProperties::builder()
@@ -42,36 +43,38 @@ pub(super) fn encode(objects: &Objects, fingerprint: Option<&str>) -> Result<Byt
         }
         encoder.into_inner()
     });
-    written.map(Bytes::from).map_err(|error| format!("{error}; this is a bug, please report it"))
+    written.map(Bytes::from).map_err(|error| EncodeError(error.to_string()))
 }
 
-/// What a file says: the identities, and the fingerprint of the partition that they were made for where it names one.
-pub(super) type Said = (Objects, Option<String>);
+/// Decoded objects, and the fingerprint of their partition; `None` if the file has no fingerprint.
+pub(super) type Decoded = (Objects, Option<String>);
 
-/// Why a file says nothing.
+/// Error of decoding an objects file.
 #[derive(Debug, PartialEq)]
-pub(super) enum Fault {
+pub(super) enum DecodeError {
+    /// The file is damaged or is not an objects file.
     Malformed(String),
-    /// It has so many rows, which is another number than was expected.
+    /// The file has this number of rows, which differs from the expected number.
     Rows(i64),
 }
 
-/// Reads a file that must have `rows` rows. A few bytes may claim any number, so that it is compared before they are read.
-pub(super) fn decode(bytes: Bytes, rows: usize) -> Result<Said, Fault> {
-    // The decoder asserts some of what a damaged file can break.
+/// Decodes an objects file that must have `rows` rows. The number is checked before the rows are read, because a small
+/// file may claim any number.
+pub(super) fn decode(bytes: Bytes, rows: usize) -> Result<Decoded, DecodeError> {
+    // The decoder panics for some damaged files.
     std::panic::catch_unwind(|| read(bytes, rows)).unwrap_or_else(|_| {
-        Err(Fault::Malformed("damaged Parquet: the decoder gave up; make or copy it again".to_owned()))
+        Err(DecodeError::Malformed("damaged Parquet: the decoder failed; make or copy the file again".to_owned()))
     })
 }
 
-fn read(bytes: Bytes, rows: usize) -> Result<Said, Fault> {
+fn read(bytes: Bytes, rows: usize) -> Result<Decoded, DecodeError> {
     let file_bytes = bytes.len();
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)?;
-    check_parquet(reader.metadata(), file_bytes).map_err(Fault::Malformed)?;
+    check_parquet(reader.metadata(), file_bytes).map_err(|error| DecodeError::Malformed(error.to_string()))?;
     let metadata = reader.metadata().file_metadata();
     if usize::try_from(metadata.num_rows()) != Ok(rows) {
-        return Err(Fault::Rows(metadata.num_rows()));
+        return Err(DecodeError::Rows(metadata.num_rows()));
     }
     let fingerprint = metadata
         .key_value_metadata()
@@ -81,13 +84,13 @@ fn read(bytes: Bytes, rows: usize) -> Result<Said, Fault> {
         .and_then(|entry| entry.value.clone());
     let (mut object_id, mut ra, mut dec) = (Vec::new(), Vec::new(), Vec::new());
     for batch in reader.build()? {
-        let batch = batch.map_err(|error| Fault::Malformed(error.to_string()))?;
+        let batch = batch.map_err(|error| DecodeError::Malformed(error.to_string()))?;
         let rows = batch.num_rows();
         match column(&batch, COLUMNS[0], &DataType::Utf8)? {
             Some(ids) => {
                 let ids = ids.as_string::<i32>();
                 if ids.iter().flatten().any(|id| id.len() > MAX_ID_BYTES) {
-                    return Err(Fault::Malformed(format!("an `object_id` of more than {MAX_ID_BYTES} bytes")));
+                    return Err(DecodeError::Malformed(format!("an `object_id` of more than {MAX_ID_BYTES} bytes")));
                 }
                 object_id.extend(ids.iter().map(|id| id.map(str::to_owned)));
             }
@@ -100,25 +103,29 @@ fn read(bytes: Bytes, rows: usize) -> Result<Said, Fault> {
             }
         }
     }
-    // The table of contents may say another number than its pages hold.
+    // The metadata may state another number of rows than the pages hold.
     if object_id.len() != rows {
-        return Err(Fault::Malformed(format!("{} rows where it says {rows}: damaged", object_id.len())));
+        return Err(DecodeError::Malformed(format!(
+            "damaged Parquet: {} rows found, {rows} stated in the metadata",
+            object_id.len()
+        )));
     }
-    Ok((Objects::new(object_id, ra, dec).map_err(Fault::Malformed)?, fingerprint))
+    Ok((Objects::new(object_id, ra, dec).map_err(|error| DecodeError::Malformed(error.to_string()))?, fingerprint))
 }
 
-impl From<ParquetError> for Fault {
+impl From<ParquetError> for DecodeError {
     fn from(error: ParquetError) -> Self {
         Self::Malformed(error.to_string())
     }
 }
 
-/// A column, which may be missing: a hand-made file may have identifiers only.
-fn column<'a>(batch: &'a RecordBatch, name: &str, expected: &DataType) -> Result<Option<&'a ArrayRef>, Fault> {
+/// Finds a column by name; `None` if it is missing. A file made by hand may have identifiers only.
+fn column<'a>(batch: &'a RecordBatch, name: &str, expected: &DataType) -> Result<Option<&'a ArrayRef>, DecodeError> {
     match batch.column_by_name(name) {
-        Some(found) if found.data_type() != expected => {
-            Err(Fault::Malformed(format!("column `{name}`: type {} found, {expected} expected", found.data_type())))
-        }
+        Some(found) if found.data_type() != expected => Err(DecodeError::Malformed(format!(
+            "column `{name}`: type {} found, {expected} expected",
+            found.data_type()
+        ))),
         found => Ok(found),
     }
 }

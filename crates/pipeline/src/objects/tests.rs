@@ -8,7 +8,7 @@ fn bucket() -> Bucket {
     Stores::open("memory:", StorageOptions::default()).unwrap().bucket("b").unwrap()
 }
 
-/// A partition of `samples` images of one pixel, all `value`.
+/// Writes a partition of `samples` images of one pixel with the value `value`.
 async fn partition(bucket: &Bucket, key: &str, samples: usize, value: f32) -> Partition {
     let layout = Layout { samples, height: 1, width: 1, magnitude_dtype: Dtype::F32, redshift_dtype: None };
     let mut writer = Writer::new(Vec::new(), layout).unwrap();
@@ -24,14 +24,14 @@ fn three() -> Objects {
 }
 
 #[tokio::test]
-async fn they_are_read_back_beside_their_partition() {
+async fn objects_are_read_back_beside_their_partition() {
     let bucket = bucket();
     let partition = partition(&bucket, "sky/1.pt", 3, 1.0).await;
-    assert_eq!(Objects::beside(&bucket, &partition).await.unwrap(), None);
+    assert_eq!(Objects::read_beside(&bucket, &partition).await.unwrap(), None);
     three().write(&bucket, "sky/1.pt", &partition).await.unwrap();
-    let read = Objects::beside(&bucket, &partition).await.unwrap().unwrap();
+    let read = Objects::read_beside(&bucket, &partition).await.unwrap().unwrap();
     assert_eq!(read, three());
-    assert_eq!(read.object_id()[2].as_deref(), Some("Ü,\"3\""), "without the blanks around it");
+    assert_eq!(read.object_id()[2].as_deref(), Some("Ü,\"3\""), "without the spaces around it");
     assert_eq!((read.ra()[2], read.dec()[2]), (None, None));
     assert_eq!(read.slice(1..3).object_id(), &read.object_id()[1..]);
     assert!(bucket.find("sky/1.objects.parquet").await.unwrap().is_some());
@@ -39,27 +39,27 @@ async fn they_are_read_back_beside_their_partition() {
 }
 
 #[tokio::test]
-async fn they_are_joined_with_no_other_partition() {
+async fn rejects_objects_of_another_partition() {
     let bucket = bucket();
     let ours = partition(&bucket, "1.pt", 3, 1.0).await;
     three().write(&bucket, "1.pt", &ours).await.unwrap();
     let longer = partition(&bucket, "1.pt", 4, 1.0).await;
-    let error = Objects::beside(&bucket, &longer).await.unwrap_err().to_string();
+    let error = Objects::read_beside(&bucket, &longer).await.unwrap_err().to_string();
     assert!(error.contains("3 rows, but the partition has 4 samples"), "{error}");
-    // As many rows, other images: what a second `simulate` leaves behind.
+    // Same number of rows, other images, as after a second `cosmicai simulate`.
     let other = partition(&bucket, "1.pt", 3, 2.0).await;
-    let error = Objects::beside(&bucket, &other).await.unwrap_err().to_string();
+    let error = Objects::read_beside(&bucket, &other).await.unwrap_err().to_string();
     assert!(error.contains("1.objects.parquet") && error.contains("other images or magnitudes"), "{error}");
     let error = three().write(&bucket, "1.pt", &longer).await.unwrap_err().to_string();
     assert!(error.contains("3 rows for a partition of 4 samples"), "{error}");
-    // A copy of the partition under another name is the same one.
+    // A copy of the partition under another name has the same fingerprint.
     let copy = partition(&bucket, "2.pt", 3, 1.0).await;
     let listed = Objects::find(&bucket, "1.pt").await.unwrap().unwrap();
     assert_eq!(Objects::read(&bucket, &listed, &copy).await.unwrap(), three());
 }
 
 #[tokio::test]
-async fn another_version_than_the_listed_one_is_refused() {
+async fn rejects_another_version_than_the_listed_one() {
     let bucket = bucket();
     let partition = partition(&bucket, "1.pt", 3, 1.0).await;
     three().write(&bucket, "1.pt", &partition).await.unwrap();
@@ -70,21 +70,21 @@ async fn another_version_than_the_listed_one_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
+fn rejects_long_identifiers_and_positions_off_the_sky() {
     let one = |id: &str, ra: f64, dec: f64| {
         Objects::new(vec![Some(id.to_owned())], vec![Some(ra)], vec![Some(dec)]).map(drop)
     };
     assert_eq!(one("a", 0.0, 90.0), Ok(()));
     for (ra, dec) in [(360.0, 0.0), (-0.001, 0.0), (f64::INFINITY, 0.0), (0.0, 90.001), (0.0, -91.0)] {
-        assert!(one("a", ra, dec).unwrap_err().starts_with("row 0: "), "{ra} {dec}");
+        assert!(one("a", ra, dec).unwrap_err().to_string().starts_with("row 0: "), "{ra} {dec}");
     }
-    assert!(one(&"x".repeat(257), 0.0, 0.0).unwrap_err().contains("256 bytes"));
+    assert!(one(&"x".repeat(257), 0.0, 0.0).unwrap_err().to_string().contains("256 bytes"));
     let empty = Objects::new(vec![Some("  ".to_owned())], vec![None], vec![None]).unwrap();
     assert_eq!(empty.object_id(), [None]);
 }
 
 #[test]
-fn the_file_beside_a_partition() {
+fn objects_key_replaces_the_ending() {
     assert_eq!(objects_key("sky/1.pt"), "sky/1.objects.parquet");
     assert_eq!(objects_key("sky/x"), "sky/x.objects.parquet");
 }
@@ -93,7 +93,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn damaged_files_are_refused(
+    fn damaged_files_never_give_another_number_of_rows(
         damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
         cut in proptest::option::of(any::<proptest::sample::Index>()),
     ) {

@@ -1,5 +1,5 @@
-//! Predictions as CSV: `data_path,row,z_phot,z_spec,flags`, and `object_id,ra,dec` behind them where they are known. What
-//! is not known of a row is an empty field.
+//! Writes and reads predictions as CSV: `data_path,row,z_phot,z_spec,flags`, then `object_id,ra,dec` if they are known.
+//! Unknown values are empty fields.
 
 use bytes::Bytes;
 use csv::{ReaderBuilder, StringRecord};
@@ -10,7 +10,7 @@ use crate::predict::Predicted;
 
 const HEADER: [&str; 5] = ["data_path", "row", "z_phot", "z_spec", "flags"];
 
-/// See [`Format::Csv`](super::Format::Csv).
+/// Writer of [`Format::Csv`](super::Format::Csv).
 #[derive(Debug)]
 pub struct Writer {
     encoder: csv::Writer<Vec<u8>>,
@@ -58,7 +58,7 @@ pub(super) fn read(bytes: &[u8], name: &str) -> Result<Table, OutputError> {
     let with_objects = HEADER.into_iter().chain(COLUMNS);
     if !header.iter().eq(HEADER) && !header.iter().eq(with_objects) {
         let found: String = header.iter().collect::<Vec<_>>().join(",").chars().take(80).collect();
-        let problem = format!("neither Parquet nor CSV with the columns {}: found `{found}`", HEADER.join(","));
+        let problem = format!("expected Parquet, or CSV with the columns {}; found `{found}`", HEADER.join(","));
         return Err(malformed(name, problem));
     }
     let mut table = Table::default();
@@ -77,6 +77,6 @@ fn field<T: std::str::FromStr>(record: &StringRecord, column: usize, name: &str)
     record[column].parse().map_err(|_| {
         let line = record.position().map_or(0, csv::Position::line);
         let found: String = record[column].chars().take(40).collect();
-        malformed(name, format!("line {line}, column `{}`: found `{found}`, a number expected", HEADER[column]))
+        malformed(name, format!("line {line}, column `{}`: expected a number, found `{found}`", HEADER[column]))
     })
 }

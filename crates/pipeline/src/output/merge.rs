@@ -1,7 +1,7 @@
-//! Files of predictions, one after another, as one.
+//! Merges files of predictions.
 //!
-//! In: Parquet with whatever columns its writer had. Out: Parquet with every column that any of them has, empty where a
-//! file had it not; the same bytes for the same files. Never here: what a column means.
+//! In: Parquet files, whose columns may differ. Out: one Parquet file with every column of any of them. If a file lacks
+//! a column, its rows are null there. The same files give the same bytes.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,18 +13,18 @@ use bytes::Bytes;
 use super::parquet::{encoder, guarded, open};
 use super::{MAX_PREDICTIONS_BYTES, MAX_PREDICTIONS_ROWS, OutputError, encode, malformed};
 
-/// Joins Parquet files of predictions, each with its name for messages, in this order.
+/// Merges Parquet files of predictions in this order. Each part has a name for messages.
 ///
 /// # Errors
-/// Where one is not Parquet, where a column has different types in two of them, and where they are together more than is
-/// read back from one file.
+/// Returns an [`OutputError`] if a part is not Parquet, if a column has different types in two parts, or if all parts
+/// together exceed [`MAX_PREDICTIONS_BYTES`] or [`MAX_PREDICTIONS_ROWS`].
 pub fn merge(parts: &[(String, Bytes)]) -> Result<Bytes, OutputError> {
     let schema = schema_of_all(parts)?;
     let mut encoder = encoder(schema.clone())?;
     for (name, part) in parts {
         let batches = guarded(name, || open(part.clone(), name)?.build().map_err(|error| malformed(name, error)))?;
         let mut batches = AssertUnwindSafe(batches);
-        // A reader that gave up is not asked again.
+        // After a panic, the reader is not used again.
         while let Some(batch) = guarded(name, AssertUnwindSafe(|| Ok(batches.next())))? {
             let batch = batch.map_err(|error| malformed(name, error))?;
             encoder.write(&with_columns(&batch, &schema)?).map_err(encode)?;
@@ -33,7 +33,7 @@ pub fn merge(parts: &[(String, Bytes)]) -> Result<Bytes, OutputError> {
     encoder.into_inner().map(Bytes::from).map_err(encode)
 }
 
-/// The columns that any file has; those that may be empty which one lacks, or may be empty in one.
+/// Schema with the columns of all files. A column is nullable if a file lacks it, or if it is nullable in a file.
 fn schema_of_all(parts: &[(String, Bytes)]) -> Result<Arc<Schema>, OutputError> {
     let (mut bytes, mut rows) = (0, 0);
     let (mut columns, mut schemas) = (Vec::new(), Vec::with_capacity(parts.len()));
@@ -47,7 +47,10 @@ fn schema_of_all(parts: &[(String, Bytes)]) -> Result<Arc<Schema>, OutputError> 
         rows += part_rows;
         if bytes > MAX_PREDICTIONS_BYTES || rows > MAX_PREDICTIONS_ROWS {
             let limits = format!("{MAX_PREDICTIONS_BYTES} bytes and {MAX_PREDICTIONS_ROWS} rows");
-            return Err(malformed(name, format!("with those before it more than {limits}; merge fewer")));
+            return Err(malformed(
+                name,
+                format!("together with the files before it, this exceeds {limits}; merge fewer files"),
+            ));
         }
         add_columns(&mut columns, &schema).map_err(|problem| malformed(name, problem))?;
         schemas.push(schema);
@@ -62,7 +65,7 @@ fn schema_of_all(parts: &[(String, Bytes)]) -> Result<Arc<Schema>, OutputError> 
     Ok(Arc::new(Schema::new(columns.collect::<Vec<_>>())))
 }
 
-/// Adds the columns that are not there yet, each behind the one that it follows in its file.
+/// Adds the columns that do not exist yet. Each comes after the column that it follows in its file.
 fn add_columns(columns: &mut Vec<Field>, found: &Schema) -> Result<(), String> {
     let mut place = 0;
     for field in found.fields() {
@@ -71,7 +74,7 @@ fn add_columns(columns: &mut Vec<Field>, found: &Schema) -> Result<(), String> {
             Some(at) => {
                 let (expected, other) = (columns[at].data_type(), field.data_type());
                 return Err(format!(
-                    "column `{}`: type {other} found, {expected} in the files before it",
+                    "column `{}` has type {other}, but {expected} in the files before it",
                     field.name()
                 ));
             }
@@ -84,7 +87,7 @@ fn add_columns(columns: &mut Vec<Field>, found: &Schema) -> Result<(), String> {
     Ok(())
 }
 
-/// The rows of a batch under a schema that has its columns and more.
+/// Adds null columns to a batch, so that it has all columns of the schema.
 fn with_columns(batch: &RecordBatch, schema: &Arc<Schema>) -> Result<RecordBatch, OutputError> {
     let column = |field: &Arc<Field>| -> ArrayRef {
         let found = batch.column_by_name(field.name()).cloned();
@@ -122,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn every_column_of_every_file_survives_in_its_place() {
+    fn keeps_every_column_of_every_file_in_order() {
         let names: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
         let z: ArrayRef = Arc::new(Float32Array::from(vec![0.1, 0.2]));
         let parts = [
@@ -147,12 +150,12 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_joined_is_named() {
+    fn names_the_file_that_cannot_be_merged() {
         let text: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
         let good = ("1.parquet".to_owned(), file(vec![("row", integers(&[0]))]));
         let refused = |bytes: Bytes| merge(&[good.clone(), ("2.parquet".to_owned(), bytes)]).unwrap_err().to_string();
         let other_type = refused(file(vec![("row", text)]));
-        assert_eq!(other_type, "predictions `2.parquet`: column `row`: type Utf8 found, Int64 in the files before it");
+        assert_eq!(other_type, "predictions `2.parquet`: column `row` has type Utf8, but Int64 in the files before it");
         assert!(refused(Bytes::from_static(b"row\n1\n")).starts_with("predictions `2.parquet`: "));
         let half = good.1.slice(..good.1.len() / 2);
         assert!(refused(half).starts_with("predictions `2.parquet`: "));

@@ -1,4 +1,4 @@
-//! Predictions as Parquet: typed, compressed, the same bytes for the same rows.
+//! Writes and reads predictions as Parquet, typed and compressed. The same rows give the same bytes.
 
 use std::sync::Arc;
 
@@ -14,23 +14,23 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::Compression;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::properties::WriterProperties;
 
-use super::{MAX_PREDICTIONS_ROWS, OutputError, Table, encode, known, malformed};
+use super::{OutputError, Table, encode, known, malformed};
 use crate::objects;
+use crate::parquet_metadata::check_parquet;
 use crate::predict::Predicted;
 
-/// How a Parquet file begins.
+/// First bytes of a Parquet file.
 pub(super) const MAGIC: &[u8] = b"PAR1";
-/// Rows of one group, which bounds what a reader must hold.
+/// Maximum number of rows in a row group. It bounds the memory of a reader.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
-/// Recorded in each file. Without a version, so that files differ only where rows do.
+/// Name of the program in each file. It has no version, so that the same rows give the same bytes.
 const CREATED_BY: &str = "cosmicai";
-/// The five bands of the survey, in order.
+/// Bands of the survey, in order.
 const BANDS: [&str; 5] = ["u", "g", "r", "i", "z"];
 
-/// See [`Format::Parquet`](super::Format::Parquet).
+/// Writer of [`Format::Parquet`](super::Format::Parquet).
 #[derive(Debug)]
 pub struct Writer {
     schema: Arc<Schema>,
@@ -100,7 +100,7 @@ impl Writer {
     }
 }
 
-/// What encodes predictions with these columns, so that the same rows give the same bytes.
+/// Opens an encoder for these columns. The same rows give the same bytes.
 pub(super) fn encoder(schema: Arc<Schema>) -> Result<ArrowWriter<Vec<u8>>, OutputError> {
     let properties = WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
@@ -115,20 +115,20 @@ pub(super) fn read(bytes: Bytes, name: &str) -> Result<Table, OutputError> {
     guarded(name, || decode(bytes, name))
 }
 
-/// Does what reads a file: the decoder asserts some of what a damaged file can break.
+/// Runs a decoder. Turns a panic into an error, because the decoder may panic on a damaged file.
 pub(super) fn guarded<T>(
     name: &str,
     read: impl FnOnce() -> Result<T, OutputError> + std::panic::UnwindSafe,
 ) -> Result<T, OutputError> {
     std::panic::catch_unwind(read)
-        .unwrap_or_else(|_| Err(malformed(name, "damaged Parquet: the decoder gave up; make or copy it again")))
+        .unwrap_or_else(|_| Err(malformed(name, "damaged Parquet: the decoder failed; create or copy the file again")))
 }
 
-/// A reader of a file whose table of contents can be true.
+/// Opens a file and checks its metadata.
 pub(super) fn open(bytes: Bytes, name: &str) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, OutputError> {
     let file_bytes = bytes.len();
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| malformed(name, error))?;
-    check_metadata(reader.metadata(), file_bytes).map_err(|problem| malformed(name, problem))?;
+    check_parquet(reader.metadata(), file_bytes).map_err(|problem| malformed(name, problem))?;
     Ok(reader)
 }
 
@@ -139,7 +139,7 @@ fn decode(bytes: Bytes, name: &str) -> Result<Table, OutputError> {
         let batch = batch.map_err(|error| malformed(name, error))?;
         let data_path = column(&batch, "data_path", &DataType::Utf8, name)?.as_string::<i32>();
         if data_path.null_count() > 0 {
-            return Err(malformed(name, "column `data_path`: an empty value found"));
+            return Err(malformed(name, "column `data_path`: has an empty value"));
         }
         table.data_path.extend(data_path.iter().flatten().map(str::to_owned));
         table.row.extend_from_slice(filled::<Int64Type>(&batch, "row", name)?.values());
@@ -151,24 +151,7 @@ fn decode(bytes: Bytes, name: &str) -> Result<Table, OutputError> {
     Ok(table)
 }
 
-/// Whether a file's own table of contents can be true of a file of this size.
-pub(crate) fn check_metadata(metadata: &ParquetMetaData, file_bytes: usize) -> Result<(), String> {
-    let rows = metadata.file_metadata().num_rows();
-    if usize::try_from(rows).map_or(true, |rows| rows > MAX_PREDICTIONS_ROWS) {
-        return Err(format!("{rows} rows found, at most {MAX_PREDICTIONS_ROWS} are read"));
-    }
-    let is_inside = |value: i64| (0..=file_bytes as i64).contains(&value);
-    let inside = |column: &ColumnChunkMetaData| {
-        let places = [Some(column.data_page_offset()), column.dictionary_page_offset(), Some(column.compressed_size())];
-        places.into_iter().flatten().all(is_inside)
-    };
-    match metadata.row_groups().iter().flat_map(|group| group.columns()).find(|column| !inside(column)) {
-        Some(column) => Err(format!("damaged Parquet: column `{}` lies outside the file", column.column_path())),
-        None => Ok(()),
-    }
-}
-
-/// A column without empty values.
+/// Returns a column. Fails if it has null values.
 fn filled<'a, T: ArrowPrimitiveType>(
     batch: &'a RecordBatch,
     column_name: &str,
@@ -177,7 +160,7 @@ fn filled<'a, T: ArrowPrimitiveType>(
     let values = column(batch, column_name, &T::DATA_TYPE, name)?.as_primitive::<T>();
     match values.null_count() {
         0 => Ok(values),
-        _ => Err(malformed(name, format!("column `{column_name}`: an empty value found"))),
+        _ => Err(malformed(name, format!("column `{column_name}`: has an empty value"))),
     }
 }
 
@@ -190,11 +173,11 @@ fn column<'a>(
     let found = batch.column_by_name(column).ok_or_else(|| malformed(name, format!("no column `{column}`")))?;
     match found.data_type() {
         found_type if found_type == expected => Ok(found),
-        other => Err(malformed(name, format!("column `{column}`: type {other} found, {expected} expected"))),
+        other => Err(malformed(name, format!("column `{column}`: expected type {expected}, found {other}"))),
     }
 }
 
-/// `u g r i z` for five bands; a model of another sky gets numbers.
+/// Name of a magnitude column: u g r i z if there are five bands, numbers otherwise.
 fn band_name(band: usize, bands: usize) -> String {
     if bands == BANDS.len() { BANDS[band].to_owned() } else { format!("magnitude_{band}") }
 }

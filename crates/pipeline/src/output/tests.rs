@@ -20,7 +20,7 @@ fn written(format: Format) -> Bytes {
 }
 
 #[test]
-fn both_formats_are_read_back_and_repeat_themselves() {
+fn reads_both_formats_back_and_writes_the_same_bytes_again() {
     for format in [Format::Parquet, Format::Csv] {
         let table = Table::read(written(format), "p").unwrap();
         assert_eq!(table.len(), 7);
@@ -35,7 +35,7 @@ fn both_formats_are_read_back_and_repeat_themselves() {
 }
 
 #[test]
-fn csv_is_what_people_expect() {
+fn csv_has_the_documented_columns_and_quotes_commas() {
     let text = String::from_utf8(written(Format::Csv).to_vec()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "data_path,row,z_phot,z_spec,flags");
@@ -45,7 +45,7 @@ fn csv_is_what_people_expect() {
 }
 
 #[test]
-fn objects_have_columns_of_their_own_only_where_they_are_known() {
+fn writes_columns_of_objects_only_if_they_are_known() {
     use crate::objects::Objects;
     use ::parquet::file::reader::{FileReader, SerializedFileReader};
     let known = || {
@@ -73,7 +73,7 @@ fn objects_have_columns_of_their_own_only_where_they_are_known() {
     assert_eq!(names[9..], ["flags", "object_id", "ra", "dec"]);
     for format in [Format::Parquet, Format::Csv] {
         let table = Table::read(mixed(format), "p").unwrap();
-        // A redshift that is NaN in the partition is one that is not known.
+        // NaN in a partition marks an unknown redshift.
         assert_eq!(table.z_spec, [Some(0.25), None, None]);
         assert_eq!(table.row, [0, 1, 0]);
         assert_eq!(mixed(format), mixed(format), "{format:?}");
@@ -81,7 +81,7 @@ fn objects_have_columns_of_their_own_only_where_they_are_known() {
 }
 
 #[test]
-fn parquet_has_the_documented_columns_and_bounded_groups() {
+fn parquet_has_the_documented_columns_and_small_row_groups() {
     use ::parquet::file::reader::{FileReader, SerializedFileReader};
     let rows = 300_000;
     let mut writer = Writer::new(Format::Parquet, 5).unwrap();
@@ -95,15 +95,16 @@ fn parquet_has_the_documented_columns_and_bounded_groups() {
 }
 
 #[test]
-fn what_is_no_file_of_predictions_is_refused() {
+fn rejects_malformed_files() {
     let refused = |bytes: &[u8]| Table::read(Bytes::copy_from_slice(bytes), "x").unwrap_err().to_string();
     let parquet = written(Format::Parquet);
     assert!(refused(&parquet[..parquet.len() / 2]).starts_with("predictions `x`: "));
-    assert!(refused(b"").contains("neither Parquet nor CSV"));
+    assert!(refused(b"").contains("expected Parquet, or CSV with the columns"));
     assert!(refused(b"data_path,row\na,1\n").contains("found `data_path,row`"));
     let header = "data_path,row,z_phot,z_spec,flags\n";
     assert!(
-        refused(format!("{header}a,0,0.1,,0\na,one,0.1,,0\n").as_bytes()).contains("line 3, column `row`: found `one`")
+        refused(format!("{header}a,0,0.1,,0\na,one,0.1,,0\n").as_bytes())
+            .contains("line 3, column `row`: expected a number, found `one`")
     );
     assert!(refused(format!("{header}a,0,0.1\n").as_bytes()).contains("3 fields"));
     assert!(refused(format!("{header}a,0,0.1,,256\n").as_bytes()).contains("column `flags`"));
@@ -111,7 +112,7 @@ fn what_is_no_file_of_predictions_is_refused() {
 }
 
 #[test]
-fn the_ending_of_a_name_asks_for_a_format() {
+fn format_follows_the_ending_of_the_name() {
     assert_eq!(Format::of("s3://b/p.PARQUET"), Some(Format::Parquet));
     assert_eq!(Format::of("./p.csv"), Some(Format::Csv));
     assert_eq!(Format::of("p.txt"), None);
@@ -121,9 +122,9 @@ fn the_ending_of_a_name_asks_for_a_format() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// Damage anywhere gives an error or rows, never a panic.
+    /// Damage anywhere in the file gives an error or rows, never a panic.
     #[test]
-    fn damaged_files_are_refused(
+    fn never_panics_on_damaged_files(
         is_csv in any::<bool>(),
         damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
         cut in proptest::option::of(any::<proptest::sample::Index>()),

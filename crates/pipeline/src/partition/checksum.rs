@@ -1,24 +1,25 @@
-//! A checksum over pieces that arrive in any order.
+//! CRC-32 of data whose pieces arrive in any order.
 
 use std::collections::BTreeMap;
 
 use crc32fast::Hasher;
 
-/// CRC-32 of `bytes` bytes, of which pieces are added as they are read.
+/// CRC-32 of data of `bytes` bytes, updated with each piece that is read.
 #[derive(Debug)]
 pub(super) struct Checksum {
     bytes: u64,
-    /// Runs of adjoining pieces, by their first byte: end and checksum.
+    /// Ends and checksums of contiguous ranges, by their first byte.
     runs: BTreeMap<u64, (u64, Hasher)>,
 }
 
 impl Checksum {
+    /// Starts the checksum of data of `bytes` bytes.
     pub(super) fn new(bytes: u64) -> Self {
         Self { bytes, runs: BTreeMap::new() }
     }
 
-    /// Adds the piece that starts at byte `start`. The checksum of the whole, once, when this piece was
-    /// the last one missing. A piece that overlaps what is there (a row read again) adds nothing.
+    /// Adds the piece that starts at byte `start`. Returns the checksum of all data when the last missing piece
+    /// arrives. Ignores a piece that overlaps an earlier one, such as a row that is read again.
     pub(super) fn add(&mut self, start: u64, piece: &[u8]) -> Option<u32> {
         let end = start + piece.len() as u64;
         let before = self.runs.range(..end).next_back().map(|(&start, &(end, _))| (start, end));
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn overlaps_and_gaps_never_complete() {
+    fn overlaps_and_gaps_do_not_complete_the_checksum() {
         let mut checksum = Checksum::new(4);
         assert_eq!(checksum.add(0, b"ab"), None);
         assert_eq!(checksum.add(1, b"bc"), None);
@@ -68,12 +69,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_order_gives_the_checksum_of_the_whole(
+        fn pieces_in_any_order_give_the_checksum_of_the_whole(
             lengths in prop::collection::vec(1_usize..50, 1..20),
             order in any::<prop::sample::Index>(),
             seed in any::<u8>(),
         ) {
-            let bytes: Vec<u8> = (0..lengths.iter().sum::<usize>()).map(|i| (i as u8).wrapping_mul(31) ^ seed).collect();
+            let total: usize = lengths.iter().sum();
+            let bytes: Vec<u8> = (0..total).map(|i| (i as u8).wrapping_mul(31) ^ seed).collect();
             let mut pieces: Vec<(usize, usize)> = Vec::new();
             let mut at = 0;
             for length in lengths {
@@ -86,7 +88,8 @@ mod tests {
                 pieces.reverse();
             }
             let mut checksum = Checksum::new(bytes.len() as u64);
-            let mut results: Vec<_> = pieces.iter().map(|&(from, to)| checksum.add(from as u64, &bytes[from..to])).collect();
+            let add = |&(from, to): &(usize, usize)| checksum.add(from as u64, &bytes[from..to]);
+            let mut results: Vec<_> = pieces.iter().map(add).collect();
             prop_assert_eq!(results.pop(), Some(Some(crc32fast::hash(&bytes))));
             prop_assert!(results.iter().all(Option::is_none));
         }

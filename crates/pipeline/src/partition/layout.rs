@@ -1,4 +1,4 @@
-//! A partition's layout: the zip directory and the pickle in, three validated columns out.
+//! Reads the layout of a partition: parses the zip directory and the pickle, and validates the columns.
 
 use std::sync::atomic::AtomicU64;
 
@@ -6,40 +6,42 @@ use astromae::torch::pickle::{Pickle, Value};
 use astromae::torch::zip::{TAIL_BYTES, locate_directory, parse_directory};
 use astromae::torch::{Archive, Dtype, TensorSpec, TorchError, is_tensor_global};
 
-use super::column::{Column, Limits};
+use super::column::{Column, FetchLimits};
+use super::error::PartitionError;
+use super::limits::{BANDS, MAX_IMAGE_SIDE};
 use super::source::Source;
-use super::{BANDS, MAX_IMAGE_SIDE, PartitionError};
 
-/// A partition with a longer pickle is refused; three tensors take 400 bytes.
+/// Largest pickle, in bytes. A partition with a larger pickle is rejected; three tensors need 400 bytes.
 const MAX_PICKLE_BYTES: u64 = 64 << 10;
-/// Bytes fetched together with the pickle, for the headers of the entries behind it.
+/// Bytes fetched together with the pickle, for the headers of the entries after it.
 const HEAD_SLACK: u64 = 8 << 10;
-/// Bytes that tell PyTorch's older formats apart.
+/// Number of bytes at the start of a file that identify older formats of PyTorch.
 const START_BYTES: u64 = 512;
-/// Samples may stand for this many times the bytes of their file (expanded tensors stand for more
-/// than they occupy), and [`MAX_UNFOLDED_BYTES`] beyond.
+/// Largest ratio of the size of all samples to the size of the file. Expanded tensors repeat the stored elements, so
+/// the samples may be larger than the file. [`MAX_UNFOLDED_BYTES`] are allowed in addition.
 const MAX_UNFOLDED_RATIO: u64 = 4;
+/// Size of all samples, in bytes, that is allowed in addition to [`MAX_UNFOLDED_RATIO`].
 const MAX_UNFOLDED_BYTES: u64 = 2 << 30;
 
-/// The tensors of a partition, of equally many rows.
+/// Tensors of a partition, with the same number of rows.
 pub(super) struct Columns {
-    /// (n, 5, H, W), float32.
+    /// Images, (n, 5, H, W), float32.
     pub(super) images: Column,
-    /// (n, 5).
+    /// Magnitudes, (n, 5).
     pub(super) magnitudes: Column,
-    /// (n) or (n, 1).
+    /// Redshifts, (n) or (n, 1); `None` if the partition has none.
     pub(super) redshift: Option<Column>,
 }
 
-/// Reads and validates everything but the tensors' elements.
-pub(super) async fn read(source: &mut Source, limits: Limits) -> Result<Columns, PartitionError> {
+/// Reads and validates everything except the elements of the tensors.
+pub(super) async fn read(source: &mut Source, limits: FetchLimits) -> Result<Columns, PartitionError> {
     let archive = open_archive(source).await?;
     let specs = read_pickle(source, &archive).await?;
     let tensors = specs.len();
     if !(2..=3).contains(&tensors) {
         let plural = if tensors == 1 { "tensor" } else { "tensors" };
         return Err(source.malformed(format!(
-            "a TensorDataset of {tensors} {plural}; images, magnitudes and perhaps redshift expected"
+            "a TensorDataset of {tensors} {plural}; expected images, magnitudes and optionally redshift"
         )));
     }
     let mut columns = NAMES.into_iter().zip(specs).map(|(name, spec)| {
@@ -56,6 +58,7 @@ pub(super) async fn read(source: &mut Source, limits: Limits) -> Result<Columns,
     Ok(columns)
 }
 
+/// Names of the tensors in messages.
 const NAMES: [&str; 3] = ["images", "magnitudes", "redshift"];
 
 async fn open_archive(source: &mut Source) -> Result<Archive, PartitionError> {
@@ -68,7 +71,7 @@ async fn open_archive(source: &mut Source) -> Result<Archive, PartitionError> {
     let location = match locate_directory(&tail, file_bytes) {
         Ok(location) => location,
         Err(error) => {
-            // Another format says so at its start, and says it better.
+            // The start of the file identifies another format, which gives a better message.
             let start = source.fetch(0..file_bytes.min(START_BYTES), kept).await?;
             let error = Archive::check_start(&start).err().unwrap_or(error);
             return Err(source.torch_error(error));
@@ -98,12 +101,12 @@ async fn read_pickle(source: &mut Source, archive: &Archive) -> Result<Vec<Tenso
     tensors(&bytes).map_err(|error| source.torch_error(error))
 }
 
-/// The tensors of a pickled `TensorDataset`.
+/// Parses the tensors of a pickled `TensorDataset`.
 fn tensors(pickle: &[u8]) -> Result<Vec<TensorSpec>, TorchError> {
     let pickle = Pickle::read(pickle, is_partition_global)?;
     let root = pickle.root();
     let no_dataset =
-        || TorchError::Malformed(format!("a torch TensorDataset expected, {} found", pickle.describe(root)));
+        || TorchError::Malformed(format!("expected a torch TensorDataset, found {}", pickle.describe(root)));
     let state = pickle
         .call(root)
         .filter(|call| call.is("torch.utils.data.dataset", "TensorDataset"))
@@ -111,7 +114,7 @@ fn tensors(pickle: &[u8]) -> Result<Vec<TensorSpec>, TorchError> {
         .ok_or_else(no_dataset)?;
     let tensors: &[Value<'_>] =
         pickle.get(state, "tensors").and_then(|tensors| pickle.sequence(tensors)).ok_or_else(no_dataset)?;
-    // One more than is read suffices to say that there are too many.
+    // One tensor more than expected is enough to detect that there are too many.
     let found = tensors.iter().take(NAMES.len() + 1);
     found
         .zip(NAMES.into_iter().chain(["a fourth tensor"]))
@@ -125,7 +128,7 @@ fn tensors(pickle: &[u8]) -> Result<Vec<TensorSpec>, TorchError> {
         .collect()
 }
 
-/// The classes and functions that a pickled `TensorDataset` needs.
+/// Returns true for the classes and functions that a pickled `TensorDataset` needs.
 fn is_partition_global(module: &str, name: &str) -> bool {
     is_tensor_global(module, name)
         || matches!(
@@ -136,11 +139,12 @@ fn is_partition_global(module: &str, name: &str) -> bool {
         )
 }
 
+/// Checks the shapes and types of the columns.
 fn check(source: &Source, columns: &Columns) -> Result<(), PartitionError> {
     let Columns { images, magnitudes, redshift } = columns;
     let wrong = |name: &str, column: &Column, expected: &str| {
         let shape = python_shape(column.shape());
-        source.malformed(format!("{name} are {} of shape {shape}, {expected} expected", column.dtype()))
+        source.malformed(format!("{name}: found {} of shape {shape}, expected {expected}", column.dtype()))
     };
     let expected = "float32 (n, 5, height, width): 5 bands";
     let &[samples, BANDS, height, width] = images.shape() else {
@@ -165,8 +169,10 @@ fn check(source: &Source, columns: &Columns) -> Result<(), PartitionError> {
     }
     let unfolded = (samples as u64).saturating_mul((images.row_bytes() + magnitudes.row_bytes()) as u64);
     if unfolded > source.bytes() * MAX_UNFOLDED_RATIO + MAX_UNFOLDED_BYTES {
-        return Err(source
-            .malformed(format!("its {samples} samples stand for {unfolded} bytes, in a file of {}", source.bytes())));
+        return Err(source.malformed(format!(
+            "its {samples} samples expand to {unfolded} bytes, but the file has {}",
+            source.bytes()
+        )));
     }
     Ok(())
 }
@@ -175,7 +181,7 @@ fn is_float(dtype: Dtype) -> bool {
     matches!(dtype, Dtype::F32 | Dtype::F64)
 }
 
-/// A shape as PyTorch prints it: `(3, 5)`, `(3,)`.
+/// Formats a shape as PyTorch prints it: `(3, 5)`, `(3,)`.
 fn python_shape(shape: &[usize]) -> String {
     let lengths: Vec<String> = shape.iter().map(usize::to_string).collect();
     match lengths.as_slice() {

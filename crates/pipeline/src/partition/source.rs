@@ -1,7 +1,7 @@
-//! One version of one object: byte ranges in, bytes out.
+//! Reads byte ranges of one version of one object.
 //!
-//! Every answer is of the version that was opened: a store that knows `If-Match` is asked for that
-//! version only, and the length and tag of each answer are compared.
+//! All bytes are from the version that was opened: requests name that version in `If-Match`, and the length and ETag of
+//! each response are compared.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,24 +13,24 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
-use super::PartitionError;
+use super::error::PartitionError;
 
-/// Bytes fetched beyond an entry's data, for the padding before them and the headers behind.
+/// Bytes fetched beyond the data of an entry, for the padding before and the headers after the data.
 const HEADER_SLACK: u64 = 4 << 10;
 
-/// An object of a store, at the version that was opened.
+/// Object of a store, at the version that was opened.
 #[derive(Debug)]
 pub(super) struct Source {
     store: Arc<dyn ObjectStore>,
     path: Path,
     bytes: u64,
     e_tag: Option<String>,
-    /// Ranges fetched when the partition was opened, by their first byte.
+    /// Ranges fetched while the partition was opened, with their first byte.
     kept: Vec<(u64, Bytes)>,
 }
 
 impl Source {
-    /// Asks for the object's length and tag.
+    /// Reads the length and the ETag of the object.
     pub(super) async fn open(
         store: Arc<dyn ObjectStore>,
         path: Path,
@@ -38,7 +38,7 @@ impl Source {
     ) -> Result<Self, PartitionError> {
         let meta = store.head(&path).await.map_err(|source| PartitionError::Storage {
             path: path.clone(),
-            doing: "asking for its size",
+            doing: "reading its size",
             source,
         })?;
         if let (Some(expected), Some(found)) = (&e_tag, &meta.e_tag)
@@ -50,30 +50,34 @@ impl Source {
         Ok(Self { store, path, bytes: meta.size, e_tag: meta.e_tag.or(e_tag), kept: Vec::new() })
     }
 
+    /// Size of the object in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
+    /// Path of the object in its store.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Error for a malformed partition.
     pub(super) fn malformed(&self, what: impl Into<String>) -> PartitionError {
         PartitionError::Malformed { path: self.path.clone(), what: what.into() }
     }
 
+    /// Error for a file that is not in PyTorch's format.
     pub(super) fn torch_error(&self, error: TorchError) -> PartitionError {
         self.malformed(error.to_string())
     }
 
-    /// Fetches a range now, so that what lies in it needs no request later.
+    /// Fetches a range and keeps it, so that later reads in it need no request.
     pub(super) async fn keep(&mut self, range: Range<u64>) -> Result<(), PartitionError> {
         let bytes = self.fetch(range.clone(), &AtomicU64::new(0)).await?;
         self.kept.push((range.start, bytes));
         Ok(())
     }
 
-    /// The bytes of `range`, adding to `fetched` what the storage sent.
+    /// Returns the bytes of `range`. Adds the bytes fetched from storage to `fetched`.
     pub(super) async fn fetch(&self, range: Range<u64>, fetched: &AtomicU64) -> Result<Bytes, PartitionError> {
         if range.is_empty() {
             return Ok(Bytes::new());
@@ -91,7 +95,7 @@ impl Source {
         Ok(bytes)
     }
 
-    /// The data of a whole entry, whose checksum is right.
+    /// Returns the data of a whole entry after checking its checksum.
     pub(super) async fn fetch_entry(&self, entry: &Entry, fetched: &AtomicU64) -> Result<Bytes, PartitionError> {
         let likely_end =
             entry.header_offset + LOCAL_HEADER_BYTES + entry.name.len() as u64 + entry.bytes + HEADER_SLACK;
@@ -107,7 +111,7 @@ impl Source {
         Ok(data)
     }
 
-    /// Where an entry's data start, from its local header.
+    /// Offset in the file of the first byte of an entry's data, computed from its local header.
     pub(super) async fn data_start(&self, entry: &Entry, fetched: &AtomicU64) -> Result<u64, PartitionError> {
         let header = entry.header_offset..entry.header_offset + LOCAL_HEADER_BYTES;
         let header = self.fetch(header, fetched).await?;
@@ -116,7 +120,7 @@ impl Source {
     }
 
     async fn request(&self, range: Range<u64>) -> Result<Bytes, PartitionError> {
-        // A weak tag never matches in `If-Match` (RFC 9110, 13.1.1); the answer's tag is compared.
+        // A weak ETag never matches in `If-Match` (RFC 9110, 13.1.1). The ETag of the response is compared instead.
         let strong = self.e_tag.clone().filter(|tag| !tag.starts_with("W/"));
         let options =
             GetOptions { range: Some(GetRange::Bounded(range.clone())), if_match: strong, ..GetOptions::default() };
@@ -134,7 +138,7 @@ impl Source {
         if bytes.len() as u64 != expected {
             return Err(self.failed(object_store::Error::Generic {
                 store: "partition",
-                source: format!("{} bytes answered where {expected} were asked for", bytes.len()).into(),
+                source: format!("{} bytes received, {expected} requested", bytes.len()).into(),
             }));
         }
         Ok(bytes)
@@ -142,7 +146,7 @@ impl Source {
 
     fn failed(&self, error: object_store::Error) -> PartitionError {
         match error {
-            object_store::Error::Precondition { .. } => self.changed("another version is there now".to_owned()),
+            object_store::Error::Precondition { .. } => self.changed("the store holds another version now".to_owned()),
             source => PartitionError::Storage { path: self.path.clone(), doing: "reading it", source },
         }
     }

@@ -1,4 +1,4 @@
-//! Cutting a partition into parts of a given size: one partition in, `1.pt … N.pt` out.
+//! Splits a partition into parts of a given size: `1.pt … N.pt`.
 
 use std::sync::Arc;
 
@@ -8,81 +8,44 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt as _;
 
-use super::{BANDS, Layout, Partition, PartitionError, Writer};
+use super::error::PartitionError;
+use super::reader::Partition;
+use super::size::samples_per_part;
+use super::writer::{Layout, Writer};
 use crate::objects::{Objects, objects_key};
 
-/// Bytes of images held at a time while splitting.
+/// Bytes of images in memory at a time while splitting.
 const COPY_BYTES: usize = 8 << 20;
-/// Parts are written in multipart pieces of this size beyond it, in one request below.
+/// Size of a piece of a multipart upload, in bytes. A smaller part is written in one request.
 const UPLOAD_BYTES: usize = 8 << 20;
-/// Pieces of a part under way at once.
+/// Number of pieces of a part that are uploaded at the same time.
 const UPLOADS_AT_ONCE: usize = 2;
-/// More parts are refused: the size was a slip.
+/// Largest number of parts. More are rejected, because the size is probably a mistake.
 const MAX_PARTS: usize = 1_000_000;
 
-/// A part that was written.
+/// Part of a partition, written to a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// Where, in the destination store.
+    /// Path in the destination store.
     pub path: Path,
-    /// Samples in it.
+    /// Number of samples.
     pub samples: usize,
-    /// Bytes of the object.
+    /// Size of the object in bytes.
     pub bytes: u64,
 }
 
-/// Why a text is no size.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "size `{0}`: a number of bytes expected, or one with a unit such as `25MB` or `1GB` (binary: 1 MB is 1,048,576 bytes)"
-)]
-pub struct SizeError(String);
-
-/// Bytes of a size such as `25MB`, `100 MB`, `1.5GB` or `4096`. Units are binary, as the study counts.
+/// Writes the samples of `partition`, in order, to `1.pt … N.pt` under `prefix`. Each part has `size_bytes`, as
+/// [`samples_per_part`] counts them. Calls `written` after each complete part.
+///
+/// A part appears under its name as a whole or not at all. Its objects file is written before it, if there are
+/// `objects`. Otherwise, an objects file that already exists under that name is deleted.
 ///
 /// # Errors
-/// When it is no number with a unit of B, KB, MB, GB, TB or PB, or not positive.
-pub fn parse_size(text: &str) -> Result<u64, SizeError> {
-    let error = || SizeError(text.to_owned());
-    let trimmed = text.trim();
-    let unit_at = trimmed.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(trimmed.len());
-    let (number, unit) = trimmed.split_at(unit_at);
-    let unit_bytes: u64 = match unit.to_ascii_uppercase().as_str() {
-        "" | "B" => 1,
-        "KB" | "KIB" => 1 << 10,
-        "MB" | "MIB" => 1 << 20,
-        "GB" | "GIB" => 1 << 30,
-        "TB" | "TIB" => 1 << 40,
-        "PB" | "PIB" => 1 << 50,
-        _ => return Err(error()),
-    };
-    let number = number.trim();
-    let digits_only = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let number: f64 = number.parse().ok().filter(|_| digits_only).ok_or_else(error)?;
-    let bytes = number * unit_bytes as f64;
-    if (1.0..u64::MAX as f64).contains(&bytes) { Ok(bytes as u64) } else { Err(error()) }
-}
-
-/// Samples in each part (but the last) of `size_bytes`, as the study counts them: it divides by
-/// float32 pixels and magnitudes and an 8-byte redshift (20,508 bytes for 32×32 pixels) and rounds
-/// down, though it stores magnitudes as float64. For 10, 25, 50, 75 and 100 MB that gives its 511,
-/// 1,278, 2,556, 3,834 and 5,113 samples. At least 1.
-pub fn samples_per_part(size_bytes: u64, height: usize, width: usize) -> usize {
-    let counted_bytes = 4 * (BANDS * height * width + BANDS) + 8;
-    usize::try_from(size_bytes / counted_bytes as u64).unwrap_or(usize::MAX).max(1)
-}
-
-/// Writes the samples of `partition`, in order, to `1.pt … N.pt` under `prefix`, each of `size_bytes`
-/// as [`samples_per_part`] counts them. `written` hears of each part once it is complete; a part
-/// appears under its name whole or not at all, after the file that says who its galaxies are: where there are
-/// `objects`, theirs; where not, none stays there.
-///
-/// # Errors
-/// Those of reading, and [`PartitionError::Storage`] with the part's path where writing fails. Parts
-/// written before stay.
+/// Errors of reading, and [`PartitionError::Storage`] with the path of the part if writing fails. Parts that are
+/// already complete remain.
 ///
 /// # Panics
-/// When there are not as many `objects` as samples.
+/// Panics if the number of `objects` is not the number of samples.
 pub async fn split(
     partition: &Partition,
     objects: Option<&Objects>,
@@ -91,13 +54,13 @@ pub async fn split(
     prefix: &Path,
     mut written: impl FnMut(&Part),
 ) -> Result<Vec<Part>, PartitionError> {
-    assert!(objects.is_none_or(|objects| objects.len() == partition.len()), "one identity for each sample");
+    assert!(objects.is_none_or(|objects| objects.len() == partition.len()), "one object per sample is required");
     let samples = samples_per_part(size_bytes, partition.height(), partition.width());
     let count = partition.len().div_ceil(samples);
     if count > MAX_PARTS {
         return Err(PartitionError::Malformed {
             path: partition.path().clone(),
-            what: format!("{count} parts of {size_bytes} bytes, more than {MAX_PARTS}; choose a larger size"),
+            what: format!("{count} parts of {size_bytes} bytes, more than {MAX_PARTS}; use a larger size"),
         });
     }
     let mut parts = Vec::with_capacity(count);
@@ -114,7 +77,7 @@ pub async fn split(
             Err(error) => Err(error),
         };
         if let Err(error) = copied {
-            // The first error is the one to report; a failing abort only leaves a temporary object.
+            // Report the first error. An abort that fails only leaves a temporary object.
             let _ = upload.upload.abort().await;
             return Err(error);
         }
@@ -125,7 +88,7 @@ pub async fn split(
     Ok(parts)
 }
 
-/// Says beside a part, before it appears, who its galaxies are; or takes away what is said there of others.
+/// Writes the objects file of a part before the part appears, or deletes an old objects file if there are no objects.
 async fn put_objects(
     store: &dyn ObjectStore,
     part: &Path,
@@ -133,11 +96,10 @@ async fn put_objects(
     fingerprint: &str,
 ) -> Result<(), PartitionError> {
     let path = Path::from(objects_key(part.as_ref()));
-    let failed =
-        |source| PartitionError::Storage { path: part.clone(), doing: "saying beside it who its galaxies are", source };
+    let failed = |source| PartitionError::Storage { path: part.clone(), doing: "writing its objects file", source };
     match objects {
         Some(objects) => {
-            let bytes = objects.encode(Some(fingerprint)).expect("what was read can be written");
+            let bytes = objects.encode(Some(fingerprint)).expect("objects that were read can be encoded");
             store.put(&path, bytes.into()).await.map_err(failed)?;
         }
         None => match store.delete(&path).await {
@@ -148,6 +110,7 @@ async fn put_objects(
     Ok(())
 }
 
+/// Upload of one part.
 struct Upload {
     upload: BufWriter,
     path: Path,
@@ -155,6 +118,7 @@ struct Upload {
 }
 
 impl Upload {
+    /// Writes the part with `rows` of `partition`, and returns its fingerprint.
     async fn copy(&mut self, partition: &Partition, rows: std::ops::Range<usize>) -> Result<String, PartitionError> {
         let layout = Layout {
             samples: rows.len(),
@@ -182,7 +146,7 @@ impl Upload {
         Ok(fingerprint)
     }
 
-    /// Makes the part appear. Aborts by itself where that fails.
+    /// Completes the upload, which makes the part appear. A failed upload is aborted.
     async fn finish(mut self, samples: usize) -> Result<Part, PartitionError> {
         match self.upload.shutdown().await {
             Ok(()) => Ok(Part { path: self.path, samples, bytes: self.bytes }),
@@ -206,5 +170,5 @@ impl Upload {
     }
 }
 
-/// The writer's only errors are those of what it writes to.
+/// Reason why a [`Writer`] to memory cannot fail: its only errors are those of the underlying writer.
 const IN_MEMORY: &str = "writing to memory never fails";

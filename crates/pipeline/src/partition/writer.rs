@@ -1,19 +1,20 @@
-//! Writing partitions: samples in, the bytes of a `TensorDataset` out as `torch.save` lays it out.
+//! Writes partitions: encodes samples as a `TensorDataset` in the format of `torch.save`.
 //!
-//! Images stream through in chunks of any size; magnitudes and redshifts, a five-hundredth of the
-//! bytes, come at the end. Equal samples give equal bytes, and `torch.load` reads them.
+//! Images are written in chunks of any size. Magnitudes and redshifts, a five-hundredth of the bytes, follow at the
+//! end. Equal samples give equal bytes, and `torch.load` reads the result.
 
 use std::io::{self, Write};
 
 use astromae::torch::{Dtype, encode_f32, encode_f64, row_major_strides, zip};
 
-use super::BANDS;
+use super::fingerprint::fingerprint;
+use super::limits::BANDS;
 
-/// Folder of the archive's entries, as `torch.save` to a buffer names it.
+/// Folder of the entries in the archive. `torch.save` to a buffer uses the same name.
 const FOLDER: &str = "archive";
-/// Version of PyTorch's file format.
+/// Version of the file format of PyTorch.
 const VERSION: &[u8] = b"3\n";
-/// Bytes encoded at a time.
+/// Number of elements encoded at a time.
 const CHUNK_ELEMENTS: usize = 16 << 10;
 
 /// Shapes and types of the partition to write.
@@ -21,13 +22,13 @@ const CHUNK_ELEMENTS: usize = 16 << 10;
 pub struct Layout {
     /// Number of samples.
     pub samples: usize,
-    /// Rows of pixels of an image.
+    /// Height of an image in pixels.
     pub height: usize,
-    /// Pixels of a row.
+    /// Width of an image in pixels.
     pub width: usize,
-    /// float32 or float64.
+    /// Type of the magnitudes: float32 or float64.
     pub magnitude_dtype: Dtype,
-    /// float32 or float64; `None` for a partition without redshifts.
+    /// Type of the redshifts: float32 or float64; `None` for a partition without redshifts.
     pub redshift_dtype: Option<Dtype>,
 }
 
@@ -37,7 +38,7 @@ impl Layout {
     }
 }
 
-/// Writes one partition to `W`, which need not seek.
+/// Writer of one partition to `W`, which does not need to seek.
 #[derive(Debug)]
 pub struct Writer<W> {
     zip: zip::Writer<W>,
@@ -46,13 +47,13 @@ pub struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes everything before the images.
+    /// Starts a partition: writes everything before the images.
     ///
     /// # Errors
-    /// Those of the underlying writer.
+    /// The underlying writer fails.
     ///
     /// # Panics
-    /// When a type is neither float32 nor float64.
+    /// Panics if a type is neither float32 nor float64.
     pub fn new(out: W, layout: Layout) -> io::Result<Self> {
         for dtype in [Some(layout.magnitude_dtype), layout.redshift_dtype].into_iter().flatten() {
             assert!(matches!(dtype, Dtype::F32 | Dtype::F64), "a partition holds float32 or float64, not {dtype}");
@@ -64,16 +65,16 @@ impl<W: Write> Writer<W> {
         Ok(Self { zip, layout, image_elements_left: layout.image_elements() })
     }
 
-    /// Appends pixels, (n, 5, H, W) row-major, in any chunks.
+    /// Appends pixels, (n, 5, H, W) row-major, in chunks of any size.
     ///
     /// # Errors
-    /// Those of the underlying writer.
+    /// The underlying writer fails.
     ///
     /// # Panics
-    /// When there are more than the layout says.
+    /// Panics if there are more pixels than the layout states.
     pub fn write_images(&mut self, pixels: &[f32]) -> io::Result<()> {
         self.image_elements_left =
-            self.image_elements_left.checked_sub(pixels.len()).expect("no more pixels than the layout says");
+            self.image_elements_left.checked_sub(pixels.len()).expect("no more pixels than the layout states");
         let mut bytes = Vec::with_capacity(4 * pixels.len().min(CHUNK_ELEMENTS));
         for chunk in pixels.chunks(CHUNK_ELEMENTS) {
             bytes.clear();
@@ -83,19 +84,20 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Completes the partition with its magnitudes, (n, 5) row-major, and redshifts, (n), rounded to
-    /// the layout's types, and hands the underlying writer back.
+    /// Completes the partition with its magnitudes, (n, 5) row-major, and redshifts, (n), rounded to the types of the
+    /// layout. Returns the underlying writer.
     ///
     /// # Errors
-    /// Those of the underlying writer.
+    /// The underlying writer fails.
     ///
     /// # Panics
-    /// When pixels are missing, or counts are not the layout's.
+    /// Panics if pixels are missing, or if the counts differ from the layout.
     pub fn finish(self, magnitudes: &[f64], redshift: Option<&[f64]>) -> io::Result<W> {
         self.finish_with_fingerprint(magnitudes, redshift).map(|(out, _)| out)
     }
 
-    /// As [`Writer::finish`], with what [`Partition::fingerprint`](super::Partition::fingerprint) will say of it.
+    /// Completes the partition, like [`Writer::finish`], and also returns its
+    /// [fingerprint](super::Partition::fingerprint).
     pub(super) fn finish_with_fingerprint(
         mut self,
         magnitudes: &[f64],
@@ -103,20 +105,20 @@ impl<W: Write> Writer<W> {
     ) -> io::Result<(W, String)> {
         let Layout { samples, magnitude_dtype, redshift_dtype, .. } = self.layout;
         assert_eq!(self.image_elements_left, 0, "pixels missing");
-        assert_eq!(magnitudes.len(), samples * BANDS, "five magnitudes a sample");
-        assert_eq!(redshift.is_some(), redshift_dtype.is_some(), "redshifts as the layout says");
+        assert_eq!(magnitudes.len(), samples * BANDS, "five magnitudes per sample");
+        assert_eq!(redshift.is_some(), redshift_dtype.is_some(), "redshifts as the layout states");
         put_entry(&mut self.zip, "data/1", &encode(magnitudes, magnitude_dtype))?;
         if let (Some(redshift), Some(dtype)) = (redshift, redshift_dtype) {
-            assert_eq!(redshift.len(), samples, "one redshift a sample");
+            assert_eq!(redshift.len(), samples, "one redshift per sample");
             put_entry(&mut self.zip, "data/2", &encode(redshift, dtype))?;
         }
         put_entry(&mut self.zip, "version", VERSION)?;
         let crc32 = |entry: &str| self.zip.crc32(&format!("{FOLDER}/{entry}")).expect("an entry that was written");
-        let fingerprint = super::fingerprint((crc32("data/0"), 0), (crc32("data/1"), 0));
+        let fingerprint = fingerprint((crc32("data/0"), 0), (crc32("data/1"), 0));
         Ok((self.zip.finish()?, fingerprint))
     }
 
-    /// The underlying writer, to drain what was written so far.
+    /// Underlying writer, for example to take the bytes written so far.
     pub fn get_mut(&mut self) -> &mut W {
         self.zip.get_mut()
     }
@@ -138,8 +140,8 @@ fn encode(values: &[f64], dtype: Dtype) -> Vec<u8> {
     bytes
 }
 
-/// The pickle of a `TensorDataset`, protocol 2, operation by operation as Python's pickler writes it,
-/// less its memo, which only saves bytes.
+/// Encodes the pickle of a `TensorDataset` in protocol 2, with the operations that Python's pickler writes. It omits
+/// the memo, which only saves bytes.
 fn pickle(layout: &Layout) -> Vec<u8> {
     let &Layout { samples, height, width, magnitude_dtype, redshift_dtype } = layout;
     let mut tensors =
@@ -152,12 +154,12 @@ fn pickle(layout: &Layout) -> Vec<u8> {
         b"}",
         &string("tensors"),
         &tuple(&tensors),
-        b"sb.", // {"tensors": (…)} becomes its state
+        b"sb.", // set its state to {"tensors": (…)}
     ]
     .concat()
 }
 
-/// A call of `_rebuild_tensor_v2` for a row-major tensor that fills the storage `key`.
+/// Encodes a call of `_rebuild_tensor_v2` for a row-major tensor that fills the storage `key`.
 fn tensor(key: usize, dtype: Dtype, shape: &[usize]) -> Vec<u8> {
     let integers = |values: &[usize]| tuple(&values.iter().map(|&value| integer(value)).collect::<Vec<_>>());
     let storage = tuple(&[

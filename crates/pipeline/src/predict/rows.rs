@@ -1,19 +1,19 @@
-//! Rows in memory through the model, on all threads of a worker.
+//! Predicts rows that are in memory, on all threads of a worker.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use astromae::{Model, Scratch};
+use records::flags::flags;
 
 use super::{PredictError, Worker};
 use crate::event::{Stopwatch, thread_cpu_seconds};
-use crate::flags::flags;
 use crate::partition::{Partition, Rows};
 
-/// The most images that a thread takes at once: the model's own groups fill with fewer, and what is left at the end,
-/// while other threads wait, stays small.
+/// Maximum number of images that a thread takes at a time. It is larger than the groups in which the model works, and
+/// small enough that threads wait only shortly for each other at the end.
 const MAX_PIECE: usize = 96;
 
-/// What became of some rows.
+/// Predictions of some rows, and their cost.
 pub(super) struct PredictedRows {
     pub(super) z_phot: Vec<f32>,
     pub(super) flags: Vec<u8>,
@@ -25,7 +25,7 @@ pub(super) struct PredictedRows {
     pub(super) bytes_allocated: u64,
 }
 
-/// Predicts rows that lie in memory, away from the threads that read. `first` is the number of the first one.
+/// Predicts rows on blocking threads, so that reading continues. `first` is the number of the first row.
 pub(super) async fn predict(
     rows: Rows,
     partition: &Partition,
@@ -47,14 +47,14 @@ pub(super) async fn predict(
             Ok(predicted)
         }
         Err(error) => {
-            let said = match error.try_into_panic() {
+            let message = match error.try_into_panic() {
                 Ok(panic) => {
                     let text = panic.downcast_ref::<String>().map(String::as_str);
                     text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
                 }
                 Err(error) => error.to_string(),
             };
-            Err(PredictError::Panicked { path: partition.path().to_string(), rows: first..first + count, said })
+            Err(PredictError::Panicked { path: partition.path().to_string(), rows: first..first + count, message })
         }
     }
 }
@@ -79,7 +79,7 @@ fn compute(
     let decode_seconds = watch.seconds();
 
     let watch = Stopwatch::start();
-    // Every thread takes as many pieces as every other, as large as they may be.
+    // All threads take the same number of pieces, which are as large as possible.
     let rounds = count.div_ceil(scratches.len() * MAX_PIECE).max(1);
     let piece = count.div_ceil(scratches.len() * rounds).clamp(1, batch_size);
     let pixels = bands * size * size;
@@ -129,9 +129,10 @@ fn compute(
     }
 }
 
-/// The centre of each image: `images` (n, height, width), bands being images of their own here, to (n, size, size).
-/// Where the margin is odd, its smaller half lies above and to the left.
-pub(crate) fn crop(images: &[f32], (height, width): (usize, usize), size: usize) -> Vec<f32> {
+/// Crops each image to its centre: shape (n, height, width) becomes (n, size, size). Each band counts as one image.
+///
+/// If a margin is odd, its smaller half is above and on the left.
+pub fn crop(images: &[f32], (height, width): (usize, usize), size: usize) -> Vec<f32> {
     let (top, left) = ((height - size) / 2, (width - size) / 2);
     images
         .chunks(height * width)
@@ -146,7 +147,7 @@ mod tests {
     use super::crop;
 
     #[test]
-    fn the_centre_is_kept() {
+    fn crop_keeps_the_centre() {
         let image: Vec<f32> = (0..20_u8).map(f32::from).collect();
         assert_eq!(crop(&image, (4, 5), 2), [6.0, 7.0, 11.0, 12.0]);
         assert_eq!(crop(&image, (4, 5), 4), [0., 1., 2., 3., 5., 6., 7., 8., 10., 11., 12., 13., 15., 16., 17., 18.]);

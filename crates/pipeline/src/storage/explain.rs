@@ -1,22 +1,23 @@
-//! What a store's error means: whether asking again can help, and one line for a person.
+//! Explanation of an error of a store: one line for the user, and the decision to retry.
 //!
-//! `object_store` keeps its HTTP error types to itself, so that a status that has no variant of its own (429, 500, 503)
-//! is read from the message. The tests against a real HTTP server fail should that message change.
+//! `object_store` does not export its HTTP error types. A status without a variant of its own (429, 500, 503) is
+//! therefore read from the message. The tests against a real HTTP server fail if the message changes.
 
 use std::error::Error;
 use std::io::ErrorKind;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
-/// What `object_store` writes before the status of a refused request.
+/// Text that `object_store` writes before the status of a failed request.
 const STATUS_MARK: &str = "status code: ";
-/// What it writes where a request succeeded in name but its body says `InternalError` or `SlowDown`.
+/// Text that `object_store` writes if the status is a success but the body reports `InternalError` or `SlowDown`.
 const ERROR_BODY_MARK: &str = "Server returned error response";
-/// The most characters of a store's own words that a message repeats.
-const MAX_SAID: usize = 300;
+/// Longest part of a store's own message that is repeated, in characters.
+const MAX_MESSAGE_CHARS: usize = 300;
 
-/// Whether the same request may succeed when it is made again: connections that break, time-outs, 408, 429 and 5xx.
-/// Not what a repetition cannot change: 403, 404, a precondition, a malformed name, a full disk.
+/// Returns true if the same request may succeed when it is repeated: after broken connections, timeouts, and the
+/// statuses 408, 429 and 5xx (except 501). Returns false if a repetition cannot help: after 403, 404, a failed
+/// precondition, a malformed name, a full disk.
 pub fn is_transient(error: &object_store::Error) -> bool {
     if !matches!(error, object_store::Error::Generic { .. }) {
         return false;
@@ -41,40 +42,45 @@ pub fn is_transient(error: &object_store::Error) -> bool {
     })
 }
 
-/// One line: what the store said and what to try, without `object_store`'s repetitions and without a body's XML.
+/// Explains an error in one line: the store's message and what to try, without the repetitions of `object_store` and
+/// the XML of a response body.
 pub fn explain(error: &object_store::Error) -> String {
     use object_store::Error as E;
-    let said = said(error);
+    let message = store_message(error);
     match (error, status(error)) {
-        (E::NotFound { .. }, _) | (_, Some(404)) => match said.contains("NoSuchBucket") {
-            true => format!("no such bucket ({said}); check its name, and AWS_REGION and AWS_PROFILE"),
-            false => "there is no such object; check the key, letter by letter".to_owned(),
+        (E::NotFound { .. }, _) | (_, Some(404)) => match message.contains("NoSuchBucket") {
+            true => format!("no such bucket ({message}); check its name, AWS_REGION and AWS_PROFILE"),
+            false => "there is no such object; check the key".to_owned(),
         },
         (E::PermissionDenied { .. }, _) | (_, Some(403)) => format!(
-            "access denied ({said}); check that the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID) are the right ones \
-             and allow it"
+            "access denied ({message}); check that the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID) are correct and \
+             allow this action"
         ),
         (E::Unauthenticated { .. }, _) | (_, Some(401)) => {
-            format!("not authenticated ({said}); check the credentials (AWS_PROFILE)")
+            format!("not authenticated ({message}); check the credentials (AWS_PROFILE)")
         }
         (E::AlreadyExists { .. }, _) => "it already exists".to_owned(),
         (E::Precondition { .. } | E::NotModified { .. }, _) => {
-            format!("it is no longer the object that was planned ({said}); plan again with `--resume`")
+            format!("it is no longer the object that was planned ({message}); plan again with `--resume`")
         }
-        (E::NotSupported { .. } | E::NotImplemented { .. }, _) => format!("this store cannot do that: {said}"),
-        (_, Some(429 | 503)) => format!("the store is overloaded ({said}); try again later, or with fewer workers"),
-        (_, Some(300..=399)) => format!("the store redirects ({said}); check AWS_REGION and the address"),
-        (_, Some(500..=599)) => format!("the store failed ({said}); try again later"),
-        (_, Some(_)) => format!("the store refused ({said})"),
-        (_, None) => explain_without_status(error, said),
+        (E::NotSupported { .. } | E::NotImplemented { .. }, _) => {
+            format!("the store does not support this operation: {message}")
+        }
+        (_, Some(429 | 503)) => format!("the store is overloaded ({message}); try again later, or with fewer workers"),
+        (_, Some(300..=399)) => {
+            format!("the store redirects the request ({message}); check AWS_REGION and the address")
+        }
+        (_, Some(500..=599)) => format!("the store failed ({message}); try again later"),
+        (_, Some(_)) => format!("the store refused ({message})"),
+        (_, None) => explain_without_status(error, message),
     }
 }
 
-/// Whether a refusal to create says only that the store has no such operation.
+/// Returns true if creating an object failed only because the store does not support conditional writes.
 pub(super) fn cannot_create(error: &object_store::Error) -> bool {
     match error {
         object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. } => true,
-        // A file system without hard links, which creating is made of.
+        // Creating a file needs hard links, which some file systems do not have.
         _ => {
             status(error) == Some(501)
                 || find::<std::io::Error>(error).is_some_and(|e| e.kind() == ErrorKind::Unsupported)
@@ -82,32 +88,31 @@ pub(super) fn cannot_create(error: &object_store::Error) -> bool {
     }
 }
 
-fn explain_without_status(error: &object_store::Error, said: String) -> String {
-    if said.contains("non-partial response") {
-        return "this server does not serve parts of files (byte ranges); download the file and give its path"
-            .to_owned();
+fn explain_without_status(error: &object_store::Error, message: String) -> String {
+    if message.contains("non-partial response") {
+        return "the server does not support byte ranges; download the file and give its path".to_owned();
     }
-    if said.contains("without LOCATION") {
+    if message.contains("without LOCATION") {
         return "the bucket is in another region; set AWS_REGION to its region".to_owned();
     }
     match find::<HttpError>(error).map(HttpError::kind) {
-        Some(HttpErrorKind::Timeout) => format!("no answer in time ({said}); check the network and the endpoint"),
+        Some(HttpErrorKind::Timeout) => format!("no answer in time ({message}); check the network and the endpoint"),
         Some(HttpErrorKind::Connect) => {
-            format!("cannot connect ({said}); check the endpoint (AWS_ENDPOINT_URL) and the network")
+            format!("cannot connect ({message}); check the endpoint (AWS_ENDPOINT_URL) and the network")
         }
-        Some(_) => format!("the connection broke off ({said}); try again"),
+        Some(_) => format!("the connection broke off ({message}); try again"),
         None => match find::<std::io::Error>(error).map(std::io::Error::kind) {
-            Some(ErrorKind::PermissionDenied) => format!("permission denied ({said})"),
-            Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => format!("no space left ({said})"),
-            _ => said,
+            Some(ErrorKind::PermissionDenied) => format!("permission denied ({message})"),
+            Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => format!("no space left ({message})"),
+            _ => message,
         },
     }
 }
 
-/// The store's own words: status, code and message of an HTTP answer, else the innermost cause.
-fn said(error: &object_store::Error) -> String {
+/// Message of the store itself: status, code and message of an HTTP response, or else the innermost cause.
+fn store_message(error: &object_store::Error) -> String {
     let text = error.to_string();
-    let words = match text.rfind(STATUS_MARK) {
+    let message = match text.rfind(STATUS_MARK) {
         Some(at) => {
             let (status, body) = split_status(&text[at + STATUS_MARK.len()..]);
             match (tag(body, "Code"), tag(body, "Message")) {
@@ -125,30 +130,32 @@ fn said(error: &object_store::Error) -> String {
             innermost.to_string()
         }
     };
-    let words: String = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    match words.char_indices().nth(MAX_SAID) {
-        Some((end, _)) => format!("{}…", &words[..end]),
-        None => words,
+    let message: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    match message.char_indices().nth(MAX_MESSAGE_CHARS) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message,
     }
 }
 
-/// `503 Service Unavailable: <body>` in two.
+/// Splits `503 Service Unavailable: <body>` into status and body.
 fn split_status(text: &str) -> (&str, &str) {
     text.split_once(": ").unwrap_or((text.trim_end_matches(':'), ""))
 }
 
+/// HTTP status in the message of an error.
 fn status(error: &object_store::Error) -> Option<u16> {
     let text = error.to_string();
     let at = text.find(STATUS_MARK)? + STATUS_MARK.len();
     text.get(at..at + 3)?.parse().ok()
 }
 
+/// Text of an XML element in a response body.
 fn tag<'a>(body: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = body.split_once(&format!("<{name}>"))?;
     Some(rest.split_once("</")?.0)
 }
 
-/// The first error of this type among an error's sources.
+/// First error of type `T` in the chain of sources.
 fn find<T: Error + 'static>(error: &object_store::Error) -> Option<&T> {
     let mut current: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = current {
@@ -169,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_that_time_can_heal() {
+    fn retries_transient_statuses_only() {
         for (status, expected) in
             [(400, false), (403, false), (408, true), (429, true), (500, true), (501, false), (503, true)]
         {
@@ -181,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn disks_are_not_servers() {
+    fn full_disks_are_not_transient() {
         assert!(!is_transient(&generic(std::io::Error::from(ErrorKind::StorageFull))));
         assert!(!is_transient(&generic(std::io::Error::from(ErrorKind::PermissionDenied))));
         assert!(is_transient(&generic(std::io::Error::from(ErrorKind::StaleNetworkFileHandle))));
@@ -189,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn xml_is_read_and_long_words_are_cut() {
+    fn parses_xml_bodies_and_shortens_long_messages() {
         let body = "<?xml?><Error><Code>SlowDown</Code><Message>Please reduce\n your rate</Message></Error>";
         let error = generic(format!("Server returned non-2xx status code: 503 Service Unavailable: {body}"));
         assert_eq!(
@@ -198,6 +205,6 @@ mod tests {
              with fewer workers"
         );
         let error = generic(format!("Server returned non-2xx status code: 400 Bad Request: {}", "é".repeat(5_000)));
-        assert!(explain(&error).chars().count() < MAX_SAID + 40);
+        assert!(explain(&error).chars().count() < MAX_MESSAGE_CHARS + 60);
     }
 }

@@ -1,4 +1,4 @@
-//! From the text that names a place to the store that serves it.
+//! Opens the store that a text names.
 
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -10,78 +10,87 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use url::Url;
 
+use super::bucket::Bucket;
+use super::error::StorageError;
+use super::explain::explain;
 #[cfg(not(feature = "everywhere"))]
-use super::no_others as others;
+use super::no_other_stores as other_stores;
+use super::options::StorageOptions;
 #[cfg(feature = "everywhere")]
-use super::others;
-use super::{Bucket, StorageError, StorageOptions};
+use super::other_stores;
 
-/// Schemes whose first part is a bucket.
+/// URL schemes that name a bucket: `SCHEME://BUCKET/KEY`.
 pub(super) const BUCKET_SCHEMES: [&str; 3] = ["s3", "gs", "az"];
-/// The region that S3 itself takes for none.
-const REGION_IF_UNKNOWN: &str = "us-east-1";
+/// Default region. S3 itself uses it when no region is given.
+const DEFAULT_REGION: &str = "us-east-1";
 
-/// What a text turned out to name.
+/// Location that a text names.
 pub(super) enum Opened {
-    /// A folder on this machine that exists.
+    /// Existing folder on this machine.
     Folder(PathBuf),
-    /// A key (perhaps empty) in a store.
+    /// Key, possibly empty, in a bucket.
     Bucket(Bucket, String),
 }
 
-/// Opens any text but a bare scheme.
-pub(super) fn place(text: &str, options: &StorageOptions, memory: &Arc<InMemory>) -> Result<Opened, StorageError> {
+/// Opens the location that a text names. The text must not be a scheme alone.
+pub(super) fn location(text: &str, options: &StorageOptions, memory: &Arc<InMemory>) -> Result<Opened, StorageError> {
     if let Some((scheme, name, key)) = split_bucket_url(text) {
         return Ok(Opened::Bucket(bucket(scheme, name, options)?, tidy_key(text, key)?));
     }
     if !has_scheme(text) || FilePath::new(text).exists() {
-        return local(text, FilePath::new(text));
+        return local_path(text, FilePath::new(text));
     }
     if let Some(key) = text.strip_prefix("memory:") {
         let bucket = Bucket::new(memory.clone(), "memory:/".to_owned());
         return Ok(Opened::Bucket(bucket, tidy_key(text, key)?));
     }
-    let url = Url::parse(text).map_err(|error| complain(text, &error.to_string()))?;
+    let url = Url::parse(text).map_err(|error| StorageError::location(text, error))?;
     match url.scheme() {
         "file" => {
-            let path = url.to_file_path().map_err(|()| complain(text, "not the URL of a file on this machine"))?;
-            local(text, &path)
+            let path = url
+                .to_file_path()
+                .map_err(|()| StorageError::location(text, "not the URL of a file on this machine"))?;
+            local_path(text, &path)
         }
-        "http" | "https" => others::http(text, &url, options),
-        _ => Err(complain(
+        "http" | "https" => other_stores::http(text, &url, options).map(|(bucket, key)| Opened::Bucket(bucket, key)),
+        _ => Err(StorageError::location(
             text,
-            "not a place that is known; expected a path, `s3://…`, `gs://…`, `az://…`, `http(s)://…`, `file:///…` or \
+            "unknown scheme; expected a path, `s3://…`, `gs://…`, `az://…`, `http(s)://…`, `file:///…` or \
              `memory:`",
         )),
     }
 }
 
-/// One bucket of S3, Google or Azure.
+/// Opens a bucket of S3, Google Cloud Storage or Azure Blob Storage.
 pub(super) fn bucket(scheme: &str, name: &str, options: &StorageOptions) -> Result<Bucket, StorageError> {
     let base = format!("{scheme}://{name}/");
     let built = match scheme {
         "s3" => s3(name, options),
-        "gs" => others::gs(name, options),
-        _ => others::az(name, options),
+        "gs" => other_stores::gs(name, options),
+        _ => other_stores::az(name, options),
     };
-    let store = built.map_err(|error| complain(&base, &super::explain(&error)))?;
+    let store = built.map_err(|error| StorageError::location(&base, explain(&error)))?;
     Ok(Bucket::new(store, base))
 }
 
-/// An existing folder of this machine.
+/// Opens an existing folder of this machine as a bucket.
 pub(super) fn folder(path: &FilePath) -> Result<Bucket, StorageError> {
     let shown = path.display().to_string();
     let found = std::fs::canonicalize(path).map_err(|error| {
-        complain(&shown, &format!("{error}; in a folder store every bucket is a folder: `mkdir -p '{shown}'`"))
+        StorageError::location(
+            &shown,
+            format!("{error}; in a folder store each bucket is a folder: `mkdir -p '{shown}'`"),
+        )
     })?;
     if !found.is_dir() {
-        return Err(complain(&shown, "a file, where a folder is expected"));
+        return Err(StorageError::location(&shown, "found a file, expected a folder"));
     }
-    let store = LocalFileSystem::new_with_prefix(&found).map_err(|error| complain(&shown, &super::explain(&error)))?;
+    let store =
+        LocalFileSystem::new_with_prefix(&found).map_err(|error| StorageError::location(&shown, explain(&error)))?;
     Ok(Bucket::new(Arc::new(store), format!("{}/", found.display().to_string().trim_end_matches('/'))))
 }
 
-/// `s3://bucket/key` in three; `s3a` and friends are the same thing under another name.
+/// Splits `s3://bucket/key` into scheme, bucket and key. Aliases of schemes (`s3a`, `azure`, `abfs`, …) are replaced.
 pub(super) fn split_bucket_url(text: &str) -> Option<(&'static str, &str, &str)> {
     let (scheme, rest) = text.split_once("://")?;
     let scheme = match scheme {
@@ -94,7 +103,7 @@ pub(super) fn split_bucket_url(text: &str) -> Option<(&'static str, &str, &str)>
     (!name.is_empty()).then_some((scheme, name, key))
 }
 
-/// Whether the text begins like a URL. A single letter is not a scheme, so that no drive is mistaken for one.
+/// Returns true if the text starts with a URL scheme. A single letter is not a scheme, because it may name a drive.
 pub(super) fn has_scheme(text: &str) -> bool {
     text.split_once(':').is_some_and(|(scheme, _)| {
         scheme.len() > 1
@@ -103,41 +112,42 @@ pub(super) fn has_scheme(text: &str) -> bool {
     })
 }
 
-/// A key without leading, trailing or doubled slashes.
+/// Removes leading and trailing slashes from a key. Fails if the rest is not a key.
 pub(super) fn tidy_key(text: &str, key: &str) -> Result<String, StorageError> {
-    let key = Path::parse(key.trim_matches('/')).map_err(|error| complain(text, &error.to_string()))?;
+    let key = Path::parse(key.trim_matches('/')).map_err(|error| StorageError::location(text, error))?;
     Ok(key.as_ref().to_owned())
 }
 
-/// A path of this machine: its deepest existing folder is the store, the rest is the key, so that reading a missing
-/// file says which, and writing makes the folders it needs.
-fn local(text: &str, path: &FilePath) -> Result<Opened, StorageError> {
+/// Opens a path of this machine: the deepest existing folder is the store, and the rest of the path is the key. Reading
+/// a missing file then reports its full path, and writing creates the missing folders.
+fn local_path(text: &str, path: &FilePath) -> Result<Opened, StorageError> {
     if text.is_empty() {
-        return Err(complain(text, "empty, where a path or a URL is expected"));
+        return Err(StorageError::location(text, "empty; expected a path or a URL"));
     }
-    let absolute = std::path::absolute(path).map_err(|error| complain(text, &error.to_string()))?;
+    let absolute = std::path::absolute(path).map_err(|error| StorageError::location(text, error))?;
     if absolute.is_dir() {
         return Ok(Opened::Folder(absolute));
     }
-    let mut above = absolute.as_path();
+    let mut ancestor = absolute.as_path();
     let mut key = Vec::new();
-    while let (Some(parent), Some(name)) = (above.parent(), above.file_name()) {
-        let name = name.to_str().ok_or_else(|| complain(text, "not UTF-8"))?;
+    while let (Some(parent), Some(name)) = (ancestor.parent(), ancestor.file_name()) {
+        let name = name.to_str().ok_or_else(|| StorageError::location(text, "the path is not UTF-8"))?;
         key.push(name);
         if parent.is_dir() {
             key.reverse();
             return Ok(Opened::Bucket(folder(parent)?, tidy_key(text, &key.join("/"))?));
         }
-        above = parent;
+        ancestor = parent;
     }
-    Err(complain(text, "no folder on the way to it exists"))
+    Err(StorageError::location(text, "none of its parent folders exists"))
 }
 
+/// Opens a bucket of S3.
 fn s3(name: &str, options: &StorageOptions) -> object_store::Result<Arc<dyn ObjectStore>> {
     let s3 = &options.s3;
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(name)
-        .with_region(s3.region.as_deref().unwrap_or(REGION_IF_UNKNOWN))
+        .with_region(s3.region.as_deref().unwrap_or(DEFAULT_REGION))
         .with_skip_signature(s3.skip_signature)
         .with_client_options(options.limits.client())
         .with_retry(options.limits.retry());
@@ -151,8 +161,4 @@ fn s3(name: &str, options: &StorageOptions) -> object_store::Result<Arc<dyn Obje
         builder = builder.with_credentials(credentials.clone());
     }
     Ok(Arc::new(builder.build()?))
-}
-
-pub(super) fn complain(place: &str, problem: &str) -> StorageError {
-    StorageError::Place { place: place.to_owned(), problem: problem.to_owned() }
 }

@@ -1,67 +1,67 @@
-//! What the caller decides about storage: credentials, region, endpoint, and how long to wait for whom.
+//! Options of storage that the caller sets: credentials, region, endpoint, timeouts and retries.
 //!
-//! Never here: the environment. `cosmicai::settings` and the Lambda worker fill these in.
+//! Never here: the environment. `cosmicai::settings` and the Lambda worker set these options.
 
 use std::time::Duration;
 
 use object_store::aws::AwsCredentialProvider;
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
-/// Seconds to wait for a connection.
+/// Timeout for a connection, in seconds.
 const CONNECT_SECONDS: u64 = 5;
-/// Seconds without a byte after which an answer is given up. An upload has this long to reach the store.
+/// Timeout for the next byte of a response, in seconds. It also limits an upload, which must reach the store within it.
 const READ_SECONDS: u64 = 30;
-/// Seconds one request may take from start to end: what a slow line needs for a model of 64 MB.
+/// Timeout for one request from start to end, in seconds. A slow connection needs it for a model of 64 MB.
 const REQUEST_SECONDS: u64 = 300;
-/// How often one request is made again.
+/// Number of retries of one request.
 const RETRIES: usize = 5;
-/// Seconds after which a failed request is not made again.
+/// Time after which a failed request is not retried, in seconds.
 const RETRY_SECONDS: u64 = 60;
-/// Milliseconds before the first repetition; each later one waits about twice as long.
+/// Wait before the first retry, in milliseconds. Each later wait is about twice as long.
 const BACKOFF_FIRST_MS: u64 = 100;
-/// The longest wait between two repetitions, in seconds.
+/// Longest wait between two retries, in seconds.
 const BACKOFF_MAX_SECONDS: u64 = 10;
 
-/// Everything about storage that this crate cannot know by itself.
+/// Options of storage.
 #[derive(Debug, Clone, Default)]
 pub struct StorageOptions {
-    /// How to reach S3.
+    /// Options of S3.
     pub s3: S3Options,
-    /// Options of other stores, by `object_store`'s names (`azure_storage_account_name`, `google_service_account`, …).
-    /// A name that a store does not know is passed over.
+    /// Options of other stores by their names in `object_store` (`azure_storage_account_name`,
+    /// `google_service_account`, …). A store ignores names that it does not know.
     pub others: Vec<(String, String)>,
-    /// How long to wait, how often to try.
+    /// Timeouts and retries.
     pub limits: Limits,
 }
 
-/// How to reach S3, or a store that speaks its protocol.
+/// Options of S3, or of another store with the same protocol.
 #[derive(Debug, Clone, Default)]
 pub struct S3Options {
-    /// Region; `us-east-1` where none is known.
+    /// Region; `None` for `us-east-1`.
     pub region: Option<String>,
-    /// Address of a store other than AWS. Buckets are then addressed by path, and plain `http` is allowed exactly when
-    /// this address begins with `http:`.
+    /// Address of a store other than AWS; `None` for AWS. With an address, buckets are addressed by path, and
+    /// unencrypted `http` is allowed if the address starts with `http:`.
     pub endpoint: Option<String>,
-    /// Where credentials come from. None: the machine's own role, asked for by `object_store`.
+    /// Source of credentials; `None` for the role of the machine, which `object_store` requests.
     pub credentials: Option<AwsCredentialProvider>,
     /// Send unsigned requests, for public buckets.
     pub skip_signature: bool,
 }
 
-/// How long one request may take. A store that hangs or fails is given up after about `retry_for + read`.
+/// Timeouts and retries of one request. A request to a store that hangs or fails ends after about `retry_for + read`.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Wait for a connection.
+    /// Timeout for a connection.
     pub connect: Duration,
-    /// Wait for the next bytes of an answer.
+    /// Timeout for the next bytes of a response.
     pub read: Duration,
-    /// One request from start to end.
+    /// Timeout for one request from start to end.
     pub request: Duration,
-    /// Repetitions of one request.
+    /// Number of retries of one request.
     pub retries: usize,
-    /// Time after which a request is not repeated.
+    /// Time after which a failed request is not retried.
     pub retry_for: Duration,
-    /// Wait before the first repetition.
+    /// Wait before the first retry.
     pub backoff: Duration,
 }
 
@@ -79,6 +79,7 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Retry configuration for `object_store`.
     pub(super) fn retry(&self) -> RetryConfig {
         RetryConfig {
             backoff: BackoffConfig {
@@ -91,6 +92,7 @@ impl Limits {
         }
     }
 
+    /// HTTP client configuration for `object_store`.
     pub(super) fn client(&self) -> ClientOptions {
         ClientOptions::new().with_connect_timeout(self.connect).with_read_timeout(self.read).with_timeout(self.request)
     }

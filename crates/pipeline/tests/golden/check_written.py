@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Has PyTorch judge the partitions that pipeline writes, and records the verdict in written.json.
+"""Checks with PyTorch the partitions that pipeline writes, and records their checksums in written.json.
 
-    python3 check_written.py              (needs cargo; made with PyTorch 2.2.2, NumPy 1.26, Python 3.11)
+    python3 check_written.py              (needs cargo; tested with PyTorch 2.2.2, NumPy 1.26, Python 3.11)
 
-Runs the test that writes them, reads each with torch.load and with Python's zipfile, compares every
-value bit for bit with the formulas of that test, and stores length and CRC-32 of the files that passed.
+Runs the test that writes the partitions. Reads each with torch.load and with Python's zipfile, compares every
+value bit for bit with the formulas of that test, and stores the length and CRC-32 of the files that passed.
 """
 
 import json
@@ -50,7 +50,7 @@ def check(path, samples, height, width, magnitude_dtype, redshift_dtype):
     else:
         assert redshift[0].shape == (samples,) and redshift[0].dtype == redshift_dtype
         assert (redshift[0].numpy() == numpy.arange(samples) % 977 / 4096).all()
-    # It is a dataset like any other, also memory-mapped.
+    # Memory mapping works too.
     torch.load(str(path), mmap=True)
     assert dataset[0][0].shape == (5, height, width)
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Makes the golden partitions of this folder and expected.json, what PyTorch reads back from them.
+"""Writes the golden partitions of this folder, and expected.json with the values that PyTorch reads back from them.
 
-    python3 make_partitions.py            (PyTorch 2.2.2, NumPy 1.26; any later version should do)
+    python3 make_partitions.py            (PyTorch 2.2.2, NumPy 1.26; later versions should work)
 
-The files are small on purpose: three or four images of a few pixels, one of 64x64. expected.json has
-for every file either its values, row-major, or the words its refusal must contain.
+The files are small on purpose: three or four images of a few pixels, one of 64x64. For every file, expected.json has
+its values in row-major order, or the words that the error message must contain.
 """
 
 import json
@@ -44,7 +44,7 @@ def crc32(tensor):
 
 
 def numbers(tensor):
-    """Values row-major; float32 widened to float64 is exact. NaN and infinity become words."""
+    """Returns the values in row-major order. Float32 is converted to float64 exactly. NaN and infinity become text."""
     values = tensor.double().flatten().tolist()
     return [value if numpy.isfinite(value) else str(value) for value in values]
 
@@ -65,7 +65,7 @@ def good(name, *tensors, **options):
     }
 
 
-def refused(name, content, *words, **options):
+def rejected(name, content, *words, **options):
     torch.save(content, FOLDER / f"{name}.pt", **options)
     expected[name] = {"error": list(words)}
 
@@ -97,25 +97,25 @@ flat = randn(3 * BANDS * HEIGHT * WIDTH + 3 * BANDS + 3)
 pixels, rest = flat[: 3 * BANDS * HEIGHT * WIDTH], flat[3 * BANDS * HEIGHT * WIDTH :]
 good("one_storage", pixels.view(3, BANDS, HEIGHT, WIDTH), rest[:15].view(3, BANDS), rest[15:])
 
-refused("no_images", TensorDataset(images(0), magnitudes(0), redshift(0)), "no images")
-refused("four_bands", TensorDataset(images()[:, :4], magnitudes(), redshift()), "bands", "(3, 4, 4, 3)")
-refused("images_flat", TensorDataset(images().reshape(3, -1), magnitudes(), redshift()), "images", "(3, 60)")
-refused("images_float64", TensorDataset(images().double(), magnitudes(), redshift()), "images", "float64")
-refused("images_bfloat16", TensorDataset(images().bfloat16(), magnitudes(), redshift()), "images", "bfloat16")
-refused("magnitudes_int64", TensorDataset(images(), magnitudes().long(), redshift()), "magnitudes", "int64")
-refused("magnitudes_four", TensorDataset(images(), magnitudes()[:, :4], redshift()), "magnitudes", "(3, 4)")
-refused("redshift_two", TensorDataset(images(), magnitudes(), randn(3, 2)), "redshift", "(3, 2)")
+rejected("no_images", TensorDataset(images(0), magnitudes(0), redshift(0)), "no images")
+rejected("four_bands", TensorDataset(images()[:, :4], magnitudes(), redshift()), "bands", "(3, 4, 4, 3)")
+rejected("images_flat", TensorDataset(images().reshape(3, -1), magnitudes(), redshift()), "images", "(3, 60)")
+rejected("images_float64", TensorDataset(images().double(), magnitudes(), redshift()), "images", "float64")
+rejected("images_bfloat16", TensorDataset(images().bfloat16(), magnitudes(), redshift()), "images", "bfloat16")
+rejected("magnitudes_int64", TensorDataset(images(), magnitudes().long(), redshift()), "magnitudes", "int64")
+rejected("magnitudes_four", TensorDataset(images(), magnitudes()[:, :4], redshift()), "magnitudes", "(3, 4)")
+rejected("redshift_two", TensorDataset(images(), magnitudes(), randn(3, 2)), "redshift", "(3, 2)")
 short = TensorDataset(images(), magnitudes(), redshift())
 short.tensors = (images(), magnitudes(2), redshift())
-refused("magnitudes_short", short, "magnitudes", "(2, 5)")
-refused("images_only", TensorDataset(images()), "1 tensor")
-refused("four_tensors", TensorDataset(images(), magnitudes(), redshift(), redshift()), "4 tensors")
-refused("dict", {"images": images(), "magnitudes": magnitudes()}, "TensorDataset", "a dict of 2")
-refused("subset", Subset(TensorDataset(images(), magnitudes()), [0, 1]), "torch.utils.data.dataset.Subset")
-refused("format_before_1_6", TensorDataset(images(), magnitudes()), "before 1.6", _use_new_zipfile_serialization=False)
+rejected("magnitudes_short", short, "magnitudes", "(2, 5)")
+rejected("images_only", TensorDataset(images()), "1 tensor")
+rejected("four_tensors", TensorDataset(images(), magnitudes(), redshift(), redshift()), "4 tensors")
+rejected("dict", {"images": images(), "magnitudes": magnitudes()}, "TensorDataset", "a dict of 2")
+rejected("subset", Subset(TensorDataset(images(), magnitudes()), [0, 1]), "torch.utils.data.dataset.Subset")
+rejected("format_before_1_6", TensorDataset(images(), magnitudes()), "before 1.6", _use_new_zipfile_serialization=False)
 
 class Script:
-    """What an attacker would send: a pickle that runs a command when it is loaded."""
+    """Malicious pickle that runs a command when it is loaded."""
 
     def __reduce__(self):
         import os
@@ -123,7 +123,7 @@ class Script:
         return os.system, ("echo executed",)
 
 
-refused("os_system", Script(), ".system")
+rejected("os_system", Script(), ".system")
 
 with open(FOLDER / "expected.json", "w") as file:
     lines = (f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in sorted(expected.items()))

@@ -1,4 +1,4 @@
-//! An HTTP server that fails on purpose, in one of the ways that stores do.
+//! HTTP server that fails on purpose, in one of the ways in which stores fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,22 +7,22 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a server does with a request.
+/// Behaviour of the server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
     /// Answers with this status, and an XML body as S3 writes it.
     Status(u16, &'static str),
-    /// Answers so often with 503, and then with the body.
+    /// Answers this number of requests with 503, and later requests with the body.
     BusyThenOk(usize),
-    /// Takes the request and says nothing.
+    /// Accepts the request and never answers.
     Hang,
-    /// Sends half of the body and hangs up, so often; then all of it.
+    /// Sends half of the body and disconnects, for this number of requests. Answers later requests with the whole body.
     Truncate(usize),
     /// Sends half of the body and then nothing.
     Stall,
 }
 
-/// What a server that works sends.
+/// Body of a successful answer.
 pub(crate) const BODY: &[u8] = b"0123456789abcdef";
 
 pub(crate) struct Server {
@@ -45,7 +45,7 @@ impl Server {
         Self { address, requests }
     }
 
-    /// Requests so far; each has a connection of its own.
+    /// Number of requests so far. Each has its own connection.
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
@@ -65,7 +65,7 @@ async fn answer(mut socket: TcpStream, fault: Fault, before: usize) {
          Connection: close\r\n\r\n",
         BODY.len()
     );
-    // A client that goes on after a break asks for the rest.
+    // A client that continues after a disconnect requests the rest of the body.
     let rest = String::from_utf8_lossy(&request).to_lowercase();
     let start = rest.split_once("range: bytes=").and_then(|(_, rest)| rest.split('-').next()?.parse().ok());
     let part = start.map(|start: usize| {

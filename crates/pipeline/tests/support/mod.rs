@@ -1,6 +1,6 @@
-//! What the tests of the pipeline share: stores of three kinds, a server that fails on purpose, partitions, a model.
+//! Fixtures for the tests of `pipeline`: stores, a server that fails on purpose, partitions, a model.
 
-#![allow(dead_code, reason = "each test file uses its own part of this")]
+#![allow(dead_code, reason = "each test file uses only some of these fixtures")]
 
 pub(crate) mod faulty;
 pub(crate) mod s3;
@@ -14,15 +14,16 @@ use astromae::{Isa, Model, Precision};
 use object_store::aws::AwsCredential;
 use object_store::client::StaticCredentialProvider;
 use pipeline::event::{Event, EventSink};
-use pipeline::payload::Payload;
-use pipeline::plan::Origin;
-use pipeline::prepare::{IfTaken, PrepareError, Prepared, prepare};
-use pipeline::simulate::{Galaxies, Sample, Sky, write_partition};
+use pipeline::planning::Origin;
+use pipeline::prepare::{PrepareError, Prepared, prepare};
 use pipeline::storage::{Bucket, Limits, S3Options, StorageOptions, Stores};
+use records::payload::Payload;
+use records::request::IfTaken;
 use serde_json::{Value, json};
+use sources::simulate::{Galaxies, Sample, Sky, write_partition};
 
-/// Limits under which a failing store is given up within a second or two.
-pub(crate) fn impatient() -> Limits {
+/// Limits with short timeouts: requests to a failing store end within about two seconds.
+pub(crate) fn short_limits() -> Limits {
     Limits {
         connect: Duration::from_millis(500),
         read: Duration::from_millis(400),
@@ -49,7 +50,7 @@ pub(crate) async fn write(bucket: &Bucket, key: &str, bytes: impl Into<bytes::By
     bucket.write(key, bytes.into()).await.unwrap();
 }
 
-/// A simulated partition.
+/// Simulates a partition.
 pub(crate) fn partition(images: usize, seed: u64, image_size: usize) -> Vec<u8> {
     write_partition(
         Sky { galaxies: Galaxies::Drawn(images, Sample::Main), seed, image_size },
@@ -65,7 +66,7 @@ pub(crate) fn model() -> Arc<Model> {
     Arc::new(Model::from_bytes(&bytes, None, Precision::F32, Isa::detect()).unwrap())
 }
 
-/// A payload for the bucket `sky`, with the model at `model/m.safetensors` and partitions under `10MB`.
+/// Payload for the bucket `sky`, with the model at `model/m.safetensors` and partitions under `10MB`.
 pub(crate) fn payload(changes: Value) -> Payload {
     let mut json = json!({
         "bucket": "sky", "file_limit": "11", "batch_size": 256, "model": "model/m.safetensors",
@@ -75,7 +76,7 @@ pub(crate) fn payload(changes: Value) -> Payload {
     Payload::parse(json.to_string().as_bytes()).unwrap()
 }
 
-/// Stores in memory with that model and `count` partitions of `images` images.
+/// Stores in memory with the model and `count` partitions of `images` images each, for [`payload`].
 pub(crate) async fn sky(count: usize, images: usize) -> Stores {
     let stores = Stores::open("memory:", StorageOptions::default()).unwrap();
     let bucket = stores.bucket("sky").unwrap();
@@ -99,17 +100,17 @@ pub(crate) async fn prepared(
     prepare(stores, payload, None, if_taken, origin(run_id)).await
 }
 
-/// Remembers every event.
+/// Event sink that records every event.
 #[derive(Default)]
-pub(crate) struct Memory(Mutex<Vec<Event>>);
+pub(crate) struct RecordedEvents(Mutex<Vec<Event>>);
 
-impl Memory {
+impl RecordedEvents {
     pub(crate) fn events(&self) -> Vec<Event> {
         self.0.lock().unwrap().clone()
     }
 }
 
-impl EventSink for Memory {
+impl EventSink for RecordedEvents {
     fn record(&self, event: &Event) {
         self.0.lock().unwrap().push(event.clone());
     }

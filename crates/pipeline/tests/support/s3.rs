@@ -1,5 +1,5 @@
-//! A real S3 server (`s3s-fs`: signatures, listings in pages, conditional writes) on a port of this machine, over a
-//! folder.
+//! S3 server (`s3s-fs`) on a local port that serves a folder. It checks signatures, lists in pages and supports
+//! conditional writes.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 pub(crate) const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
-/// Serves the folders under `root` as buckets until the test's runtime ends. Gives back the address.
+/// Serves the folders under `root` as buckets until the test's runtime ends. Returns the address.
 pub(crate) async fn serve(root: &Path) -> String {
     let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root).unwrap());
     builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
@@ -21,11 +21,11 @@ pub(crate) async fn serve(root: &Path) -> String {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
-            // Small answers would otherwise wait for acknowledgements, tens of milliseconds each.
+            // Without this, small answers wait for acknowledgements, tens of milliseconds each.
             socket.set_nodelay(true).unwrap();
             let service = service.clone();
             tokio::spawn(async move {
-                // A client that hangs up is no concern of the server's.
+                // Ignore clients that disconnect.
                 drop(Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await);
             });
         }

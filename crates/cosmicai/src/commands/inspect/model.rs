@@ -1,4 +1,4 @@
-//! A model: its form, sizes and tensors.
+//! Contents of a model: form, sizes and tensors.
 
 use anyhow::{Context, Result};
 use astromae::{Config, Isa, Model, Precision};
@@ -87,9 +87,9 @@ pub(super) fn human(report: &Report) -> String {
     text += &format!("images     {bands}×{image_size}×{image_size}, patches {patch_size}×{patch_size}\n");
     text += &format!("blocks     {depth}, {dim} values a token, {heads} heads\n");
     for assumed in &report.assumed {
-        text += &format!("assumed    {assumed} (the file does not say)\n");
+        text += &format!("assumed    {assumed} (the file does not state it)\n");
     }
     text +=
         &format!("runs on    {}, {} (available: {})\n", report.isa, report.precision, report.isa_available.join(", "));
-    text + "sound      every tensor the model needs is there, of the right shape, and no other\n"
+    text + "valid      has every tensor that the model needs, of the right shape, and no other\n"
 }

@@ -1,14 +1,14 @@
-//! A partition: its layout, and what is in every row.
+//! Contents of a partition: layout, ranges of values and bad rows.
 
 use anyhow::Result;
-use pipeline::flags::{BAD_MAGNITUDE, NON_FINITE_PIXEL, flags};
 use pipeline::objects::Objects;
 use pipeline::partition::Partition;
+use records::flags::{BAD_MAGNITUDE, NON_FINITE_PIXEL, flags};
 use serde::Serialize;
 
 use crate::printer::{bytes, grouped, table};
 
-/// Images looked at together.
+/// Images read at a time.
 const ROWS: usize = 512;
 const BANDS: [&str; 5] = ["u", "g", "r", "i", "z"];
 
@@ -27,16 +27,16 @@ pub(super) struct Report {
     redshift: Option<Range>,
     rows_with_non_finite_pixels: usize,
     rows_with_bad_magnitudes: usize,
-    /// What the file beside it knows; none where there is no such file.
+    /// Contents of the file of objects; None if there is no such file.
     objects: Option<Known>,
 }
 
-/// Rows of which it is known who they are.
+/// Rows with an identifier or a position.
 #[derive(Serialize)]
 struct Known {
     rows_with_object_id: usize,
     rows_with_position: usize,
-    /// The first that is known.
+    /// First identifier.
     object_id: Option<String>,
 }
 
@@ -47,7 +47,7 @@ struct Tensor {
     dtype: String,
 }
 
-/// Least and greatest finite value; none where no value is finite.
+/// Smallest and largest finite value; None if no value is finite.
 #[derive(Serialize)]
 struct Range {
     name: &'static str,
@@ -103,7 +103,7 @@ pub(super) async fn look(url: &str, partition: Partition, objects: Option<Object
             object_id: objects.object_id().iter().flatten().next().cloned(),
         }),
     };
-    let bar = super::super::counting_bar("images", images as u64);
+    let bar = crate::counting_bar::counting_bar("images", images as u64);
     for start in (0..images).step_by(ROWS) {
         let rows = partition.read(start..images.min(start + ROWS)).await?;
         let pixels = rows.images.chunks_exact(bands * height * width);
@@ -134,7 +134,7 @@ pub(super) fn human(report: &Report) -> String {
     );
     let value = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"));
     text += &table(
-        ["values", "least", "greatest"],
+        ["values", "min", "max"],
         report
             .magnitudes
             .iter()
@@ -143,7 +143,7 @@ pub(super) fn human(report: &Report) -> String {
     );
     text += &format!("partition  {} ({})\n", report.url, bytes(report.file_bytes));
     text += &format!(
-        "images     {} of {}×{}×{}, {} bytes each with magnitudes\n",
+        "images     {} of {}×{}×{}, {} bytes per image with its magnitudes\n",
         grouped(report.images as u64),
         report.bands,
         report.height,
@@ -162,7 +162,7 @@ pub(super) fn human(report: &Report) -> String {
         );
     }
     match (report.rows_with_non_finite_pixels, report.rows_with_bad_magnitudes) {
-        (0, 0) => text + "sound      every pixel is finite, every magnitude within 0–40\n",
+        (0, 0) => text + "valid      every pixel is finite and every magnitude is within 0–40\n",
         (pixels, magnitudes) => {
             text + &format!(
                 "flagged    {} rows with pixels that are not finite, {} with magnitudes outside 0–40\n",

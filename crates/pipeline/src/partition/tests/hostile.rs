@@ -1,4 +1,4 @@
-//! Partitions that are damaged or made to harm: one clear error each, in bounded time and memory.
+//! Tests with damaged and hostile partitions: each gives one clear error in bounded time and memory.
 
 use astromae::torch::zip;
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ fn ints(values: &[i64]) -> Vec<u8> {
     tuple(&values.iter().map(|&value| int(value)).collect::<Vec<_>>())
 }
 
-/// A tensor of `class` in a storage of `elements`.
+/// Encodes a tensor in a storage of type `class` with `elements` elements.
 fn tensor(class: &str, key: &str, elements: i64, offset: i64, shape: &[i64], strides: &[i64]) -> Vec<u8> {
     let class = format!("ctorch\n{class}\n").into_bytes();
     let storage = tuple(&[string("storage"), class, string(key), string("cpu"), int(elements)]);
@@ -50,7 +50,7 @@ fn dataset(tensors: &[Vec<u8>]) -> Vec<u8> {
     [b"\x80\x02ctorch.utils.data.dataset\nTensorDataset\n)\x81", &state[..], b"b."].concat()
 }
 
-/// `samples` times the same image of 32×32 zeros.
+/// Makes a partition that expands one image of 32×32 zeros to `samples` samples.
 pub(super) fn expanded(samples: i64) -> Vec<u8> {
     let images = tensor("FloatStorage", "0", 5_120, 0, &[samples, 5, 32, 32], &[0, 1_024, 32, 1]);
     let magnitudes = tensor("FloatStorage", "1", 5, 0, &[samples, 5], &[0, 1]);
@@ -58,13 +58,13 @@ pub(super) fn expanded(samples: i64) -> Vec<u8> {
 }
 
 async fn message(bytes: Vec<u8>) -> String {
-    match open(bytes, Limits::DEFAULT).await.expect_err("a hostile file must be refused") {
+    match open(bytes, FetchLimits::DEFAULT).await.expect_err("a hostile file must be rejected") {
         PartitionError::Malformed { what, .. } => what,
         other => panic!("{other:?}"),
     }
 }
 
-/// A file of 2 images of 4×3 pixels whose tensors are these.
+/// Makes a file of 2 images of 4×3 pixels with these tensors.
 fn with_tensors(images: Vec<u8>, magnitudes: Vec<u8>) -> Vec<u8> {
     let pickle = dataset(&[images, magnitudes]);
     entries(&[("data.pkl", &pickle), ("data/0", &[0; 4 * 120]), ("data/1", &[0; 8 * 10])])
@@ -79,22 +79,22 @@ fn magnitudes() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_undamaged_file_reads() {
+async fn reads_the_undamaged_file() {
     let partition = open(with_tensors(images(), magnitudes()), TINY).await.unwrap();
     assert_eq!(partition.read(0..2).await.unwrap().images, vec![0.0; 120]);
 }
 
 #[tokio::test]
-async fn truncated_at_any_length() {
+async fn rejects_files_truncated_at_any_length() {
     let bytes = golden("plain.pt");
     for length in 0..bytes.len() {
-        let error = open(bytes[..length].to_vec(), Limits::DEFAULT).await.expect_err("truncated");
+        let error = open(bytes[..length].to_vec(), FetchLimits::DEFAULT).await.expect_err("truncated");
         assert!(matches!(error, PartitionError::Malformed { .. }), "{length}: {error:?}");
     }
 }
 
 #[tokio::test]
-async fn compressed_and_big_endian_files_are_named() {
+async fn rejects_compressed_big_endian_and_other_files() {
     let mut compressed = golden("plain.pt");
     let header = compressed.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
     compressed[header + 10] = 8;
@@ -108,7 +108,7 @@ async fn compressed_and_big_endian_files_are_named() {
 }
 
 #[tokio::test]
-async fn globals_are_refused_by_their_full_name() {
+async fn rejects_other_globals_by_their_full_name() {
     for (module, name) in [("os", "system"), ("builtins", "eval"), ("torch.nn.modules.conv", "Conv2d")] {
         let pickle = [b"\x80\x02c", module.as_bytes(), b"\n", name.as_bytes(), b"\n."].concat();
         let what = message(entries(&[("data.pkl", &pickle)])).await;
@@ -117,7 +117,7 @@ async fn globals_are_refused_by_their_full_name() {
 }
 
 #[tokio::test]
-async fn wrong_layouts_are_named() {
+async fn rejects_wrong_layouts_with_a_reason() {
     let floats = |shape: &[i64], strides: &[i64]| tensor("FloatStorage", "0", 120, 0, shape, strides);
     for (images, magnitudes, word) in [
         (tensor("FloatStorage", "0", 120, 1, &[2, 5, 4, 3], &[60, 12, 3, 1]), magnitudes(), "leaves its storage"),
@@ -140,20 +140,20 @@ async fn wrong_layouts_are_named() {
 }
 
 #[tokio::test]
-async fn tiny_files_cannot_stand_for_endless_samples() {
-    assert!(message(expanded(1 << 40)).await.contains("samples stand for"));
-    open(expanded(70_000), Limits::DEFAULT).await.unwrap();
+async fn rejects_small_files_that_expand_to_too_many_samples() {
+    assert!(message(expanded(1 << 40)).await.contains("samples expand to"));
+    open(expanded(70_000), FetchLimits::DEFAULT).await.unwrap();
 }
 
 #[tokio::test]
-async fn scattered_rows_of_a_huge_storage_are_refused() {
-    let limits = Limits { held_bytes: 100, ..TINY };
+async fn rejects_scattered_rows_of_a_huge_storage() {
+    let limits = FetchLimits { held_bytes: 100, ..TINY };
     let error = open(golden("samples_innermost.pt"), limits).await.unwrap_err();
     assert!(error.to_string().contains(".contiguous()"), "{error}");
 }
 
 #[tokio::test]
-async fn long_pickles_are_refused() {
+async fn rejects_long_pickles() {
     let what = message(entries(&[("data.pkl", &vec![b'N'; 100_000])])).await;
     assert!(what.contains("a pickle of 100000 bytes"), "{what}");
 }
@@ -162,8 +162,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-/// The bits of all values that a reader sees of a file, or nothing where it is refused.
-fn values(bytes: Vec<u8>, limits: Limits) -> Option<Vec<u64>> {
+/// Bits of all values of a file, or `None` if the file is rejected.
+fn values(bytes: Vec<u8>, limits: FetchLimits) -> Option<Vec<u64>> {
     block_on(async {
         let partition = open(bytes, limits).await.ok()?;
         let rows = partition.read(0..partition.len()).await.ok()?;
@@ -177,11 +177,14 @@ fn values(bytes: Vec<u8>, limits: Limits) -> Option<Vec<u64>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// The checksums see damage to any value; damage elsewhere is seen or harmless.
+    /// Checksums detect damage to any value. Damage elsewhere is detected or harmless.
     #[test]
-    fn flipped_bits_never_change_a_value(flips in prop::collection::vec((0_usize..100_000, 0_u8..8), 1..4), tiny: bool) {
+    fn flipped_bits_never_change_a_value(
+        flips in prop::collection::vec((0_usize..100_000, 0_u8..8), 1..4),
+        tiny: bool,
+    ) {
         let undamaged = golden("plain.pt");
-        let limits = if tiny { TINY } else { Limits::DEFAULT };
+        let limits = if tiny { TINY } else { FetchLimits::DEFAULT };
         let mut damaged = undamaged.clone();
         for (at, bit) in flips {
             let at = at % damaged.len();
@@ -193,14 +196,14 @@ proptest! {
     }
 
     #[test]
-    fn any_layout_is_read_or_refused(
+    fn reads_or_rejects_any_layout(
         offset in -2_i64..10,
         shape in prop::collection::vec(-1_i64..7, 3..6),
         strides in prop::collection::vec(-1_i64..70, 3..6),
         tiny: bool,
     ) {
         let images = tensor("FloatStorage", "0", 120, offset, &shape, &strides);
-        let limits = if tiny { TINY } else { Limits::DEFAULT };
+        let limits = if tiny { TINY } else { FetchLimits::DEFAULT };
         let _ = values(with_tensors(images, magnitudes()), limits);
     }
 }

@@ -1,4 +1,5 @@
-//! What a partition asks of its store, and what it says when the store fails or the object changes.
+//! Tests of the requests that a partition sends to its store, and of its errors if the store fails or the object
+//! changes.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -13,7 +14,7 @@ use object_store::{
 
 use super::*;
 
-/// A store that records the ranges asked of it and can be told to fail.
+/// Store that records the requested ranges and can be set to fail.
 #[derive(Debug)]
 struct Recorder {
     inner: InMemory,
@@ -30,7 +31,7 @@ impl Recorder {
         (Arc::new(recorder), path)
     }
 
-    /// Ranges asked for since the last call; `None` for a question about the object itself.
+    /// Ranges requested since the last call; `None` for a request for the properties of the object.
     fn take(&self) -> Vec<Option<std::ops::Range<u64>>> {
         std::mem::take(&mut self.requests.lock().unwrap())
     }
@@ -52,8 +53,8 @@ impl ObjectStore for Recorder {
             Some(GetRange::Bounded(range)) => Some(range.clone()),
             _ => None,
         };
-        let named = options.if_match.is_some();
-        assert_eq!(range.is_some(), named, "every range is asked of one version");
+        let has_version = options.if_match.is_some();
+        assert_eq!(range.is_some(), has_version, "every range is requested with its version");
         self.requests.lock().unwrap().push(range);
         self.inner.get_opts(location, options).await
     }
@@ -87,7 +88,7 @@ impl ObjectStore for Recorder {
     }
 }
 
-/// 2,000 samples of 16×16 pixels, 10 MB.
+/// Makes a partition of 2,000 samples of 16×16 pixels, 10 MB.
 fn large() -> Vec<u8> {
     let layout =
         Layout { samples: 2_000, height: 16, width: 16, magnitude_dtype: Dtype::F64, redshift_dtype: Some(Dtype::F32) };
@@ -101,16 +102,16 @@ fn large() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn few_requests_and_no_byte_twice() {
+async fn opening_and_reading_use_few_requests() {
     let (store, path) = Recorder::with(large()).await;
     let partition = Partition::open(store.clone(), path, None).await.unwrap();
     let opening = store.take();
-    assert_eq!(opening.len(), 3, "its size, its end, its start: {opening:?}");
+    assert_eq!(opening.len(), 3, "size, end, start: {opening:?}");
     let opened: u64 = opening.iter().flatten().map(|range| range.end - range.start).sum();
     assert!(opened < 100_000, "{opened} bytes to open");
 
     let first = partition.read(0..100).await.unwrap();
-    assert_eq!(store.take().len(), 2, "images and all magnitudes; the redshifts came with the end");
+    assert_eq!(store.take().len(), 2, "images and all magnitudes; the end of the file had the redshifts");
     let second = partition.read(100..200).await.unwrap();
     assert_eq!(store.take().len(), 1, "images");
     assert_eq!(second.bytes_fetched, 100 * 4 * 5 * 16 * 16);
@@ -121,7 +122,7 @@ async fn few_requests_and_no_byte_twice() {
 }
 
 #[tokio::test]
-async fn another_version_is_refused() {
+async fn rejects_another_version_of_the_object() {
     let (store, path) = Recorder::with(large()).await;
     let listed = store.head(&path).await.unwrap().e_tag;
     let partition = Partition::open(store.clone(), path.clone(), listed.clone()).await.unwrap();
@@ -136,7 +137,7 @@ async fn another_version_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_on_disk_is_noticed() {
+async fn rejects_a_file_that_changes_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("1.pt");
     std::fs::write(&file, large()).unwrap();
@@ -149,7 +150,7 @@ async fn a_file_that_changes_on_disk_is_noticed() {
 }
 
 #[tokio::test]
-async fn the_stores_own_error_is_the_source() {
+async fn error_of_the_store_is_the_source() {
     let (store, path) = Recorder::with(golden("plain.pt")).await;
     let error = Partition::open(store.clone(), Path::from("2.pt"), None).await.unwrap_err();
     assert!(
@@ -159,15 +160,15 @@ async fn the_stores_own_error_is_the_source() {
     *store.failing.lock().unwrap() = true;
     let error = Partition::open(store, path, None).await.unwrap_err();
     assert!(matches!(&error, PartitionError::Storage { source: object_store::Error::Generic { .. }, .. }), "{error:?}");
-    assert_eq!(error.to_string(), "partition `1.pt`: asking for its size failed");
+    assert_eq!(error.to_string(), "partition `1.pt`: reading its size failed");
 }
 
 #[tokio::test]
-async fn damage_is_reported_with_the_last_rows() {
+async fn reading_the_last_rows_reports_damage() {
     let mut bytes = large();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    let partition = open(bytes, Limits::DEFAULT).await.unwrap();
+    let partition = open(bytes, FetchLimits::DEFAULT).await.unwrap();
     for start in (0..1_900).step_by(100).chain([1_950]) {
         partition.read(start..start + 50).await.unwrap();
         if start < 1_900 {
@@ -179,9 +180,9 @@ async fn damage_is_reported_with_the_last_rows() {
 }
 
 #[tokio::test]
-async fn a_batch_beyond_memory_is_refused() {
+async fn rejects_a_batch_that_is_too_large() {
     let expanded = super::hostile::expanded(70_000);
-    let partition = open(expanded, Limits::DEFAULT).await.unwrap();
+    let partition = open(expanded, FetchLimits::DEFAULT).await.unwrap();
     assert_eq!(partition.read(69_990..70_000).await.unwrap().images.len(), 10 * 5 * 32 * 32);
     let error = partition.read(0..60_000).await.unwrap_err();
     assert!(matches!(error, PartitionError::BatchTooLarge { rows: 60_000, .. }), "{error:?}");

@@ -1,11 +1,11 @@
-//! Partitions that we write: judged by PyTorch through `tests/golden/check_written.py`, whose verdict
-//! (`written.json`) these tests compare with, and by our own reader.
+//! Tests of written partitions. PyTorch checks them in `tests/golden/check_written.py`, which records sizes and
+//! checksums in `written.json`. These tests compare with that file, and read the partitions back.
 
 use object_store::local::LocalFileSystem;
 
 use super::*;
 
-/// Names a folder to write the partitions to, for PyTorch to read.
+/// Environment variable with a folder to which the partitions are written, for PyTorch to read.
 const FOLDER_VARIABLE: &str = "WRITTEN_PARTITIONS";
 
 const LAYOUTS: [(&str, Layout); 4] = [
@@ -25,7 +25,7 @@ const fn layout(
     Layout { samples, height, width, magnitude_dtype, redshift_dtype }
 }
 
-/// Pixel `index`: all kinds of bit patterns, infinities and NaN among them.
+/// Value of pixel `index`: bit patterns of all kinds, including infinities and NaN.
 fn pixel(index: usize) -> f32 {
     f32::from_bits((index as u32).wrapping_mul(2_654_435_761))
 }
@@ -38,7 +38,7 @@ fn redshift(index: usize) -> f64 {
     (index % 977) as f64 / 4_096.0
 }
 
-/// The file of `layout`, written in chunks of `chunk` pixels.
+/// Writes a partition of `layout` in chunks of `chunk` pixels.
 fn write(layout: Layout, chunk: usize) -> Vec<u8> {
     let Layout { samples, height, width, .. } = layout;
     let pixels: Vec<f32> = (0..samples * BANDS * height * width).map(pixel).collect();
@@ -52,25 +52,25 @@ fn write(layout: Layout, chunk: usize) -> Vec<u8> {
 }
 
 #[test]
-fn the_bytes_are_those_that_pytorch_has_read() {
+fn written_bytes_match_those_checked_by_pytorch() {
     let folder = std::env::var_os(FOLDER_VARIABLE).map(std::path::PathBuf::from);
     for (name, layout) in LAYOUTS {
         let bytes = write(layout, 10_000);
-        assert!(bytes == write(layout, 7_001), "{name}: equal samples give equal bytes");
+        assert!(bytes == write(layout, 7_001), "{name}: equal samples must give equal bytes");
         if let Some(folder) = &folder {
             std::fs::write(folder.join(format!("{name}.pt")), &bytes).unwrap();
             continue;
         }
-        let verdict: Value = serde_json::from_slice(&golden("written.json")).unwrap();
+        let checked: Value = serde_json::from_slice(&golden("written.json")).unwrap();
         let found = serde_json::json!({ "bytes": bytes.len(), "crc32": crc32fast::hash(&bytes) });
-        assert_eq!(verdict[name], found, "{name}: re-run check_written.py");
+        assert_eq!(checked[name], found, "{name}: re-run check_written.py");
     }
 }
 
 #[tokio::test]
-async fn our_reader_reads_them_too() {
+async fn written_partitions_are_read_back() {
     for (name, layout) in LAYOUTS {
-        let partition = open(write(layout, 10_000), Limits::DEFAULT).await.unwrap();
+        let partition = open(write(layout, 10_000), FetchLimits::DEFAULT).await.unwrap();
         let rows = read_in_batches(&partition, 33).await;
         assert_eq!(partition.magnitude_dtype(), layout.magnitude_dtype);
         assert_eq!(partition.redshift_dtype(), layout.redshift_dtype);
@@ -82,45 +82,22 @@ async fn our_reader_reads_them_too() {
     }
 }
 
-#[test]
-fn parts_hold_what_the_studys_hold() {
-    let studys = [("10MB", 511), ("25MB", 1_278), ("50 MB", 2_556), ("75mb", 3_834), ("100MB", 5_113)];
-    for (size, samples) in studys {
-        assert_eq!(samples_per_part(parse_size(size).unwrap(), 32, 32), samples, "{size}");
-    }
-    assert_eq!(samples_per_part(1, 32, 32), 1);
-    assert_eq!(samples_per_part(u64::MAX, 1, 1), usize::MAX / 48);
-}
-
-#[test]
-fn sizes_are_read_with_binary_units() {
-    for (text, bytes) in
-        [("4096", 4_096), ("1B", 1), (" 2 kB ", 2_048), ("25MB", 25 << 20), ("25MiB", 25 << 20), ("1.5GB", 3 << 29)]
-    {
-        assert_eq!(parse_size(text), Ok(bytes), "{text}");
-    }
-    for text in ["", "MB", "0", "0.2B", "-1MB", "1e3", "25 MBit", "1TBB", "1..5MB", "inf", "99999999999GB", "２５MB"]
-    {
-        let error = parse_size(text).expect_err(text);
-        assert!(error.to_string().contains("25MB"), "{error}");
-    }
-}
-
 #[tokio::test]
-async fn parts_put_together_are_the_whole() {
+async fn split_parts_join_to_the_whole() {
     let folder = tempfile::tempdir().unwrap();
     let stores: [Arc<dyn ObjectStore>; 2] =
         [Arc::new(InMemory::new()), Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap())];
     let (_, large) = LAYOUTS[3];
-    let whole = open(write(large, 10_000), Limits::DEFAULT).await.unwrap();
+    let whole = open(write(large, 10_000), FetchLimits::DEFAULT).await.unwrap();
     for store in stores {
-        // 150 samples by the study's count; then one part of 8.2 MB, which takes several pieces.
+        // Parts of 150 samples, as the CAI study counts them; then one part of 8.2 MB, which needs several pieces.
         for (size, samples) in [(150 * 20_508 + 1, vec![150, 150, 100]), (100 << 20, vec![400])] {
-            let mut heard = Vec::new();
+            let mut reported = Vec::new();
             let prefix = Path::from("out/parts");
-            let parts =
-                split(&whole, None, size, Arc::clone(&store), &prefix, |part| heard.push(part.clone())).await.unwrap();
-            assert_eq!(parts, heard);
+            let parts = split(&whole, None, size, Arc::clone(&store), &prefix, |part| reported.push(part.clone()))
+                .await
+                .unwrap();
+            assert_eq!(parts, reported);
             assert_eq!(parts.iter().map(|part| part.samples).collect::<Vec<_>>(), samples);
 
             let mut at = 0;
@@ -138,18 +115,18 @@ async fn parts_put_together_are_the_whole() {
             assert_eq!(at, whole.len());
         }
     }
-    // Nothing but the parts: no temporary file is left.
+    // The folder holds only the parts and no temporary file.
     let files: Vec<_> = std::fs::read_dir(folder.path().join("out/parts")).unwrap().collect();
     assert_eq!(files.len(), 3);
 }
 
 #[tokio::test]
-async fn a_destination_that_fails_is_named() {
+async fn split_names_a_destination_that_fails() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("out"), "a file where a folder is needed").unwrap();
     let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
     let (_, large) = LAYOUTS[3];
-    let whole = open(write(large, 10_000), Limits::DEFAULT).await.unwrap();
+    let whole = open(write(large, 10_000), FetchLimits::DEFAULT).await.unwrap();
     for size in [1 << 20, 100 << 20] {
         let store: Arc<dyn ObjectStore> = store.clone();
         let error = split(&whole, None, size, store, &Path::from("out"), |_| ()).await.unwrap_err();

@@ -1,0 +1,15 @@
+//! Progress bar that counts items.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Makes a bar that counts `what` up to `total` on a terminal, and shows nothing otherwise.
+pub(crate) fn counting_bar(what: &str, total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total).with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{msg:>24} {wide_bar} {human_pos}/{human_len} eta {eta}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

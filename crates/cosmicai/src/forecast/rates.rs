@@ -1,0 +1,152 @@
+//! Speed of a worker: from measured runs and benchmarks, or from a short benchmark on this machine.
+
+use accounting::forecast::rates::Rate;
+use accounting::measured::{MeasuredRun, Stated};
+use anyhow::{Context, Result, ensure};
+use astromae::Precision;
+use pipeline::model_file::ModelFile;
+use pipeline::storage::Stores;
+use records::benchmark::{BENCHMARK_FORMAT, Benchmark};
+use records::payload::Payload;
+
+use crate::accounting_options::tell_doubts;
+use crate::bench::calibration;
+use crate::findings::examine;
+use crate::measurements;
+use crate::printer::Printer;
+use crate::settings::{Settings, cores};
+
+/// Largest record of a benchmark that is read, in bytes.
+const MAX_BENCHMARK_BYTES: u64 = 16 << 20;
+/// Default batch size: that of the CAI study.
+const BATCH_SIZE: usize = 256;
+
+/// Reads the rates of measured runs and benchmarks, or measures this machine if there are none.
+pub(crate) async fn rates(
+    from: &[String],
+    payload: Option<(&Payload, &Stores, Option<&str>)>,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<Vec<Rate>> {
+    let stores = settings.stores(".").await?;
+    let precision = payload.map_or(Precision::F32, |(payload, ..)| payload.precision);
+    let mut rates: Vec<Rate> = Vec::new();
+    for (index, url) in from.iter().enumerate() {
+        ensure!(!from[..index].contains(url), "`{url}` is named twice");
+        match benchmark(&stores, url).await? {
+            Some(benchmark) => rates.extend(of_benchmark(&benchmark, url, precision)?),
+            None => {
+                let run = measurements::read(&stores, url, Stated::default()).await?;
+                run.check()?;
+                warn_of_differences(&run, payload, printer).await;
+                tell_doubts(&run, &examine(&stores, &run, None).await?, printer);
+                rates.push(Rate::of(&run)?);
+            }
+        }
+    }
+    if rates.is_empty() {
+        printer
+            .tell("measuring the speed of this machine for a few seconds; pass measured runs to skip this, see --help");
+        rates.push(rate_of_this_machine(payload, precision, settings).await?);
+    }
+    Ok(rates)
+}
+
+/// Size of a payload's model in binary MB; `None` if the model cannot be read here. The run reports that error.
+pub(crate) async fn model_mb(payload: &Payload, stores: &Stores, instead: Option<&str>) -> Option<f64> {
+    let bytes = ModelFile::bytes_of_payload(stores, payload, instead).await.ok()??;
+    Some(bytes as f64 / f64::from(1 << 20))
+}
+
+/// Warns if a measured run used another model or precision than the payload.
+async fn warn_of_differences(run: &MeasuredRun, payload: Option<(&Payload, &Stores, Option<&str>)>, printer: &Printer) {
+    /// Largest relative difference in size between file formats of one model.
+    const SIMILAR: f64 = 0.05;
+    let (Some(report), Some((payload, stores, instead))) = (&run.report, payload) else { return };
+    let precision = payload.precision.to_string();
+    if report.precision != precision {
+        printer.tell(&format!(
+            "doubtful: `{}` ran in {}, but the payload has {precision}; the speed of its workers differs",
+            run.name, report.precision
+        ));
+    }
+    let measured_mb = report.model.bytes as f64 / f64::from(1 << 20);
+    if let Some(mb) = model_mb(payload, stores, instead).await
+        && (mb / measured_mb - 1.0).abs() > SIMILAR
+    {
+        printer.tell(&format!(
+            "doubtful: `{}` ran a model of {measured_mb:.1} MB, but the model of the payload has {mb:.1} MB; the speed \
+             of its workers differs",
+            run.name
+        ));
+    }
+}
+
+/// Rate with the batch size nearest to `batch_size`.
+pub(crate) fn nearest(rates: &[Rate], batch_size: f64) -> &Rate {
+    let distance = |rate: &Rate| rate.batch_size.map_or(f64::MAX, |size| (size / batch_size).ln().abs());
+    rates.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).expect("`rates` returns at least one rate")
+}
+
+/// Measures the rate of this machine.
+async fn rate_of_this_machine(
+    payload: Option<(&Payload, &Stores, Option<&str>)>,
+    precision: Precision,
+    settings: &Settings,
+) -> Result<Rate> {
+    let (threads, isa) = (cores(), settings.isa()?);
+    let (batch, file) = match payload {
+        Some((payload, stores, instead)) => {
+            (payload.batch_size, Some(ModelFile::of_payload(stores, payload, instead).await?))
+        }
+        None => (BATCH_SIZE, None),
+    };
+    let model = if file.is_some() { "model of the payload" } else { "model of the published size" };
+    let images_per_s = calibration::images_per_s(file, precision, isa, threads, batch, settings).await?;
+    Ok(Rate {
+        batch_size: Some(batch as f64),
+        images_per_s,
+        threads: Some(threads as f64),
+        memory_mb: None,
+        jitter: None,
+        straggler_fraction: None,
+        straggler_factor: None,
+        tasks: 0,
+        source: format!("this machine, {threads} threads, {isa}, {precision}, {model}"),
+    })
+}
+
+/// Reads the record of a benchmark; `None` if the file is something else.
+async fn benchmark(stores: &Stores, url: &str) -> Result<Option<Benchmark>> {
+    let (bucket, key) = stores.open_url(url)?;
+    if !key.ends_with(".json") || bucket.find(&key).await?.is_none_or(|object| object.bytes > MAX_BENCHMARK_BYTES) {
+        return Ok(None);
+    }
+    let json = bucket.read(&key, MAX_BENCHMARK_BYTES, "a benchmark").await?;
+    let Ok(benchmark) = serde_json::from_slice::<Benchmark>(&json) else { return Ok(None) };
+    ensure!(
+        benchmark.format_version == BENCHMARK_FORMAT,
+        "`{url}`: a benchmark of another format version; run `cosmicai bench` again"
+    );
+    Ok(Some(benchmark))
+}
+
+/// Rates of a benchmark for each batch size, on the largest number of threads.
+fn of_benchmark(benchmark: &Benchmark, url: &str, precision: Precision) -> Result<Vec<Rate>> {
+    let of_precision = || benchmark.measurements.iter().filter(|one| one.precision == precision.to_string());
+    let threads = of_precision().map(|one| one.threads).max();
+    let threads = threads.with_context(|| format!("`{url}` has no measurement of {precision}"))?;
+    let rate = |batch: usize, images_per_s: f64, memory_mb: f64| Rate {
+        batch_size: Some(batch as f64),
+        images_per_s,
+        threads: Some(threads as f64),
+        memory_mb: Some(memory_mb),
+        jitter: None,
+        straggler_fraction: None,
+        straggler_factor: None,
+        tasks: 0,
+        source: url.to_owned(),
+    };
+    let of_threads = of_precision().filter(|one| one.threads == threads);
+    Ok(of_threads.map(|one| rate(one.batch, one.images_per_s, one.memory_peak_mb)).collect())
+}

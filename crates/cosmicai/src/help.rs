@@ -1,0 +1,181 @@
+//! Layout of `-h` and `--help`: commands by group, examples that are never reflowed, global options at the end.
+
+use clap::Subcommand;
+use clap::builder::{StyledStr, Styles};
+
+use crate::args::Command;
+
+/// Heading of the options that every command has.
+pub(crate) const GLOBAL: &str = "Global options";
+/// Heading of the examples of a command.
+const EXAMPLES: &str = "Examples";
+
+/// Groups of commands, in the order in which help lists them.
+const GROUPS: [(&str, &[&str]); 5] = [
+    ("Predict and run", &["demo", "predict", "run", "worker", "summarize"]),
+    ("Data", &["ingest", "simulate", "split", "inspect"]),
+    ("Measure and account", &["metrics", "bench", "sweep", "report", "audit", "cost", "forecast", "validate-forecast"]),
+    ("AWS and clusters", &["status", "logs", "stop", "executions", "deploy"]),
+    ("Models", &["convert", "model-init"]),
+];
+
+/// Template of the help of the program itself. clap cannot list commands by group, so they come in as `before-help`.
+pub(crate) fn template() -> StyledStr {
+    let styles = Styles::default();
+    let header = styles.get_header();
+    StyledStr::from(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{{before-help}}\
+         {header}{GLOBAL}:{header:#}\n{{options}}{{after-help}}"
+    ))
+}
+
+/// Lists all commands by group. `between` separates groups.
+pub(crate) fn commands(between: &str) -> StyledStr {
+    let program = Command::augment_subcommands(clap::Command::new("cosmicai"));
+    let width = program.get_subcommands().map(|command| command.get_name().len()).max().unwrap_or_default();
+    let styles = Styles::default();
+    let literal = styles.get_literal();
+    let line = |name: &&str| {
+        let about = program.find_subcommand(name).and_then(clap::Command::get_about).cloned().unwrap_or_default();
+        format!("{literal}{name}{literal:#}{:1$}  {about}", "", width - name.len())
+    };
+    let groups = GROUPS.map(|(title, names)| (title, names.iter().map(line).collect::<Vec<_>>().join("\n")));
+    StyledStr::from(join(groups.iter().map(|(title, lines)| (*title, lines.as_str())), between))
+}
+
+/// Sections of lines that keep their breaks.
+pub(crate) fn sections<const N: usize>(sections: &[(&str, &str); N]) -> StyledStr {
+    StyledStr::from(join(sections.iter().copied(), "\n\n"))
+}
+
+/// Examples of a command, one a line. clap wraps only lines that are longer than the terminal is wide.
+pub(crate) fn examples<const N: usize>(lines: [&str; N]) -> StyledStr {
+    sections(&[(EXAMPLES, &lines.join("\n"))])
+}
+
+/// A section of lines that keep their breaks, then the examples.
+pub(crate) fn section_and_examples<const N: usize>(section: (&str, &str), lines: [&str; N]) -> StyledStr {
+    sections(&[section, (EXAMPLES, &lines.join("\n"))])
+}
+
+/// Writes headings with indented lines below them.
+fn join<'a>(sections: impl Iterator<Item = (&'a str, &'a str)>, between: &str) -> String {
+    let styles = Styles::default();
+    let header = styles.get_header();
+    let sections = sections.enumerate().map(|(index, (title, lines))| {
+        // clap takes a line that starts with a style for a continuation of the line before, and wraps it too early. So
+        // the style starts before the line does.
+        let between = if index == 0 { "" } else { between };
+        let lines: String = lines.lines().map(|line| format!("\n  {line}")).collect();
+        format!("{header}{between}{title}:{header:#}{lines}")
+    });
+    sections.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+    use crate::args::Args;
+
+    /// Most lines that `-h` of a command may have, at 80 columns.
+    const SHORT_HELP_LINES_MAX: usize = 30;
+    /// The same for the program, whose help lists all commands.
+    const PROGRAM_HELP_LINES_MAX: usize = 40;
+    const WIDTHS: [usize; 3] = [80, 100, 120];
+
+    /// Name and help of the program and of every command, at a width.
+    fn pages(width: usize, is_long: bool) -> Vec<(String, String)> {
+        fn collect(command: &mut clap::Command, is_long: bool, pages: &mut Vec<(String, String)>) {
+            let help = if is_long { command.render_long_help() } else { command.render_help() };
+            pages.push((command.get_bin_name().unwrap_or_default().to_owned(), help.to_string()));
+            for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+                collect(command, is_long, pages);
+            }
+        }
+        let mut command = Args::command().bin_name("cosmicai").term_width(width);
+        command.build();
+        let mut pages = Vec::new();
+        collect(&mut command, is_long, &mut pages);
+        assert!(pages.len() > 20, "{pages:?}");
+        pages
+    }
+
+    /// Lines of the examples of a page, with continued lines as they are.
+    fn example_lines(page: &str) -> Vec<&str> {
+        let lines = page.lines().skip_while(|line| *line != format!("{EXAMPLES}:")).skip(1);
+        lines.take_while(|line| !line.is_empty()).collect()
+    }
+
+    #[test]
+    fn every_command_is_in_exactly_one_group() {
+        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        let program = Command::augment_subcommands(clap::Command::new("cosmicai"));
+        let mut all: Vec<&str> = program.get_subcommands().map(clap::Command::get_name).collect();
+        grouped.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(grouped, all);
+    }
+
+    #[test]
+    fn about_is_one_short_line() {
+        for command in Args::command().get_subcommands() {
+            let about = command.get_about().map(StyledStr::to_string).unwrap_or_default();
+            assert!((10..=72).contains(&about.chars().count()), "{}: {about}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn help_fits_the_terminal() {
+        for width in WIDTHS {
+            for (name, page) in pages(width, false).into_iter().chain(pages(width, true)) {
+                for line in page.lines() {
+                    assert!(line.chars().count() <= width, "{name}, {width} columns: {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn short_help_fits_a_screen() {
+        for (name, page) in pages(80, false) {
+            let most = if name == "cosmicai" { PROGRAM_HELP_LINES_MAX } else { SHORT_HELP_LINES_MAX };
+            assert!(page.lines().count() <= most, "{name}: {} lines\n{page}", page.lines().count());
+        }
+    }
+
+    #[test]
+    fn examples_are_the_same_lines_at_every_width() {
+        let [narrow, wide] = [80, 120].map(|width| pages(width, true));
+        for ((name, narrow), (_, wide)) in narrow.iter().zip(&wide) {
+            let lines = example_lines(narrow);
+            assert!(
+                !lines.is_empty() || ["cosmicai", "cosmicai deploy"].contains(&name.as_str()),
+                "{name}: no example"
+            );
+            assert_eq!(lines, example_lines(wide), "{name}");
+        }
+    }
+
+    /// An option that an example names but the command lacks fails here.
+    #[test]
+    fn every_example_parses() {
+        for (name, page) in pages(80, true) {
+            let lines = example_lines(&page).join("\n").replace("\\\n", " ");
+            for line in lines.lines() {
+                let line = line.strip_prefix("  ").unwrap_or(line);
+                assert!(line.starts_with("cosmicai "), "{name}: {line}");
+                // The shell's own part, such as a redirection, is not for the program.
+                let script = format!("cosmicai() {{ printf '%s\\0' cosmicai \"$@\"; }}\n{line}");
+                let output = std::process::Command::new("sh")
+                    .args(["-c", &script.replace(" > ", " | cat # ")])
+                    .env("SLURM_PROCID", "3")
+                    .output()
+                    .unwrap();
+                let words = String::from_utf8(output.stdout).unwrap();
+                Args::try_parse_from(words.split_terminator('\0')).unwrap_or_else(|error| panic!("{line}: {error}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Driver of a run, shared by all executors: execute, stop at the budget or at an interrupt, report, summarize.
+
+use pipeline::event::{Event, EventSink, StopCause};
+use pipeline::storage::StorageError;
+use pipeline::summary::{SummaryError, read_summary, summarize, write_report};
+use records::plan::Plan;
+use records::report::RunReport;
+use records::summary::Summary;
+
+use crate::budget::{Budget, Meter};
+use crate::{Executor, ExecutorError, Interrupts};
+
+/// Error that ended a run early.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The executor cannot start or cannot continue.
+    #[error(transparent)]
+    Executor(#[from] ExecutorError),
+    /// The report cannot be written.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The results cannot be summarized.
+    #[error(transparent)]
+    Summary(#[from] SummaryError),
+}
+
+/// End of [`drive`].
+#[derive(Debug)]
+pub enum Driven {
+    /// The run ended.
+    Ended(Box<EndedRun>),
+    /// An interrupt detached this process. The tasks continue on other machines.
+    Detached,
+    /// A second interrupt ended the run immediately, without a report.
+    Killed,
+}
+
+/// Run that ended, complete or not.
+#[derive(Debug)]
+pub struct EndedRun {
+    /// Report of the tasks.
+    pub report: RunReport,
+    /// Summary of the results.
+    pub summary: Summary,
+    /// Reason why the run was stopped; `None` if it ended by itself.
+    pub stopped: Option<StopCause>,
+    /// Messages about parts that are missing from the report, one for each.
+    pub warnings: Vec<String>,
+}
+
+/// Drives a run from its plan to its summary.
+///
+/// Stops the run if its running bill exceeds the budget. The first interrupt stops a run in this process, and its
+/// finished tasks are reported as usual. A second interrupt ends it immediately. If the tasks run on other machines, an
+/// interrupt only detaches this process.
+///
+/// Writes `report.json` if the run ends, and `combined_data.json` and `summary.json` if all tasks are finished.
+///
+/// # Errors
+/// The executor cannot continue, or the results cannot be read or written. Finished tasks keep their results.
+pub async fn drive(
+    executor: &dyn Executor,
+    plan: &Plan,
+    budget: Option<&Budget>,
+    events: &dyn EventSink,
+    interrupts: &mut Interrupts,
+) -> Result<Driven, DriveError> {
+    let meter = Meter::new(events, budget);
+    let mut execution = executor.execute(plan, &meter);
+    let mut stopped = None;
+    let mut report = loop {
+        let cause = tokio::select! {
+            report = &mut execution => break report?,
+            bill_usd = meter.exceeded(), if stopped.is_none() => StopCause::Budget { bill_usd },
+            () = interrupts.next() => {
+                if !executor.ends_with_this_process() {
+                    return Ok(Driven::Detached);
+                }
+                if stopped == Some(StopCause::Interrupt) {
+                    return Ok(Driven::Killed);
+                }
+                StopCause::Interrupt
+            }
+        };
+        events.record(&Event::Stopping { cause });
+        executor.stop(cause.reason()).await?;
+        stopped = Some(cause);
+    };
+    drop(execution);
+
+    let mut warnings = Vec::new();
+    let as_executed = report.clone();
+    if let Err(error) = executor.add_bill(&mut report).await {
+        warnings.push(format!("the bill of this run is unknown: {error}"));
+    }
+    if let Some(budget) = budget {
+        budget.add_forecast(&mut report);
+    }
+    let results = executor.results();
+    if !executor.has_written_report() {
+        write_report(results, &report).await?;
+    } else if report != as_executed
+        && let Err(error) = write_report(results, &report).await
+    {
+        warnings
+            .push(format!("cannot add the bill and the forecast to report.json; they are only printed here: {error}"));
+    }
+    let summary = match read_summary(results).await? {
+        Some(summary) if summary.run_id == plan.run_id && executor.has_written_report() && report.is_complete() => {
+            summary
+        }
+        _ => summarize(results, plan).await?,
+    };
+    Ok(Driven::Ended(Box::new(EndedRun { report, summary, stopped, warnings })))
+}

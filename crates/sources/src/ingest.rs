@@ -1,0 +1,232 @@
+//! Makes a partition from the files of an astronomer.
+//!
+//! In: numpy arrays, or a catalogue and a folder of FITS cutouts. Out: one partition, and the identifiers and positions
+//! of its galaxies.
+//!
+//! [`ingest`] streams. It holds the columns in memory and passes the images through, a few at a time. It keeps values
+//! that are not finite and counts them; `predict` flags their rows later. It executes nothing that is in a file: it
+//! rejects numpy arrays of Python objects. It turns a panic of a third-party decoder into an error.
+//! The caller's writer decides where the partition goes.
+//!
+//! In reading order: `arrays` (npz and npy) and `cutouts` (a catalogue and FITS files) are the two sources. Both write
+//! to `sink`. `photometry` reads a catalogue that has no cutouts yet.
+
+mod arrays;
+mod catalogue;
+mod columns;
+mod cutout;
+mod cutouts;
+mod npy;
+mod pattern;
+mod photometry;
+mod ranged;
+mod sink;
+
+use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio::runtime::Handle;
+
+pub use columns::{ROLES, Role, UnknownRole};
+pub use photometry::photometry;
+use pipeline::objects::Objects;
+use pipeline::storage::{StorageError, Stores};
+
+/// Maximum number of samples in one partition.
+pub const MAX_SAMPLES: usize = 1 << 27;
+/// Maximum number of rows without a usable cutout that an error or a report names.
+/// An ingest that fails stops its search for more of them there.
+pub const MAX_NAMED: usize = 5;
+
+/// Error of an ingest. The bytes written so far are not a valid partition.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// A request to a store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// An input is damaged, hostile, or not of the expected form.
+    #[error("`{name}`: {problem}")]
+    Input {
+        /// Path or URL of the file, or name of the option.
+        name: String,
+        /// Description of the problem, and of the input that is expected.
+        problem: String,
+    },
+    /// Rows of the catalogue have no usable cutout.
+    #[error(
+        "{} cannot be ingested: {}; fix the cutouts, or pass `--skip-missing` to leave these objects out",
+        counted(failed.len(), *is_cut_short), named(failed)
+    )]
+    Cutouts {
+        /// First rows without a usable cutout, [`MAX_NAMED`] at most.
+        failed: Vec<Failure>,
+        /// True if the search stopped at [`MAX_NAMED`] rows, so that there may be more.
+        is_cut_short: bool,
+    },
+    /// The partition could not be written.
+    #[error("cannot write the partition: {0}")]
+    Write(io::Error),
+}
+
+/// Row of the catalogue that has no usable cutout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Index of the row in the catalogue, from 0.
+    pub row: usize,
+    /// Identifier of the object, if the catalogue has one.
+    pub object_id: Option<String>,
+    /// Problem with the cutout.
+    pub problem: String,
+}
+
+/// Input files of a partition, and the changes to make to their images.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IngestRequest {
+    /// Input files.
+    pub source: IngestSource,
+    /// Height and width in pixels to which each image is cropped about its centre. None keeps the whole image.
+    pub crop: Option<usize>,
+    /// Factor that converts every pixel to nanomaggies. None keeps the values.
+    pub flux_scale: Option<f64>,
+}
+
+/// Input files of a partition, as paths or URLs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum IngestSource {
+    /// One `.npz` file with arrays by name.
+    Npz(String),
+    /// One `.npy` file for each array.
+    Npy(NpyFiles),
+    /// A catalogue and its cutouts.
+    Catalogue {
+        /// CSV, Parquet or FITS table.
+        catalogue: String,
+        /// Pattern of the names of the cutouts, with columns in braces: `cutouts/{object_id}.fits`, or
+        /// `cutouts/{object_id}-{band}.fits` if each band has its own file.
+        cutouts: String,
+        /// Roles of columns, with the column's name. Roles that are not listed are guessed from the names.
+        columns: Vec<(Role, String)>,
+        /// Leaves out rows whose cutout is missing or unusable, instead of failing.
+        skip_missing: bool,
+    },
+}
+
+/// One `.npy` file for each array, as paths or URLs. All arrays have the same number n of rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NpyFiles {
+    /// Images, shape (n, 5, height, width), bands u g r i z.
+    pub images: String,
+    /// Magnitudes u g r i z, shape (n, 5).
+    pub magnitudes: String,
+    /// Known redshifts, shape (n).
+    pub redshift: Option<String>,
+    /// Identifiers as whole numbers or text, shape (n).
+    pub object_id: Option<String>,
+    /// Right ascensions in degrees, shape (n).
+    pub ra: Option<String>,
+    /// Declinations in degrees, shape (n).
+    pub dec: Option<String>,
+}
+
+/// Report of an ingest.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ingested {
+    /// Number of samples written.
+    pub samples: usize,
+    /// Height of the written images, in pixels.
+    pub height: usize,
+    /// Width of the written images, in pixels.
+    pub width: usize,
+    /// True if the partition has redshifts.
+    pub has_redshift: bool,
+    /// Number of samples without a finite redshift. 0 if the partition has no redshifts.
+    pub rows_without_redshift: usize,
+    /// Number of samples with a pixel that is not finite.
+    pub rows_with_non_finite_pixels: usize,
+    /// Number of samples with a magnitude outside 0 to 40, or not finite.
+    pub rows_with_bad_magnitudes: usize,
+    /// Identifiers and positions of the samples. None if the input has neither.
+    pub objects: Option<Objects>,
+    /// Number of rows that were left out.
+    pub rows_skipped: usize,
+    /// First rows that were left out, [`MAX_NAMED`] at most.
+    pub skipped: Vec<Failure>,
+    /// Messages for the user: arrays that were left out, columns that were chosen, units that look wrong.
+    pub notes: Vec<String>,
+}
+
+/// Makes a partition, writes it to `out` and returns `out`.
+///
+/// Calls `progress` with the number of rows done and the number of all rows.
+///
+/// This function blocks while it waits for stores and while it decodes. Call it on a thread where blocking is allowed
+/// (`tokio::task::spawn_blocking`). It waits on `runtime`.
+///
+/// # Errors
+/// Returns an [`IngestError`] if an input cannot be read, is malformed, or lacks cutouts, or if `out` fails.
+pub fn ingest<W: Write>(
+    runtime: &Handle,
+    stores: &Stores,
+    request: &IngestRequest,
+    out: W,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<(Ingested, W), IngestError> {
+    match &request.source {
+        IngestSource::Npz(name) => arrays::ingest(arrays::Arrays::npz(runtime, stores, name)?, request, out, progress),
+        IngestSource::Npy(files) => {
+            arrays::ingest(arrays::Arrays::npy(runtime, stores, files)?, request, out, progress)
+        }
+        IngestSource::Catalogue { catalogue, cutouts, columns, skip_missing } => {
+            let source = cutouts::CutoutSource::open(runtime, stores, catalogue, cutouts, columns)?;
+            cutouts::ingest(source, runtime, request, *skip_missing, out, progress)
+        }
+    }
+}
+
+/// Runs a third-party decoder. If it panics, returns an error that calls the file damaged.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err("damaged: the decoder failed; create or copy the file again".to_owned()))
+}
+
+/// Decompresses gzip, to `limit` bytes at most. Returns other bytes unchanged.
+fn unpacked(bytes: bytes::Bytes, limit: u64) -> Result<bytes::Bytes, String> {
+    if !bytes.starts_with(b"\x1f\x8b") {
+        return Ok(bytes);
+    }
+    let mut plain = Vec::new();
+    let read = flate2::read::MultiGzDecoder::new(&bytes[..]).take(limit + 1).read_to_end(&mut plain);
+    read.map_err(|error| format!("damaged gzip: {error}"))?;
+    if plain.len() as u64 > limit {
+        return Err(format!("more than {limit} bytes when decompressed"));
+    }
+    Ok(plain.into())
+}
+
+fn input(name: &str, problem: impl Into<String>) -> IngestError {
+    IngestError::Input { name: name.to_owned(), problem: problem.into() }
+}
+
+fn counted(count: usize, is_cut_short: bool) -> String {
+    match (count, is_cut_short) {
+        (count, true) => format!("{count} or more objects"),
+        (1, false) => "1 object".to_owned(),
+        (count, false) => format!("{count} objects"),
+    }
+}
+
+fn named(failed: &[Failure]) -> String {
+    failed.iter().map(Failure::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.object_id {
+            Some(id) => write!(f, "`{id}` (row {}): {}", self.row, self.problem),
+            None => write!(f, "row {}: {}", self.row, self.problem),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
