@@ -1,7 +1,7 @@
-"""Judges the demo model with the program's own predictions: see README.md beside this script.
+"""Evaluates the demo model on the predictions of cosmicai: see README.md beside this script.
 
-In: `cosmicai` from target/release, and where they are there, a catalogue of real magnitudes and redshifts and real
-cutouts (neither is ever trained on). Out: metrics of each, and every residual of the real cutouts, as JSON.
+Input: `cosmicai` in target/release, and optionally a catalogue of real magnitudes and redshifts and real cutouts (neither
+is used for training). Output: metrics of each data set and all residuals of the real cutouts, as JSON.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -22,8 +23,8 @@ def cosmicai(*arguments):
     return done.stdout
 
 
-def judge(model, partition):
-    """Metrics of the model's predictions for a partition, and the predictions."""
+def evaluate(model, partition):
+    """Returns the metrics of the model's predictions for a partition, and the predictions."""
     predictions = partition.with_suffix(".csv")
     cosmicai("predict", "--model", model, partition, "--out", predictions)
     scores = json.loads(cosmicai("metrics", predictions, "--format", "json"))["all"]
@@ -33,23 +34,22 @@ def judge(model, partition):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = ROOT.parent / "shared/data"
     parser.add_argument("--model", type=pathlib.Path, default=ROOT / "crates/cosmicai/models/demo.safetensors")
-    parser.add_argument("--catalogue", type=pathlib.Path, default=data / "sdss_mgs_5000.csv.gz")
-    parser.add_argument("--cutouts", type=pathlib.Path, default=data / "sdss_cutouts_15.npz")
+    parser.add_argument("--catalogue", type=pathlib.Path, help="CSV: u,g,r,i,z,redshift")
+    parser.add_argument("--cutouts", type=pathlib.Path, help=".npz file of cutouts")
     options = parser.parse_args()
     report = {}
     with tempfile.TemporaryDirectory() as folder:
         partition = pathlib.Path(folder) / "sky.pt"
         for seed in SEEDS:
             cosmicai("simulate", "--count", 5000, "--seed", seed, "--out", partition)
-            report[f"simulated sky, 5,000 galaxies, seed {seed}"] = judge(options.model, partition)[0]
-        if options.catalogue.exists():
+            report[f"simulated sky, 5,000 galaxies, seed {seed}"] = evaluate(options.model, partition)[0]
+        if options.catalogue:
             cosmicai("simulate", "--catalogue", options.catalogue, "--seed", SEEDS[0], "--out", partition)
-            report["real magnitudes, simulated images"] = judge(options.model, partition)[0]
-        if options.cutouts.exists():
+            report["real magnitudes, simulated images"] = evaluate(options.model, partition)[0]
+        if options.cutouts:
             cosmicai("ingest", options.cutouts, "--out", partition)
-            scores, rows = judge(options.model, partition)
+            scores, rows = evaluate(options.model, partition)
             residuals = [
                 {"z_spec": float(row["z_spec"]), "z_phot": float(row["z_phot"])} for row in rows if row["z_spec"]
             ]
@@ -57,6 +57,9 @@ def main():
                 row["dz"] = (row["z_phot"] - row["z_spec"]) / (1 + row["z_spec"])
             report["real cutouts"] = {**scores, "residuals": residuals}
     print(json.dumps(report, indent=1))
+    for option in ("catalogue", "cutouts"):
+        if not getattr(options, option):
+            print(f"real data not evaluated: pass --{option} FILE", file=sys.stderr)
 
 
 if __name__ == "__main__":

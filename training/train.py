@@ -4,8 +4,8 @@
 # ///
 """Trains the demo model, a small AstroMAE, on simulated galaxies: see README.md beside this script.
 
-In: `cosmicai`, built first, which simulates the galaxies. Out: a safetensors file that
-every cosmicai command reads, and its metrics on galaxies that it never saw, as JSON on standard output.
+The script builds `cosmicai`, which simulates the galaxies. Output: a safetensors file that every cosmicai command
+reads, and its metrics on galaxies that were not used for training, as JSON on standard output.
 """
 
 import argparse
@@ -40,15 +40,15 @@ SIZES = dict(
     features=128,
     joint=128,
 )
-# (sample, share of the galaxies, seed). Seeds below 1,000 are training's; the demo's and the tests' are above.
+# (sample, fraction of the galaxies, seed). Training uses seeds below 1,000; the demo and the tests use higher seeds.
 SAMPLES = [("main", 0.75, 101), ("luminous-red", 0.13, 102), ("faint", 0.12, 103)]
 VALIDATION = ("main", 5000, 901)
-# Linear maps before and behind the network, folded into its first and last layers when it is saved: flux in units of
-# twenty times what a pixel of a typical galaxy has in each band, so that what the blocks add to a token outweighs the
-# raw light in it; magnitudes as r and colours, centred; redshift about its mean.
+# Linear maps before and after the network. Saving folds them into its first and last layers. Flux is in units of twenty
+# times the pixel flux of a typical galaxy in each band, so that the contribution of the blocks to a token outweighs the
+# raw flux. Magnitudes are r and colours, centred. Redshift is relative to its mean.
 FLUX_UNIT = 20 * torch.tensor([0.12, 0.4, 0.9, 1.3, 1.7])
-# Bands of an image, in those units, to brightness and colours: u−g, g−r, r−i and i−z differ by a tenth of the light from
-# galaxy to galaxy, and a network that is shown the bands alone takes long to see it.
+# Maps the bands of an image, in these units, to brightness and colours. The colours u−g, g−r, r−i and i−z vary by a
+# tenth of the flux between galaxies, and a network learns them slowly from the bands alone.
 BANDS_TO_CONTRASTS = torch.tensor(
     [[0, 1 / 3, 1 / 3, 1 / 3, 0], [2, -2, 0, 0, 0], [0, 5, -5, 0, 0], [0, 0, 10, -10, 0], [0, 0, 0, 5, -5]]
 )
@@ -62,26 +62,26 @@ BATCH_NORM_EPS = 1e-5
 
 
 def simulate(sample, count, seed, folder):
-    """Images (n, 5, 32, 32), magnitudes (n, 5), redshifts (n) of a partition that `cosmicai simulate` writes."""
+    """Returns images (n, 5, 32, 32), magnitudes (n, 5) and redshifts (n) of a partition from `cosmicai simulate`."""
     path = pathlib.Path(folder) / f"{sample}-{seed}.pt"
     program = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/cosmicai"
     arguments = ["simulate", "--sample", sample, "--count", str(count), "--seed", str(seed), "--out", str(path)]
     subprocess.run([program, *arguments], check=True, stdout=subprocess.DEVNULL)
-    # A file that we have just written ourselves.
+    # Unpickling is safe: cosmicai has just written the file.
     images, magnitudes, redshift = torch.load(path, weights_only=False).tensors
     path.unlink()
     return images, magnitudes.double(), redshift
 
 
 def scaled(images, magnitudes):
-    """What the bare network takes."""
+    """Returns the scaled inputs of the network."""
     colours = (magnitudes @ MAGNITUDES_TO_COLOURS.T - COLOUR_MEAN) / COLOUR_UNIT
     contrasts = images.permute(0, 2, 3, 1) @ (BANDS_TO_CONTRASTS / FLUX_UNIT).T
     return contrasts.permute(0, 3, 1, 2), colours.float()
 
 
 def augmented(images, magnitudes, is_recalibrated, generator):
-    """The same galaxies, turned, mirrored, shifted, and measured anew with small errors of calibration if asked for."""
+    """Returns the galaxies rotated, mirrored and shifted, with small calibration errors if `is_recalibrated`."""
     turn, mirror = (int(torch.randint(n, (), generator=generator)) for n in (4, 2))
     images = torch.rot90(images, turn, (2, 3))
     if mirror:
@@ -118,7 +118,7 @@ def new_model():
 
 
 def smooth_filters(shape):
-    """Patch filters to start from: low frequencies only. Galaxies are smooth; white filters would see the noise."""
+    """Initial patch filters with low frequencies only: galaxies are smooth, and white filters would pick up noise."""
     size, frequencies = shape[-1], torch.arange(3.0)
     waves = torch.cos(math.pi * frequencies[:, None] * (torch.arange(size) + 0.5) / size)
     strength = torch.randn(*shape[:2], 3, 3) / (1 + frequencies[:, None] + frequencies)
@@ -126,7 +126,7 @@ def smooth_filters(shape):
 
 
 class DenseConv(torch.nn.Conv2d):
-    """A grouped 1×1 convolution as one matrix product, with zeros between the groups."""
+    """A grouped 1×1 convolution as one matrix product with a block-diagonal matrix."""
 
     def forward(self, x):
         inputs, outputs = self.weight.shape[1], self.weight.shape[0] // self.groups
@@ -135,17 +135,17 @@ class DenseConv(torch.nn.Conv2d):
 
 
 class PooledConv(torch.nn.Conv2d):
-    """A 1×1 convolution and the 2×2 mean behind it, in the cheaper order; both are linear."""
+    """A 1×1 convolution and the 2×2 mean pooling after it, in the cheaper order; both are linear."""
 
     def forward(self, x):
         return super().forward(torch.nn.functional.avg_pool2d(x, 2))
 
 
 def trainable(model):
-    """The same function with the same parameters, several times faster to train on a CPU.
+    """Returns an equivalent model with the same parameters that trains several times faster on a CPU.
 
-    Batch norms are left out, and are the identity in the file that is saved: fluxes span four decades, and a batch's
-    statistics would be those of its brightest few.
+    Batch norms are removed, and are the identity in the saved file: fluxes span four decades, and the few brightest
+    galaxies would dominate the statistics of a batch.
     """
     for block in model.blocks:
         block.PCM[1] = torch.nn.Identity()
@@ -181,7 +181,7 @@ def metrics(z_phot, z_spec):
 
 
 def folded(model):
-    """A state dict with the linear maps folded in, in float64: it takes nanomaggies and magnitudes."""
+    """Returns a state dict with the linear maps folded in (in float64). Its inputs are nanomaggies and magnitudes."""
     state = {name: value.double().clone() for name, value in astromae.ViT_Astro(**SIZES).state_dict().items()}
     for name in [name for name in state if name.endswith("running_var")]:
         state[name.replace("running_var", "weight")] = (state[name] + BATCH_NORM_EPS).sqrt()
@@ -200,7 +200,7 @@ def folded(model):
 
 
 def unfolded(state):
-    """What `folded` was made of, less what is constant in it: for training that starts from a file."""
+    """Inverts `folded`, without the constant entries, for training that starts from a file."""
     state = {name: value.double() for name, value in state.items()}
     contrasts_to_bands = torch.linalg.inv((BANDS_TO_CONTRASTS / FLUX_UNIT).double())
     for name in ("patch_embed.proj", "inception_model.conv2d_init", "inception_model.vis_inception.0"):
@@ -220,18 +220,18 @@ def save(model, path):
 
 
 def check_saved(path, model, images, magnitudes):
-    """The file, in the model by the book, must predict what was trained."""
-    book = astromae.ViT_Astro(**SIZES)
-    missing = book.load_state_dict(load_file(path), strict=False).missing_keys
+    """Checks that the saved file in the reference model gives the predictions of the trained model."""
+    reference = astromae.ViT_Astro(**SIZES)
+    missing = reference.load_state_dict(load_file(path), strict=False).missing_keys
     assert all(name.endswith("num_batches_tracked") for name in missing), missing
     with torch.inference_mode():
-        expected = book.eval()(images, magnitudes.float())
+        expected = reference.eval()(images, magnitudes.float())
     difference = (predict(model, images, magnitudes) - expected).abs().max().item()
     assert difference < 2e-5, f"the saved model differs by {difference}"
 
 
-def train(model, data, steps, highest_rate, is_recalibrated, batch_size, generator, tell):
-    """Trains the model, and returns the running average of its weights; `tell` is handed it now and then."""
+def train(model, data, steps, highest_rate, is_recalibrated, batch_size, generator, report):
+    """Trains the model; returns the running average of its weights. Calls `report` with the average every 250 steps."""
     images, magnitudes, redshift = data
     average = copy.deepcopy(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=highest_rate, weight_decay=0.01)
@@ -258,20 +258,20 @@ def train(model, data, steps, highest_rate, is_recalibrated, batch_size, generat
                 if ours.is_floating_point():
                     ours.lerp_(theirs, 1 - keep)
         if (step + 1) % 250 == 0 or step + 1 == steps:
-            tell(average, step + 1, loss.item())
+            report(average, step + 1, loss.item())
     return average
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default=ROOT / "crates/cosmicai/models/demo.safetensors", type=pathlib.Path)
-    parser.add_argument("--start", type=pathlib.Path, help="a file of this script's to go on from")
-    parser.add_argument("--galaxies", default=160_000, type=int, help="simulated galaxies to train on")
-    parser.add_argument("--steps", default=5_000, type=int, help="with errors of calibration added to what is seen")
-    parser.add_argument("--polish", default=2_500, type=int, help="further steps without, at a lower rate")
+    parser.add_argument("--start", type=pathlib.Path, help="file from this script to start from")
+    parser.add_argument("--galaxies", default=160_000, type=int, help="number of simulated galaxies to train on")
+    parser.add_argument("--steps", default=5_000, type=int, help="training steps with added calibration errors")
+    parser.add_argument("--polish", default=2_500, type=int, help="further steps without them, at a lower rate")
     parser.add_argument("--batch", default=256, type=int)
     parser.add_argument("--seed", default=1, type=int)
-    parser.add_argument("--threads", default=1, type=int, help="one is fastest where other programs run as well")
+    parser.add_argument("--threads", default=1, type=int, help="1 is fastest if other programs run as well")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
@@ -292,7 +292,7 @@ def main():
     print(f"{parameters} parameters, {len(images)} galaxies", file=sys.stderr)
     started = time.monotonic()
 
-    def tell(average, step, loss):
+    def report_progress(average, step, loss):
         scores = metrics(predict(average, held_out[0], held_out[1]), held_out[2])
         seconds = time.monotonic() - started
         print(f"step {step}, {seconds:.0f} s, loss {loss:.4f}: {json.dumps(scores)}", file=sys.stderr)
@@ -300,7 +300,7 @@ def main():
 
     data = (images, magnitudes, redshift)
     for steps, rate, is_recalibrated in ((options.steps, 2e-3, True), (options.polish, 1e-3, False)):
-        model = train(model, data, steps, rate, is_recalibrated, options.batch, generator, tell)
+        model = train(model, data, steps, rate, is_recalibrated, options.batch, generator, report_progress)
     average = model
     check_saved(options.out, average, held_out[0][:256], held_out[1][:256])
     report = {

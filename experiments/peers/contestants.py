@@ -1,13 +1,14 @@
-"""Who is compared: the program (`Engine`) and its peers (`Peer`), behind the same words.
+"""Contestants of the comparison: cosmicai (`Engine`) and its peers (`Peer`), with a common interface.
 
-    settings, versions      ways to run it, dicts, with `batches` where not every batch can be tried; what it is
-    load(setting, batch)    gets ready
+    settings                settings to try, dicts, with `batches` if not every batch size can be tried
+    versions                names and versions of the software
+    load(setting, batch)    prepares a measurement
     measure(seconds)        → images per second
-    answers()               → a redshift for every galaxy of sky.pt
-    first_redshift_seconds(setting)     from the start of a new process, for one galaxy
+    answers()               → redshift of every galaxy of sky.pt
+    first_redshift_seconds(setting)     → seconds from the start of a new process to the redshift of one galaxy
     close()                 → peak memory of the process in binary MB
 
-`facts` is what a contestant says of itself and of its last measurement; it goes into the record.
+`facts` is a dict that a contestant reports about itself and its last measurement; the record contains it.
 """
 
 import csv
@@ -18,7 +19,7 @@ from processes import Unavailable
 
 
 class Engine:
-    """`cosmicai bench`, started anew for each measurement; it judges its answers and measures the CPU's peak, too."""
+    """`cosmicai bench` in a new process for each measurement. It also checks its results and measures the CPU peak."""
 
     settings, versions = [{}], {}
 
@@ -43,7 +44,7 @@ class Engine:
         return [*command, "--precision", self.precision, "--threads", self.threads]
 
     def predict(self, partition, catalogue):
-        """`cosmicai predict` from start to exit, into a CSV file."""
+        """Runs `cosmicai predict` from start to exit, with a CSV file as output."""
         return processes.run([*self.predict_command(partition), "--out", catalogue])
 
     def first_redshift_seconds(self, setting):
@@ -59,7 +60,7 @@ class Engine:
 
 
 class Peer:
-    """A child process in the interpreter of its family's environment."""
+    """A peer in a child process, which runs in the Python environment of its family."""
 
     def __init__(self, python, script, variant, folder, threads, environment):
         self.python, self.script, self.variant, self.folder, self.threads = python, script, variant, folder, threads
@@ -83,10 +84,10 @@ class Peer:
         return self.child.ask(do="answers")["redshift"]
 
     def first_redshift_seconds(self, setting):
-        """For one galaxy, by one instance on all threads."""
-        alone = next(choice for choice in [setting, *self.settings] if choice["instances"] == 1)
+        """Seconds to the redshift of one galaxy, with one instance that uses all threads."""
+        single = next(choice for choice in [setting, *self.settings] if choice["instances"] == 1)
         command = [self.python, processes.CHILDREN / self.script, self.variant, self.folder, "--threads", self.threads]
-        return processes.first_output_seconds([*command, "--first", json.dumps(alone)], self.environment)
+        return processes.first_output_seconds([*command, "--first", json.dumps(single)], self.environment)
 
     def close(self):
         child, self.child = self.child, None

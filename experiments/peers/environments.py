@@ -1,7 +1,7 @@
-"""A Python environment for each family of peers, made once, from PyPI, with the versions in `requirements/`.
+"""Creates a Python environment for each family of peers, once, from PyPI, with the versions in `requirements/`.
 
-In: a folder to keep them in, and optionally an interpreter that has PyTorch already. Out: the environments'
-interpreters by family. A family that does not install is reported, and the others are used.
+Input: a folder for the environments, and optionally a Python interpreter that already has PyTorch. Output: the Python
+interpreter of each environment. A family whose installation fails is reported, and the other families are used.
 """
 
 import pathlib
@@ -16,7 +16,7 @@ FAMILIES = {"pytorch": ("pytorch.txt", "export.txt"), "runtimes": ("runtimes.txt
 
 
 def prepare(folder, family, pytorch_python=None):
-    """The interpreter of a family's environment, which is made where it is missing or made from other requirements."""
+    """Returns the interpreter of a family's environment; creates it if it is missing or has other requirements."""
     given = pytorch_python.absolute() if pytorch_python and family == "pytorch" else None
     files = [REQUIREMENTS / name for name in (("export.txt",) if given else FAMILIES[family])]
     made_from = f"PyTorch of {given}\n" * bool(given) + "".join(file.read_text() for file in files)
@@ -47,9 +47,9 @@ def prepare(folder, family, pytorch_python=None):
 
 
 def lend_packages(lender, borrower, constraints):
-    """Lets one environment import what another has installed, which itself stays as it is.
+    """Makes the packages of one environment importable in another, and leaves the first unchanged.
 
-    Returns a file that keeps pip from putting another NumPy before the one that the lent PyTorch was built for.
+    Returns a constraints file that keeps pip from installing a NumPy other than the one that PyTorch was built with.
     """
 
     def ask(python, question):

@@ -1,4 +1,4 @@
-"""What a record says of where it was made: the machine, the commit, the command."""
+"""Provenance of a record: machine, commit and command."""
 
 import os
 import pathlib
@@ -31,7 +31,7 @@ def describe():
 
 
 def commit():
-    """The commit that was measured; `+` where the work tree differs from it."""
+    """Returns the measured commit, with `+` if the working tree has changes."""
 
     def git(*arguments):
         return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()

@@ -1,4 +1,4 @@
-"""How contestants are measured: each one's best setting by a scan, its answers, then two of them pair by pair."""
+"""Measurement of contestants: a scan for the best setting, a check of the redshifts, and paired comparisons."""
 
 import json
 import math
@@ -6,9 +6,9 @@ import statistics
 
 from processes import Unavailable
 
-PROBES = (32, 256)  # Settings are compared at these batches before the best one is tried at all.
-FINALISTS = 3  # So many are measured again, since one short measurement on a noisy machine decides nothing.
-PASS_SECONDS_MAX = 10  # A batch that would take longer is not tried.
+PROBES = (32, 256)  # Batch sizes at which all settings are compared; the best setting is then tried at all sizes.
+FINALISTS = 3  # Number of best candidates that are measured again, because one short measurement is noisy.
+PASS_SECONDS_MAX = 10  # A batch that would take longer is skipped.
 
 
 def spread(values):
@@ -16,7 +16,7 @@ def spread(values):
 
 
 def best(contestant, batches, seconds):
-    """The contestant's best setting and batch, and every rate of the scan."""
+    """Returns the contestant's best setting and batch, and all rates of the scan."""
     scan, failures = [], []
 
     def rate(setting, batch):
@@ -36,7 +36,7 @@ def best(contestant, batches, seconds):
         for batch in [batch for batch in allowed(setting) if batch in PROBES] or allowed(setting)[:1]:
             rate(setting, batch)
     if not scan:
-        raise Unavailable(failures[0] if failures else "no batch of the scan suits it")
+        raise Unavailable(failures[0] if failures else "no batch size of the scan is allowed for its settings")
     winner = max(scan, key=lambda row: row["images_per_s"])["setting"]
     tried = [row["batch"] for row in scan if row["setting"] == winner]
     for batch in allowed(winner):
@@ -54,11 +54,11 @@ def best(contestant, batches, seconds):
 
 
 def differences(answers, exact):
-    """From float64, relative and absolute (the answers are redshifts): the largest and the usual one."""
+    """Returns the maximum and median differences of redshifts from the float64 results, relative and absolute."""
     if len(answers) != len(exact):
-        raise Unavailable(f"{len(answers)} answers for {len(exact)} galaxies")
+        raise Unavailable(f"{len(answers)} redshifts for {len(exact)} galaxies")
     if not all(map(math.isfinite, answers)):
-        raise Unavailable("answers are not finite")
+        raise Unavailable("some redshifts are not finite")
     absolute = [abs(answer - truth) for answer, truth in zip(answers, exact)]
     relative = [difference / abs(truth) for difference, truth in zip(absolute, exact)]
     return {
@@ -70,7 +70,7 @@ def differences(answers, exact):
 
 
 def in_pairs(ours, peer, count, seconds, report):
-    """Both in turn, the other one first in every second pair; `report` is told of each pair in words."""
+    """Measures both contestants alternately, with alternating order; calls `report` with a line about each pair."""
     pairs = []
     for index in range(count):
         first, second = (ours, peer) if index % 2 == 0 else (peer, ours)

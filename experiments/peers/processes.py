@@ -1,7 +1,6 @@
-"""Child processes: commands run to their end with their time and peak memory, and peers that answer requests.
+"""Child processes: commands that run to their end, with their time and peak memory, and peers that answer requests.
 
-A peer that has answered is stopped (SIGSTOP) until it is asked again, so that its threads cannot spin beside whatever
-is measured meanwhile, however its libraries wait.
+A peer is stopped (SIGSTOP) between two requests, so that busy-waiting threads cannot disturb other measurements.
 """
 
 import atexit
@@ -16,11 +15,11 @@ import tempfile
 import time
 
 CHILDREN = pathlib.Path(__file__).resolve().parent / "children"
-ANSWER_SECONDS_MAX = 1800  # Compiling a model is the longest; beyond this a peer is taken for hung.
+ANSWER_SECONDS_MAX = 1800  # Compiling a model takes longest; a peer that takes longer is considered hung.
 
 
 class Unavailable(Exception):
-    """Something that cannot be measured here; the message says why, and is recorded."""
+    """Something cannot be measured on this machine. The record contains the message, which states the reason."""
 
 
 @dataclasses.dataclass
@@ -31,14 +30,14 @@ class Finished:
 
 
 def wait(process):
-    """Waits for the process to end; its peak resident memory in binary MB, as the system counted it."""
+    """Waits for the process to end; returns its peak resident memory in binary MB, as the system reports it."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return usage.ru_maxrss / 1024
 
 
 def run(command, environment=None):
-    """Runs a command from start to exit, with variables added to the environment."""
+    """Runs a command from start to exit, with additional environment variables."""
     command = list(map(str, command))
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         start = time.perf_counter()
@@ -47,7 +46,7 @@ def run(command, environment=None):
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, **with_variables(environment)
             )
         except OSError as error:
-            raise Unavailable(f"`{command[0]}` does not start: {error}") from error
+            raise Unavailable(f"cannot start `{command[0]}`: {error}") from error
         memory_peak_mb = wait(process)
         seconds = time.perf_counter() - start
         raise_if_failed(process, command, errors)
@@ -56,7 +55,7 @@ def run(command, environment=None):
 
 
 def first_output_seconds(command, environment=None):
-    """From the start of a command to its first line of output; then it runs to its end."""
+    """Returns the seconds from the start of a command to its first line of output; waits for its end."""
     start = time.perf_counter()
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
@@ -73,9 +72,9 @@ def first_output_seconds(command, environment=None):
 def raise_if_failed(process, command, errors):
     if process.returncode != 0:
         errors.seek(0)
-        lines = errors.read().decode(errors="replace").strip().splitlines() or ["without a word"]
+        lines = errors.read().decode(errors="replace").strip().splitlines() or ["no error message"]
         reason = next((line for line in lines if line.startswith("error")), lines[-1])
-        raise Unavailable(f"`{' '.join(map(str, command[:2]))} …` failed with {process.returncode}: {reason}")
+        raise Unavailable(f"`{' '.join(map(str, command[:2]))} …` failed with exit code {process.returncode}: {reason}")
 
 
 def with_variables(environment):
@@ -83,7 +82,7 @@ def with_variables(environment):
 
 
 class Child:
-    """A process of `children/`, started with its environment's interpreter."""
+    """A process that runs a script of `children/` in the Python environment of its family."""
 
     def __init__(self, python, script, arguments, log, environment):
         command = [str(python), str(CHILDREN / script), *map(str, arguments)]
@@ -92,7 +91,7 @@ class Child:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, **with_variables(environment)
             )
-        atexit.register(self.close)  # A process that is stopped would outlive this one.
+        atexit.register(self.close)  # A stopped process would outlive this one.
         self.hello = self._answer()
 
     def ask(self, **request):
@@ -102,7 +101,7 @@ class Child:
                 self.process.stdin.write((json.dumps(request) + "\n").encode())
                 self.process.stdin.flush()
             except BrokenPipeError:
-                pass  # It has ended; that is what it answers.
+                pass  # The process has ended; `_answer` reports it.
         return self._answer()
 
     def _answer(self):
@@ -111,7 +110,7 @@ class Child:
         line = self.process.stdout.readline()
         if not line:
             self.close()
-            raise Unavailable(f"the process ended with {self.process.returncode}: see {self.log}")
+            raise Unavailable(f"the process ended with exit code {self.process.returncode}: see {self.log}")
         os.kill(self.process.pid, signal.SIGSTOP)
         reply = json.loads(line)
         if "error" in reply:
@@ -119,7 +118,7 @@ class Child:
         return reply
 
     def close(self):
-        """Ends the process, if it has not ended; its peak memory in binary MB."""
+        """Ends the process if it still runs; returns its peak memory in binary MB."""
         if self.process.returncode is None:
             os.kill(self.process.pid, signal.SIGCONT)
             self.process.stdin.close()

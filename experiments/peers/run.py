@@ -1,6 +1,6 @@
-"""The engine against every peer, pair by pair in one run: see README.md beside this script.
+"""Compares cosmicai with all peers, pair by pair in one run: see README.md beside this script.
 
-Python 3.11 or later and its standard library; the peers live in environments of their own, which this makes.
+Needs Python 3.11 or later and its standard library. The script creates separate Python environments for the peers.
 """
 
 import argparse
@@ -22,11 +22,11 @@ from contestants import Engine, Peer
 from processes import Unavailable
 
 # Galaxies of each partition that is simulated: as many as the largest batch, as NNCF asks for, one to start with, and
-# 100 MB as docs/partition-format.md counts them.
+# 100 MB as docs/formats/partitions.md counts them.
 PARTITIONS = {"sky": 512, "calibration": 300, "one": 1, "partition": 5113}
-RELATIVE_ERROR_MAX = {"ours": 1e-5, "peer": 1e-4}  # In float32; other precisions are recorded, not judged.
+RELATIVE_ERROR_MAX = {"ours": 1e-5, "peer": 1e-4}  # In float32; errors of other precisions are only recorded.
 
-# What each is called, its environment, its script in children/ and the script's variant.
+# Name of each peer, and its environment, its script in children/ and the variant of the script.
 PEERS = {
     "PyTorch eager f32": ("pytorch", "pytorch.py", "eager"),
     "PyTorch TorchScript f32": ("pytorch", "pytorch.py", "torchscript"),
@@ -45,7 +45,7 @@ COMPARISONS = [("cosmicai " + name.split()[-1], name) for name in PEERS] + [
 
 def main():
     options = arguments()
-    with alone(options.environments):
+    with exclusive(options.environments):
         run = Run(options, options.program or build())
         run.make_environments()
         try:
@@ -63,31 +63,31 @@ def main():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=3, help="of each measurement of a pair")
-    parser.add_argument("--scan-seconds", type=float, default=1, help="of each measurement in the search for settings")
+    parser.add_argument("--seconds", type=float, default=3, help="duration of each measurement of a pair")
+    parser.add_argument("--scan-seconds", type=float, default=1, help="duration of each measurement of the scan")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32, 64, 128, 256, 512])
-    parser.add_argument("--only", nargs="+", metavar="WORD", help="only comparisons with such a word in their names")
-    parser.add_argument("--skip-whole-runs", action="store_true", help="neither start-up nor end to end")
+    parser.add_argument("--only", nargs="+", metavar="WORD", help="run only comparisons with such a word in their names")
+    parser.add_argument("--skip-whole-runs", action="store_true", help="skip the start-up and end-to-end measurements")
     parser.add_argument("--environments", type=pathlib.Path, default=machine.ROOT / "target/peers")
-    parser.add_argument("--pytorch-python", type=pathlib.Path, help="an interpreter that has PyTorch and NumPy")
-    parser.add_argument("--program", type=pathlib.Path, help="cosmicai, already built")
-    parser.add_argument("--out", type=pathlib.Path, help="record to write, after each step")
+    parser.add_argument("--pytorch-python", type=pathlib.Path, help="Python interpreter that has PyTorch and NumPy")
+    parser.add_argument("--program", type=pathlib.Path, help="built cosmicai program (default: build it)")
+    parser.add_argument("--out", type=pathlib.Path, help="record to write; updated after each step")
     options = parser.parse_args()
     options.environments = options.environments.absolute()
     if max(options.batches) > PARTITIONS["sky"]:
-        parser.error(f"--batches: at most {PARTITIONS['sky']} galaxies are expected, {max(options.batches)} found")
+        parser.error(f"--batches: at most {PARTITIONS['sky']} galaxies per batch, not {max(options.batches)}")
     return options
 
 
-def alone(folder):
-    """A lock on the folder: two runs would measure each other, and write over each other's inputs."""
+def exclusive(folder):
+    """Locks the folder: two runs at once would disturb each other's measurements and overwrite each other's inputs."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = open(folder / "lock", "w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        sys.exit(f"another run uses {folder}: wait for its end")
+        sys.exit(f"another run uses {folder}: wait until it ends")
     return lock
 
 
@@ -101,13 +101,13 @@ def say(text):
 
 
 class Run:
-    """The record as far as it is known, and the contestants that take part."""
+    """The record so far, and the contestants."""
 
     def __init__(self, options, program):
         self.options, self.program, self.folder = options, program, options.environments / "inputs"
         self.pythons, self.contestants, self.exact = {}, {}, []
         self.record = {
-            "question": "the engine against its peers, images per second, pair by pair",
+            "question": "images per second of cosmicai and its peers, measured in pairs",
             "command": machine.command(),
             "commit": machine.commit(),
             "machine": machine.describe(),
@@ -136,10 +136,10 @@ class Run:
             except Unavailable as reason:
                 self.leave_out(f"environment {family}", reason)
         if "pytorch" not in self.pythons:
-            sys.exit("without PyTorch there are no answers in float64 and no ONNX file: nothing is compared")
+            sys.exit("cannot compare: PyTorch, which makes the float64 results and the ONNX file, is not available")
 
     def make_inputs(self):
-        """The weights and galaxies that all contestants share, written by the program, and what is exported of them."""
+        """Makes the weights and galaxies that all contestants share, and the exported models."""
         say("making weights, galaxies and exported models")
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
@@ -162,14 +162,14 @@ class Run:
             raise Unavailable(f"environment {family} was not made")
         if variant == "int8":
             self.convert(family, "quantize.py")
-        # Compiled models are kept, so that a second start finds them.
+        # Cache of compiled models, for the start-up measurements.
         caches = self.options.environments / "caches"
         variables = {"TORCHINDUCTOR_CACHE_DIR": caches / "inductor", "OPENVINO_CACHE_DIR": caches / "openvino"}
         return Peer(self.pythons[family], script, variant, self.folder, self.options.threads, variables)
 
     def prepare(self, name):
-        """Finds the contestant's best setting and judges its answers; once for each."""
-        say(f"{name}: looking for its best setting")
+        """Finds the contestant's best setting and checks its redshifts. Called once per contestant."""
+        say(f"{name}: searching for the best setting")
         contestant = self.contestant(name)
         try:
             choice = measure.best(contestant, self.options.batches, self.options.scan_seconds)
@@ -179,11 +179,11 @@ class Run:
             contestant.close()
         error = differences["relative_max"]
         if name.endswith("f32") and error > RELATIVE_ERROR_MAX["peer" if name in PEERS else "ours"]:
-            raise Unavailable(f"answers differ from float64 by {error:.1e}, relative to it")
+            raise Unavailable(f"redshifts differ from the float64 results by a relative error of {error:.1e}")
         self.contestants[name] = contestant
         self.record["contestants"][name] = {**choice, "differences_from_float64": differences}
         self.record["versions"].update(contestant.versions)
-        say(f"{name}: batch {choice['batch']}, {choice['setting']}, within {error:.1e} of float64")
+        say(f"{name}: batch {choice['batch']}, {choice['setting']}, relative error {error:.1e} from float64")
 
     def compare(self, *names):
         for name in names:
@@ -196,14 +196,14 @@ class Run:
                 return
         ours, peer = (self.contestants[name] for name in names)
         rows = [self.record["contestants"][name] for name in names]
-        say(f"{names[0]} against {names[1]}")
+        say(f"{names[0]} vs. {names[1]}")
         try:
             for contestant, row in zip((ours, peer), rows):
                 contestant.load(row["setting"], row["batch"])
             rates = measure.in_pairs(ours, peer, self.options.pairs, self.options.seconds, say)
             self.record["comparisons"].append({"ours": names[0], "peer": names[1], **rates})
         except Unavailable as reason:
-            self.leave_out(" against ".join(names), reason)
+            self.leave_out(" vs. ".join(names), reason)
         finally:
             for contestant, row in zip((ours, peer), rows):
                 row["facts"], row["memory_peak_mb"] = contestant.facts, contestant.close()
@@ -211,7 +211,7 @@ class Run:
 
     def compare_whole_runs(self):
         rows = self.record["contestants"]
-        say("from the start of a process to its first redshift")
+        say("measuring the time from process start to the first redshift")
         try:
             for name, seconds in whole_runs.start_up(self.contestants, rows).items():
                 rows[name]["start_up_seconds"] = seconds
@@ -219,7 +219,7 @@ class Run:
             self.leave_out("start-up", reason)
         ours, eager = (self.contestants.get(name) for name in ("cosmicai f32", "PyTorch eager f32"))
         if ours and eager:
-            say("from a partition on disk to a catalogue")
+            say("measuring the time from a partition on disk to a catalogue")
             try:
                 choice = rows["PyTorch eager f32"]
                 self.record["end_to_end"] = whole_runs.end_to_end(ours, eager, choice, self.folder, say)

@@ -1,11 +1,11 @@
-"""A record as tables for people: `python experiments/peers/table.py record/….json`."""
+"""Prints a record as tables: `python experiments/peers/table.py record/….json`."""
 
 import json
 import sys
 
 
 def columns(rows):
-    """Text with the first two columns to the left and the others to the right."""
+    """Formats rows as text; the first two columns are left-aligned, the others right-aligned."""
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
 
     def line(row):
@@ -16,15 +16,15 @@ def columns(rows):
     return "\n".join(map(line, rows))
 
 
-def three(spread, digits):
+def with_range(spread, digits):
     return f"{spread['median']:.{digits}f} ({spread['min']:.{digits}f}-{spread['max']:.{digits}f})"
 
 
 def comparisons(record):
     rows = [("ours", "peer", "ratio", "ours images/s", "peer images/s")]
     for row in record["comparisons"]:
-        rates = (three(row[f"{who}_images_per_s"], 0) for who in ("ours", "peer"))
-        rows.append((row["ours"], row["peer"], three(row["ratio"], 2), *rates))
+        rates = (with_range(row[f"{who}_images_per_s"], 0) for who in ("ours", "peer"))
+        rows.append((row["ours"], row["peer"], with_range(row["ratio"], 2), *rates))
     return columns(rows)
 
 
@@ -35,7 +35,7 @@ def contestants(record):
         if "inference_precision" in row["facts"]:
             words.append("ran in " + row["facts"]["inference_precision"])
         errors = (f"{row['differences_from_float64'][kind]:.1e}" for kind in ("relative_max", "absolute_max"))
-        start = three(row["start_up_seconds"], 2) if "start_up_seconds" in row else ""
+        start = with_range(row["start_up_seconds"], 2) if "start_up_seconds" in row else ""
         rows.append((name, " ".join(words), str(row["batch"]), start, f"{row['memory_peak_mb']:.0f}", *errors))
     return columns(rows)
 
@@ -44,9 +44,9 @@ def end_to_end(record):
     run = record["end_to_end"]
     rows = [("", "", "seconds", "memory MB")]
     for who in ("ours", "pytorch"):
-        rows.append((who, "", three(run[f"{who}_seconds"], 2), three(run[f"{who}_memory_peak_mb"], 0)))
+        rows.append((who, "", with_range(run[f"{who}_seconds"], 2), with_range(run[f"{who}_memory_peak_mb"], 0)))
     size = f"{run['galaxies']:,} galaxies, {run['partition_bytes'] / 2**20:.0f} MB, from disk to a catalogue"
-    return f"{size}: {three(run['ratio'], 2)} times faster\n{columns(rows)}"
+    return f"{size}: {with_range(run['ratio'], 2)} times faster\n{columns(rows)}"
 
 
 def text(record):

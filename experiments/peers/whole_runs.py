@@ -1,4 +1,4 @@
-"""Whole processes: from start to the first redshift, and from start to a catalogue of one partition on disk."""
+"""Measurements of whole processes: from start to the first redshift, and from start to a catalogue of one partition."""
 
 import json
 
@@ -7,13 +7,14 @@ from contestants import redshifts
 from measure import differences, spread
 
 REPEATS = 5
-SLOW_SECONDS = 20  # What takes longer to start is started twice, not five times.
+SLOW_SECONDS = 20  # A process that takes longer to start is started twice instead of five times.
 
 
 def start_up(contestants, choices):
-    """Seconds from a process's start to its first redshift, by contestant; the files are in the page cache.
+    """Returns the seconds from the start of a process to its first redshift, by contestant.
 
-    Everybody in turn, round after round. The first round fills caches, of compiled models too, and does not count.
+    All contestants run once per round. The first round fills the page cache and the caches of compiled models, and does
+    not count.
     """
     seconds = {name: [] for name in contestants}
     for turn in range(REPEATS + 1):
@@ -27,7 +28,7 @@ def start_up(contestants, choices):
 
 
 def end_to_end(ours, eager, choice, folder, report):
-    """Ours and PyTorch eager in turn: seconds and peak memory in binary MB of each whole process."""
+    """Runs cosmicai and PyTorch eager alternately; records seconds and peak memory in binary MB of each process."""
     partition = folder / "partition.pt"
     catalogues = {who: folder / f"catalogue-{who}.csv" for who in ("ours", "pytorch")}
     script = [eager.python, processes.CHILDREN / "catalogue.py", folder, partition, catalogues["pytorch"]]

@@ -1,4 +1,4 @@
-"""What a shorter arithmetic does to redshifts: see README.md beside this script. Python's standard library alone."""
+"""Measures how bf16 and int8 change redshifts: see README.md beside this script. Needs only the standard library."""
 
 import argparse
 import csv
@@ -26,7 +26,7 @@ def redshifts(path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=5000, help="galaxies of each sky")
+    parser.add_argument("--count", type=int, default=5000, help="number of galaxies per sky")
     parser.add_argument("--out", type=pathlib.Path, help="record to write")
     options = parser.parse_args()
     program, rows = build(), []
@@ -69,11 +69,11 @@ def main():
                     }
                     rows.append(row)
                     print("{seed} {isa:7} {precision:5} NMAD {nmad:.6f} ({nmad_change_percent:+.2f} %) R² {r2:.4f} "
-                          "z moved by {z_moved_median:.1e}, at most {z_moved_max:.1e}".format(**row), flush=True)
+                          "z change: median {z_moved_median:.1e}, max {z_moved_max:.1e}".format(**row), flush=True)
                     out.unlink()
             sky.unlink()
     record = {
-        "question": "how bf16 and int8 change the demo model's redshifts of an unseen simulated sky",
+        "question": "how bf16 and int8 change the demo model's redshifts of simulated galaxies outside its training set",
         "command": "python experiments/precision/run.py",
         "commit": subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip(),
         "galaxies": options.count,

@@ -2,16 +2,15 @@
 # requires-python = ">=3.10"
 # dependencies = ["numpy", "scipy"]
 # ///
-"""Fits what `cosmicai simulate` draws its main sample from: see README.md beside this script.
+"""Fits the galaxy population of the main sample of `cosmicai simulate`: see README.md beside this script.
 
-In: a catalogue of u g r i z magnitudes and redshifts (CSV, may be gzipped). Out: the tables of
-`crates/pipeline/src/simulate/population/fitted.rs`, on standard output. The model is a mixture of galaxy types, each
-with a Schechter luminosity function and colours that are linear in a few terms of redshift and luminosity with Gaussian
-scatter; expectation and maximisation in turn.
+Input: a catalogue of u g r i z magnitudes and redshifts (CSV, optionally gzipped). Output: the tables of
+`crates/sources/src/simulate/population/fitted.rs`, on standard output. The model is a mixture of galaxy types. Each
+type has a Schechter luminosity function, and colours that are linear in a few terms of redshift and luminosity with Gaussian
+scatter. The fit is expectation-maximisation.
 """
 
 import gzip
-import pathlib
 import sys
 
 import numpy as np
@@ -20,11 +19,11 @@ from scipy.optimize import minimize
 TYPES = ["early", "intermediate", "late"]
 K_SLOPE = np.array([1.0, 0.8, 0.5])  # K_r = slope × z, per type (Chilingarian et al. 2010 at typical colours)
 R_BRIGHT, R_FAINT = 12.0, 17.85
-LIMIT = (17.61, 0.07)  # where half the galaxies are left out, and how softly; read off the counts
-OUTLIERS = 0.004  # fraction of galaxies whose photometry is broken; they teach nothing about colours
+LIMIT = (17.61, 0.07)  # magnitude at which completeness is 50 %, and width of the cut-off; estimated from the counts
+OUTLIERS = 0.004  # fraction of galaxies with wrong photometry, which do not constrain the colours
 LOG10 = np.log(10)
-# The red sequence beyond the main sample's reach, u-g g-r r-i i-z: the passively evolving track of Eisenstein et al.
-# (2001), table 1, rounded.
+# Red sequence beyond the redshifts of the main sample, as u-g, g-r, r-i, i-z: passively evolving track of Eisenstein et
+# al. (2001), table 1, rounded.
 BEYOND = {0.30: (2.0, 1.56, 0.56, 0.36), 0.36: (2.0, 1.69, 0.62, 0.37), 0.42: (2.0, 1.74, 0.73, 0.38)}
 BEYOND_WEIGHT = 4.0
 
@@ -40,13 +39,13 @@ def modulus(z):
 
 
 def terms(z, m):
-    """The terms that colours are linear in; m is the absolute magnitude in r."""
+    """Terms of the linear colour model; m is the absolute magnitude in r."""
     t = z - 0.1
     return np.stack([np.ones_like(z), t, t**2, t**3, m + 21, (m + 21) * t], axis=-1)
 
 
 def magnitude_errors(magnitudes):
-    """What `simulate` adds: a floor, and the sky under a galaxy of typical size."""
+    """Magnitude errors that `simulate` adds: a floor, and sky noise for a galaxy of typical size."""
     floor = np.array([0.02, 0.01, 0.01, 0.01, 0.015])
     sky = np.array([0.046, 0.0175, 0.029, 0.047, 0.185]) * 15.0
     flux = 10 ** (0.4 * (22.5 - magnitudes))
@@ -60,7 +59,10 @@ def schechter(m, shape):
 
 
 def completeness(r):
-    """The survey's limit, in model magnitudes: it was set in Petrosian ones, which scatter about them."""
+    """Completeness of the survey as a function of r model magnitude.
+
+    The survey's limit is in Petrosian magnitudes, which scatter around model magnitudes, so the cut-off is smooth.
+    """
     return 1 / (1 + np.exp((r - LIMIT[0]) / LIMIT[1]))
 
 
@@ -71,11 +73,11 @@ GRID_M = (GRID_R[:, None] - modulus(GRID_Z))[None] - K_SLOPE[:, None, None] * GR
 
 
 def population_likelihood(parameters, weight, m, z):
-    """-log p(type, M, z) of what the survey sees; the last parameter is the evolution of all densities, as 10^(P z)."""
+    """-log p(type, M, z) of observed galaxies; the last parameter P is the evolution of all densities, 10^(P z)."""
     shapes, evolution = np.append(parameters[:-1], 0.0).reshape(-1, 3), parameters[-1]
     number = sum(schechter(GRID_M[k], shape) for k, shape in enumerate(shapes)) * completeness(GRID_R)[:, None]
-    seen = (number * GRID_VOLUME * 10 ** (evolution * GRID_Z)).sum() * (GRID_R[1] - GRID_R[0])
-    total = (weight.sum(1) * (evolution * z * LOG10 - np.log(seen))).sum()
+    observed = (number * GRID_VOLUME * 10 ** (evolution * GRID_Z)).sum() * (GRID_R[1] - GRID_R[0])
+    total = (weight.sum(1) * (evolution * z * LOG10 - np.log(observed))).sum()
     for k, shape in enumerate(shapes):
         total += (weight[:, k] * np.log(schechter(m[:, k], shape) + 1e-300)).sum()
     prior = ((shapes[:, 1] + 0.8) ** 2 / (2 * 0.5**2)).sum() + ((shapes[:, 0] + 21.2) ** 2 / 2).sum()
@@ -119,7 +121,7 @@ def fit(data, steps=40):
                 w = np.append(w, np.full(len(anchors), BEYOND_WEIGHT))
                 y = np.vstack([y, anchors[:, 1:]])
             ridge = np.diag([0, 0, 0.02, 0.002, 0.1, 1.0]) if k == 0 else np.diag([0, 0, 0.3, 0.3, 0.1, 1.0])
-            if k > 0:  # the late types' tracks are straight where few of them tell
+            if k > 0:  # few late-type galaxies constrain the cubic term, so suppress it
                 ridge[3, 3] = 1e3
             a = (x * w[:, None]).T @ x + ridge
             coefficients = np.linalg.solve(a, (x * w[:, None]).T @ y)
@@ -149,9 +151,9 @@ def fit(data, steps=40):
 
 
 def main():
-    here = pathlib.Path(__file__).resolve()
-    path = sys.argv[1] if len(sys.argv) > 1 else here.parents[3] / "shared/data/sdss_mgs_5000.csv.gz"
-    maps, scatters, shapes, evolution = fit(read(path))
+    if len(sys.argv) != 2:
+        sys.exit("usage: fit.py CATALOGUE.csv.gz")
+    maps, scatters, shapes, evolution = fit(read(sys.argv[1]))
     density = shapes[:, 2] - np.log(np.exp(shapes[:, 2]).sum())
     print(f"pub(super) const EVOLUTION: f64 = {evolution:.3f};\n")
     print("pub(super) const FITTED: [TypeFit; 3] = [")

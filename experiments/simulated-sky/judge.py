@@ -2,10 +2,10 @@
 # requires-python = ">=3.10"
 # dependencies = ["numpy", "scipy", "matplotlib", "pillow"]
 # ///
-"""Holds the simulated sky against the real one: see README.md beside this script.
+"""Compares the simulated sky with the real sky: see README.md beside this script.
 
-In: `cosmicai` from target/release, a catalogue of real magnitudes and redshifts, and real cutouts. Out:
-pictures in the folder given (default: beside this script) and numbers, as JSON, on standard output.
+Input: `cosmicai` in target/release, a catalogue of real magnitudes and redshifts, and real cutouts. Output: figures in
+the folder `--out` (default: the folder of this script), and numbers as JSON on standard output.
 """
 
 import argparse
@@ -32,7 +32,7 @@ PIXEL = 0.396
 
 
 def simulate(*arguments):
-    """Images, magnitudes and redshifts of a simulated partition."""
+    """Returns images, magnitudes and redshifts of a simulated partition."""
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "sky.pt"
         command = [PROGRAM, "simulate", "--out", out, "--format", "json"]
@@ -92,7 +92,9 @@ def compare_catalogues(real, simulated, out):
 
 
 def shape(image):
-    """Of one band: half-light radius in arcseconds, concentration r90/r50, surface brightness inside r50, sky noise."""
+    """Shape of a galaxy in one band: half-light radius in arcseconds, concentration r90/r50, surface brightness inside
+    r50, and sky noise.
+    """
     side = image.shape[-1]
     y, x = np.mgrid[:side, :side] - (side - 1) / 2
     radius = np.hypot(x, y)
@@ -156,9 +158,8 @@ def compare_images(real_images, magnitudes, redshift, out):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    data = ROOT.parent / "shared/data"
-    parser.add_argument("--catalogue", type=pathlib.Path, default=data / "sdss_mgs_5000.csv.gz")
-    parser.add_argument("--cutouts", type=pathlib.Path, default=data / "sdss_cutouts_15.npz")
+    parser.add_argument("--catalogue", type=pathlib.Path, required=True)
+    parser.add_argument("--cutouts", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent)
     options = parser.parse_args()
     with gzip.open(options.catalogue, "rt") as lines:

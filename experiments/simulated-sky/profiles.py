@@ -2,10 +2,10 @@
 # requires-python = ">=3.10"
 # dependencies = ["numpy", "scipy"]
 # ///
-"""Sérsic profiles as sums of Gaussians (the way of Hogg & Lang 2013): see README.md beside this script.
+"""Approximates Sérsic profiles by sums of Gaussians (method of Hogg & Lang 2013): see README.md beside this script.
 
-Out: the table of `crates/pipeline/src/simulate/profile/table.rs`, on standard output, and the largest error of each
-profile's growth curve, on standard error. Light beyond OUTER half-light radii is left out.
+Output: the table of `crates/sources/src/simulate/profile/table.rs` on standard output, and the maximum error of each
+profile's growth curve on standard error. Light beyond OUTER half-light radii is ignored.
 """
 
 import sys
@@ -20,7 +20,7 @@ OUTER = 8.0
 
 
 def growth(n, radius):
-    """Share of the light within a radius, in half-light radii, of all light within OUTER."""
+    """Fraction of the light within OUTER that is within a radius, which is in half-light radii."""
     b = gammaincinv(2 * n, 0.5)
     return gammainc(2 * n, b * radius ** (1 / n)) / gammainc(2 * n, b * OUTER ** (1 / n))
 

@@ -2,7 +2,7 @@
 # requires-python = ">=3.9"
 # dependencies = []
 # ///
-"""Seconds that predicting waits for rows, from disk and from a slow store, in turn: see README.md beside this script."""
+"""Measures how long a prediction waits for data from disk and from slow storage: see README.md beside this script."""
 
 import argparse
 import datetime
@@ -25,7 +25,7 @@ def build():
 
 
 def predict(program, model, partition, out):
-    """The program's own report of one partition."""
+    """Predicts one partition and returns the program's report."""
     command = [program, "predict", "--format", "json", "--model", model, partition, "--out", out]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -33,21 +33,21 @@ def predict(program, model, partition, out):
 def measure(program, folder, address, pairs):
     runs = {"disk": [], "slow": []}
     for pair in range(pairs):
-        # Each goes first in every other pair.
+        # Alternate the order within a pair.
         order = ["disk", "slow"] if pair % 2 == 0 else ["slow", "disk"]
-        for where in order:
-            partition = folder / "sky.pt" if where == "disk" else f"{address}/sky.pt"
-            out = folder / f"{where}.csv"
-            runs[where].append(predict(program, folder / "model.safetensors", partition, out))
-        answers = [(folder / f"{where}.csv").read_text().splitlines()[1:] for where in runs]
+        for source in order:
+            partition = folder / "sky.pt" if source == "disk" else f"{address}/sky.pt"
+            out = folder / f"{source}.csv"
+            runs[source].append(predict(program, folder / "model.safetensors", partition, out))
+        answers = [(folder / f"{source}.csv").read_text().splitlines()[1:] for source in runs]
         columns = [[line.split(",")[1:] for line in lines] for lines in answers]
-        assert columns[0] == columns[1], "the redshifts differ between disk and store"
+        assert columns[0] == columns[1], "redshifts from disk and from storage differ"
     return runs
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--galaxies", type=int, default=5_000, help="20,520 bytes each")
+    parser.add_argument("--galaxies", type=int, default=5_000, help="number of galaxies, 20,520 bytes each")
     parser.add_argument("--latency-ms", type=float, default=20)
     parser.add_argument("--mb-per-s", type=float, default=90)
     parser.add_argument("--pairs", type=int, default=3)
@@ -62,18 +62,18 @@ def main():
         address = slow_store.serve(folder, arguments.latency_ms / 1e3, arguments.mb_per_s * 1e6)
         runs = measure(program, folder, address, arguments.pairs)
         partition_bytes = (folder / "sky.pt").stat().st_size
-    print(f"{'from':6}{'wall s':>10}{'opening s':>12}{'waiting s':>12}{'of wall':>10}{'images/s':>10}{'peak MB':>10}")
-    for where, reports in runs.items():
+    print(f"{'source':6}{'wall s':>10}{'opening s':>12}{'waiting s':>12}{'of wall':>10}{'images/s':>10}{'peak MB':>10}")
+    for source, reports in runs.items():
         median = lambda of: statistics.median(of(report) for report in reports)  # noqa: E731
         seconds, opening, waiting = (
             median(lambda r: r["seconds"]), median(lambda r: r["phases"]["list"]), median(lambda r: r["phases"]["read"]))
         rate, peak = median(lambda r: r["images_per_s"]), max(r["memory_peak_mb"] for r in reports)
-        print(f"{where:6}{seconds:10.2f}{opening:12.3f}{waiting:12.3f}{waiting / seconds:10.1%}{rate:10.0f}{peak:10.0f}")
+        print(f"{source:6}{seconds:10.2f}{opening:12.3f}{waiting:12.3f}{waiting / seconds:10.1%}{rate:10.0f}{peak:10.0f}")
     if arguments.out:
         with open("/proc/cpuinfo") as cpus:
             cpu = next((line.split(":")[1].strip() for line in cpus if line.startswith("model name")), "")
         record = {
-            "what": "waiting for rows while predicting, from disk and from a slow store",
+            "what": "time that a prediction waits for data from disk and from slow storage",
             "command": "python experiments/streaming/run.py",
             "date": datetime.date.today().isoformat(),
             "commit": subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip(),
@@ -82,8 +82,8 @@ def main():
             "mb_per_s": arguments.mb_per_s,
             "partition_bytes": partition_bytes,
             "runs": {
-                where: [{key: value for key, value in r.items() if key not in ("out", "failed")} for r in reports]
-                for where, reports in runs.items()
+                source: [{key: value for key, value in r.items() if key not in ("out", "failed")} for r in reports]
+                for source, reports in runs.items()
             },
         }
         arguments.out.write_text(json.dumps(record, indent=1) + "\n")

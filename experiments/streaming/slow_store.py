@@ -1,4 +1,4 @@
-"""A store over HTTP that is as slow as it is told: latency before each answer, one bandwidth for all of them."""
+"""HTTP server of files with a given latency per response and a given total bandwidth."""
 
 import email.utils
 import http.server
@@ -10,7 +10,7 @@ PIECE_BYTES = 64 << 10
 
 
 class Link:
-    """What all answers go through: each piece takes its turn."""
+    """Bandwidth limit that all responses share."""
 
     def __init__(self, bytes_per_s):
         self.bytes_per_s = bytes_per_s
@@ -26,7 +26,7 @@ class Link:
 
 
 def serve(folder, latency_s, bytes_per_s):
-    """Serves the files of `folder` from threads of this process. Gives back the address."""
+    """Serves the files of `folder` from threads of this process; returns the address."""
     link = Link(bytes_per_s)
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A SLURM cluster of one node on this machine, by scripts/slurm."""
+"""SLURM cluster of one node on this machine, started by scripts/slurm."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ SCRIPT = ROOT / "scripts/slurm"
 
 class Cluster:
     def __init__(self, *lines, cgroup=None):
-        # Not under pytest's own folder, into which munge's user may not go.
+        # Not in pytest's folder, because munge's user cannot read it.
         self.folder = Path(tempfile.mkdtemp(prefix="cosmicai-slurm-"))
         if cgroup:
             (self.folder / "cgroup.conf").write_text(cgroup)
@@ -25,12 +25,13 @@ class Cluster:
         subprocess.run([SCRIPT, "down", self.folder], check=True, timeout=60)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def ask(self, *command):
+    def run(self, *command):
+        """Runs a command of SLURM and returns its output."""
         return subprocess.run(
             command, env={**os.environ, **self.environment}, check=True, capture_output=True, text=True, timeout=60).stdout
 
     def state(self, job):
-        for word in self.ask("scontrol", "--oneliner", "show", "job", job).split():
+        for word in self.run("scontrol", "--oneliner", "show", "job", job).split():
             if word.startswith("JobState="):
                 return word.removeprefix("JobState=")
         return None
@@ -41,4 +42,4 @@ class Cluster:
             if self.state(job) in states:
                 return
             time.sleep(0.2)
-        raise AssertionError(f"{job} is {self.state(job)}, not {states}, after {seconds} s")
+        raise AssertionError(f"job {job} is {self.state(job)} after {seconds} s, expected {states}")

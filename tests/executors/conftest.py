@@ -1,4 +1,4 @@
-"""What the tests share: the program, partitions, a model, MiniStack with everything deployed, a SLURM cluster."""
+"""Shared fixtures: the program, partitions, a model, MiniStack with the deployed stack, a SLURM cluster."""
 
 import json
 import os
@@ -16,14 +16,14 @@ from stack import BUCKET, CREDENTIALS, ROOT, Stack
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 COSMICAI = Path(os.environ.get("COSMICAI", TARGET / "debug/cosmicai"))
 BOOTSTRAP = Path(os.environ.get("BOOTSTRAP", TARGET / "lambda/bootstrap/bootstrap"))
-#: Partitions of the happy path, and images in each.
+#: Number of partitions, and of images in each.
 PARTITIONS, IMAGES = 12, 20
 
 
 def environment(endpoint=None, more=None):
-    """What the program is told of the tester's: the path, and made-up credentials."""
+    """Returns the environment of the program: the path, and fake credentials."""
     found = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **CREDENTIALS, **(more or {})}
-    # The ARN names the region.
+    # The program takes the region from the ARN.
     del found["AWS_REGION"]
     if endpoint:
         found["AWS_ENDPOINT_URL"] = endpoint
@@ -31,7 +31,7 @@ def environment(endpoint=None, more=None):
 
 
 def cosmicai(*arguments, endpoint=None, check=True, more=None, **options):
-    # Logs of jobs whose results lie on S3 are left where one stands.
+    # Jobs with results on S3 write their logs to the current directory.
     options.setdefault("cwd", tempfile.gettempdir())
     done = subprocess.run(
         [COSMICAI, *map(str, arguments)], env=environment(endpoint, more), capture_output=True, text=True,
@@ -57,7 +57,7 @@ def rendered(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory):
-    """The bucket as a folder, with partitions, a model and the results of a local run of the study's payload."""
+    """Makes the bucket as a folder, with partitions, a model and the results of a local run of the payload."""
     folder = tmp_path_factory.mktemp("local")
     bucket = folder / BUCKET
     (bucket / "10MB").mkdir(parents=True)
@@ -94,7 +94,7 @@ def no_faults(request):
 
 
 def payload(result_path, **changes):
-    """The study's payload, unchanged but for the names of its bucket and folders."""
+    """Returns the payload of the CAI study (arXiv:2501.06249) with other names of bucket and folders."""
     return {
         "bucket": BUCKET, "file_limit": "12", "batch_size": 256, "object_type": "folder",
         "S3_object_name": "Anomaly Detection", "script": "/tmp/Anomaly Detection/Inference/inference.py",
@@ -102,7 +102,7 @@ def payload(result_path, **changes):
     }
 
 
-def same_as_local(stack, local, path):
-    """Asserts that a run of the study's payload in this folder of the bucket came to what one on this machine came to."""
+def assert_same_as_local(stack, local, path):
+    """Asserts that the run in this folder of the bucket has the same results as the local run of the same payload."""
     here = local / BUCKET / "results/study"
     assert_same(lambda name: stack.get(f"{path}/{name}"), lambda name: (here / name).read_bytes(), PARTITIONS)

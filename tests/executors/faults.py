@@ -1,4 +1,4 @@
-"""A proxy in front of S3 that refuses, or delays, chosen requests a number of times."""
+"""Proxy in front of S3 that rejects or delays selected requests a given number of times."""
 
 import re
 import threading
@@ -12,7 +12,7 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "content-length",
 
 
 class Rule:
-    """What befalls the next `times` requests whose line (`GET /bucket/key`) matches."""
+    """Fault for the next `times` requests whose line (`GET /bucket/key`) matches."""
 
     def __init__(self, pattern, times, status=None, delay_s=0.0):
         self.pattern, self.times, self.status, self.delay_s = re.compile(pattern), times, status, delay_s

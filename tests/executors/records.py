@@ -1,14 +1,14 @@
-"""Results of runs, compared."""
+"""Comparison of the results of two runs."""
 
 import json
 import re
 
-#: What a run leaves besides what is compared.
+#: Keys of values that differ between runs.
 TIMES = re.compile(r"time|memory|throughput|persec|queued|started|finished|seconds|attempts|warm|created|isa|threads|run_id|e_tag|modified")
 
 
 def without_times(value):
-    """A record without what no two runs have in common."""
+    """Returns a record without the values that differ between runs."""
     if isinstance(value, dict):
         return {key: without_times(item) for key, item in value.items() if not TIMES.search(key)}
     if isinstance(value, list):
@@ -16,16 +16,16 @@ def without_times(value):
     return value
 
 
-def assert_same(there, here, ranks):
-    """That two runs of one payload came to the same; `there` and `here` give the bytes of an object by its name."""
+def assert_same(actual, expected, ranks):
+    """Asserts that two runs have the same results; `actual` and `expected` read an object by its name."""
     for rank in range(ranks):
         name = f"predictions/{rank}.parquet"
-        assert there(name) == here(name), name
-        record, expected = json.loads(there(f"{rank}.json")), json.loads(here(f"{rank}.json"))
-        assert list(record) == list(expected)
-        assert without_times(record) == {**without_times(expected), "result_path": record["result_path"]}
-    combined = json.loads(there("combined_data.json"))
-    assert combined == [json.loads(there(f"{rank}.json")) for rank in range(ranks)]
-    summary, expected = json.loads(there("summary.json")), json.loads(here("summary.json"))
-    assert without_times(summary) == without_times(expected)
-    assert json.loads(there("payload.json"))["data_map"] == json.loads(here("payload.json"))["data_map"]
+        assert actual(name) == expected(name), name
+        record, reference = json.loads(actual(f"{rank}.json")), json.loads(expected(f"{rank}.json"))
+        assert list(record) == list(reference)
+        assert without_times(record) == {**without_times(reference), "result_path": record["result_path"]}
+    combined = json.loads(actual("combined_data.json"))
+    assert combined == [json.loads(actual(f"{rank}.json")) for rank in range(ranks)]
+    summary, reference = json.loads(actual("summary.json")), json.loads(expected("summary.json"))
+    assert without_times(summary) == without_times(reference)
+    assert json.loads(actual("payload.json"))["data_map"] == json.loads(expected("payload.json"))["data_map"]

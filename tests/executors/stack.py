@@ -1,4 +1,4 @@
-"""MiniStack with the template of deploy/lambda on it, as `cosmicai deploy render` writes it."""
+"""MiniStack with the stack that `cosmicai deploy render` writes from deploy/lambda."""
 
 import json
 import os
@@ -31,17 +31,17 @@ def wait_for(url, process, seconds=60):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise RuntimeError(f"{process.args[0]} ended with {process.returncode}")
+            raise RuntimeError(f"{process.args[0]} ended with exit code {process.returncode}")
         try:
             with urllib.request.urlopen(url, timeout=2):
                 return
         except OSError:
             time.sleep(0.1)
-    raise RuntimeError(f"{url} does not answer")
+    raise RuntimeError(f"{url} did not answer within {seconds} s")
 
 
 class Stack:
-    """One MiniStack process; buckets, functions and the state machine on it."""
+    """A MiniStack process with buckets, functions and the state machine."""
 
     def __init__(self, folder, log):
         self.port = free_port()
@@ -63,14 +63,14 @@ class Stack:
             config=Config(retries={"max_attempts": 1}, inject_host_prefix=False, **path_style, **config))
 
     def deploy(self, rendered, endpoint):
-        """Makes what the template says, by CloudFormation; functions reach S3 at `endpoint`."""
+        """Creates the stack of the template with CloudFormation. The functions use S3 at `endpoint`."""
         self.s3.create_bucket(Bucket=BUCKET)
         self.s3.create_bucket(Bucket="artifacts")
         for name in ("bootstrap.zip", "state_machine.asl.json"):
             self.s3.upload_file(str(rendered / name), "artifacts", name)
-        # What `aws cloudformation package` does.
+        # Replace local files as `aws cloudformation package` does.
         template = (rendered / "template.yaml").read_text()
-        # MiniStack's CloudFormation knows no budgets.
+        # MiniStack's CloudFormation does not support budgets.
         template = re.sub(r"\n  Budget:\n.*?\n(?=\nOutputs:)", "\n", template, flags=re.DOTALL)
         template = template.replace("Code: bootstrap.zip", "Code: {S3Bucket: artifacts, S3Key: bootstrap.zip}")
         template = template.replace(
@@ -108,14 +108,14 @@ class Stack:
             stateMachineArn=machine or self.machine, name=uuid.uuid4().hex, input=json.dumps(payload))["executionArn"]
 
     def end(self, execution, seconds=120, states=None):
-        """The execution when it has ended."""
+        """Waits for the end of an execution and returns its description."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             found = (states or self.states).describe_execution(executionArn=execution)
             if found["status"] != "RUNNING":
                 return found
             time.sleep(0.1)
-        raise AssertionError(f"{execution} still runs after {seconds} s")
+        raise AssertionError(f"{execution} is still running after {seconds} s")
 
     def stop(self):
         self.process.terminate()

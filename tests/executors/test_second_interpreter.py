@@ -1,4 +1,4 @@
-"""The happy path on moto, a second and stricter interpreter, which calls MiniStack's S3 and Lambda."""
+"""Runs on moto, a second and stricter interpreter of state machines, which calls MiniStack's S3 and Lambda."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from conftest import payload, same_as_local
+from conftest import payload, assert_same_as_local
 from stack import BUCKET, CREDENTIALS, NAME, free_port, wait_for
 
 
@@ -37,14 +37,14 @@ def machine(stack, moto):
     return moto.create_state_machine(name="cosmicai", definition=definition, roleArn=role)["stateMachineArn"]
 
 
-def test_the_study_s_payload_on_another_interpreter(stack, local, moto, machine):
+def test_payload_of_the_cai_study_on_moto(stack, local, moto, machine):
     execution = stack.end(stack.start(payload("results/moto"), moto, machine), 300, moto)
     assert execution["status"] == "SUCCEEDED", (execution.get("error"), execution.get("cause"))
-    same_as_local(stack, local, "results/moto")
+    assert_same_as_local(stack, local, "results/moto")
 
 
-def test_throttled_invocations_are_tried_again(stack, local, moto, machine):
-    """Here, as MiniStack's own interpreter calls a throttled invocation `Lambda.Unknown`, which AWS does not."""
+def test_throttled_invocations_are_retried(stack, local, moto, machine):
+    """Uses moto, because MiniStack's interpreter reports a throttled invocation as `Lambda.Unknown`, unlike AWS."""
     stack.functions.put_function_concurrency(FunctionName=f"{NAME}-infer", ReservedConcurrentExecutions=1)
     slow = stack.faults.add(rf"GET /{BUCKET}/10MB/", 1_000, delay_s=0.2)
     try:
@@ -53,6 +53,6 @@ def test_throttled_invocations_are_tried_again(stack, local, moto, machine):
         stack.functions.delete_function_concurrency(FunctionName=f"{NAME}-infer")
     assert execution["status"] == "SUCCEEDED", (execution.get("error"), execution.get("cause"))
     assert slow.hits >= 12
-    same_as_local(stack, local, "results/throttled")
+    assert_same_as_local(stack, local, "results/throttled")
     attempts = [task["attempts"] for task in stack.json("results/throttled/report.json")["tasks"]]
-    assert max(attempts) > 1, "nothing was throttled"
+    assert max(attempts) > 1, "no invocation was throttled"

@@ -1,4 +1,4 @@
-"""Runs on a real SLURM, as far as they are not as on every executor: how jobs end, arrays, logs, workers by hand."""
+"""Tests of the SLURM executor on a real cluster: states of jobs, arrays, logs, and workers that users start."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cluster import Cluster
-from conftest import COSMICAI, IMAGES, PARTITIONS, cosmicai, environment, payload, same_as_local
+from conftest import COSMICAI, IMAGES, PARTITIONS, cosmicai, environment, payload, assert_same_as_local
 from records import assert_same
 from stack import BUCKET
 
@@ -20,7 +20,7 @@ MEMORY_CGROUP = Path("/sys/fs/cgroup/memory")
 
 @pytest.fixture
 def many(local):
-    """The folder with forty partitions under 40/, by links to those that are there."""
+    """Adds forty partitions in 40/, as links to existing partitions."""
     folder = local / BUCKET / "40"
     if not folder.exists():
         folder.mkdir()
@@ -40,12 +40,12 @@ def slurm(cluster, store, path, *options, check=True):
         "run", path, "--store", store, "--executor", "slurm", *options, check=check, more=cluster.environment)
 
 
-def ask(cluster, command, folder, *options, check=True):
+def run_on(cluster, command, folder, *options, check=True):
     return cosmicai(command, folder, *options, check=check, more=cluster.environment)
 
 
 def start(cluster, store, path, *options, endpoint=None):
-    """A run that is followed, in a session of its own; and the number of its array."""
+    """Starts a run in its own process group; returns the process and the id of its job array."""
     process = subprocess.Popen(
         [COSMICAI, "run", path, "--store", store, "--executor", "slurm", *options], start_new_session=True, text=True, cwd="/tmp",
         env=environment(endpoint, cluster.environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -54,7 +54,7 @@ def start(cluster, store, path, *options, endpoint=None):
     return process, re.match(r"job (\d+)", line)[1]
 
 
-def test_forty_partitions_by_thirteen_jobs(cluster, many, tmp_path):
+def test_array_of_thirteen_jobs_runs_forty_tasks(cluster, many, tmp_path):
     body = payload("forty/slurm", data_prefix="40", file_limit=40)
     done = slurm(cluster, many, write(tmp_path, body), "--array-size", "13", "--array-limit", "3", "--cpus-per-task", "1",
                  "--time", "10", '--sbatch-extra=--comment="a test"', "--format", "json")
@@ -73,16 +73,16 @@ def test_forty_partitions_by_thirteen_jobs(cluster, many, tmp_path):
     assert max(sum(a <= begin < b for a, b in spans) for begin, _ in spans) <= 3, "--array-limit"
     script = (there / "job/array.sbatch").read_text()
     assert "#SBATCH --array=0-12%3\n" in script and '#SBATCH --comment="a test"\n' in script, script
-    logs = ask(cluster, "logs", there).stdout
+    logs = run_on(cluster, "logs", there).stdout
     assert logs.count("3 of 3 tasks") + logs.count("4 of 4 tasks") == 13
-    of_17 = ask(cluster, "logs", there, "--rank", "17").stdout.splitlines()
+    of_17 = run_on(cluster, "logs", there, "--rank", "17").stdout.splitlines()
     assert of_17 and all(re.match(r"\d+_4: ", line) for line in of_17)
-    status = ask(cluster, "status", there).stdout
+    status = run_on(cluster, "status", there).stdout
     assert "40 of 40" in status and "13 COMPLETED" in status and "finished" in status
 
 
-def test_how_jobs_ended_is_told_and_resuming_does_only_those(cluster, stack, local, tmp_path):
-    """One is cancelled, one runs into its limit of a minute, one fails; the others are not touched."""
+def test_reports_states_of_failed_jobs_and_resume_runs_only_their_tasks(cluster, stack, local, tmp_path):
+    """One job is cancelled, one exceeds its time limit of one minute, and one fails; the others finish."""
     path = "slurm/ends"
     prefix = "10MB/ends"
     for number in range(1, PARTITIONS + 1):
@@ -93,17 +93,17 @@ def test_how_jobs_ended_is_told_and_resuming_does_only_those(cluster, stack, loc
     process, job = start(cluster, "s3", body, "--time", "1", "--attempts", "100", endpoint=stack.faults.url)
     cluster.wait_for(f"{job}_2", "RUNNING")
     time.sleep(2)
-    cluster.ask("scancel", f"{job}_2")
-    _, talk = process.communicate(timeout=180)
-    assert process.returncode == 1, talk
+    cluster.run("scancel", f"{job}_2")
+    _, messages = process.communicate(timeout=180)
+    assert process.returncode == 1, messages
     report = stack.json(f"{path}/report.json")
     failed = {task["rank"]: task["error"] for task in report["failed"]}
     assert sorted(failed) == [2, 4, 6] and report["left"] == [], failed
-    assert failed[2].startswith(f"CANCELLED: job {job}_2") and "told to end by a signal after 0 images" in failed[2]
+    assert failed[2].startswith(f"CANCELLED: job {job}_2") and "ended by a signal after 0 images" in failed[2]
     assert failed[4].startswith(f"TIMEOUT: job {job}_4") and "--time 00:02:00" in failed[4], failed[4]
     assert f"{prefix}/7.pt" in failed[6]
-    for said in (*failed.values(), "3 of 12 tasks are missing", "--executor slurm --time 1", "--resume"):
-        assert said in talk, talk
+    for message in (*failed.values(), "3 of 12 tasks are missing", "--executor slurm", "--time 1", "--resume"):
+        assert message in messages, messages
     states = {job["ranks"][0]: job["state"] for job in report["scheduled"]["jobs"]}
     assert (states[2], states[4], states[6]) == ("CANCELLED", "TIMEOUT", "FAILED")
     status = cosmicai("status", f"{BUCKET}/{path}", "--store", "s3", endpoint=stack.url, check=False, more=cluster.environment)
@@ -120,23 +120,23 @@ def test_how_jobs_ended_is_told_and_resuming_does_only_those(cluster, stack, loc
     assert report["failed"] == [] and [job["ranks"] for job in report["scheduled"]["jobs"]] == [[2], [4], [6]]
 
 
-def test_who_loses_the_terminal_comes_back_with_status(cluster, many, tmp_path):
+def test_run_continues_after_hangup_and_status_follows_it(cluster, many, tmp_path):
     there = many / BUCKET / "lost"
     body = write(tmp_path, payload("lost", data_prefix="40", file_limit=40))
     process, job = start(cluster, many, body, "--array-limit", "1", "--array-size", "4")
     os.killpg(process.pid, signal.SIGHUP)
     process.communicate(timeout=20)
     assert process.returncode == 130
-    status = json.loads(ask(cluster, "status", there, "--format", "json").stdout)
+    status = json.loads(run_on(cluster, "status", there, "--format", "json").stdout)
     assert status["is_live"] and status["tasks"] == 40 and status["job_ids"][0] == job
     refused = slurm(cluster, many, body, "--overwrite", check=False)
     assert refused.returncode == 1 and "still wait or run" in refused.stderr and "cosmicai stop" in refused.stderr
     end = time.monotonic() + 120
     while status["is_live"] and time.monotonic() < end:
-        status = json.loads(ask(cluster, "status", there, "--format", "json").stdout)
+        status = json.loads(run_on(cluster, "status", there, "--format", "json").stdout)
         time.sleep(0.3)
     assert status["finished"] == 40 and not status["is_live"]
-    # Nobody followed: the job that sums up did it.
+    # No client followed the run: the summarize job wrote the summary.
     assert json.loads((there / "summary.json").read_text())["finished"] == 40
     report = json.loads((there / "report.json").read_text())
     assert report["executor"] == "slurm" and [job["state"] for job in report["scheduled"]["jobs"]] == ["COMPLETED"] * 4
@@ -148,18 +148,18 @@ def test_ctrl_c_stop_and_resume(cluster, many, tmp_path):
     process, job = start(cluster, many, body, "--array-limit", "1")
     cluster.wait_for(f"{job}_0", "RUNNING", "COMPLETED")
     process.send_signal(signal.SIGINT)
-    _, talk = process.communicate(timeout=20)
-    assert process.returncode == 130 and "cosmicai stop" in talk and "--resume" in talk, talk
+    _, messages = process.communicate(timeout=20)
+    assert process.returncode == 130 and "cosmicai stop" in messages and "--resume" in messages, messages
     again, same = start(cluster, many, body, "--resume")
     again.send_signal(signal.SIGINT)
     again.communicate(timeout=20)
-    assert same == job, "followed, not handed in again"
-    ask(cluster, "stop", there)
+    assert same == job, "the run was submitted again instead of being followed"
+    run_on(cluster, "stop", there)
     end = time.monotonic() + 60
-    while json.loads(ask(cluster, "status", there, "--format", "json", check=False).stdout)["is_live"]:
+    while json.loads(run_on(cluster, "status", there, "--format", "json", check=False).stdout)["is_live"]:
         assert time.monotonic() < end
         time.sleep(0.3)
-    stopped = ask(cluster, "status", there, check=False)
+    stopped = run_on(cluster, "status", there, check=False)
     assert stopped.returncode == 1 and "ended, with tasks missing" in stopped.stdout and "CANCELLED" in stopped.stdout
     report = json.loads((there / "report.json").read_text())
     assert report["left"] and not (there / "summary.json").exists()
@@ -169,7 +169,7 @@ def test_ctrl_c_stop_and_resume(cluster, many, tmp_path):
     assert json.loads((there / "summary.json").read_text())["finished"] == 40
 
 
-def test_arrays_stay_under_what_the_cluster_allows(local, tmp_path):
+def test_array_size_stays_below_the_limit_of_the_cluster(local, tmp_path):
     small = Cluster("MaxArraySize=5")
     try:
         slurm(small, local, write(tmp_path, payload("small")))
@@ -181,9 +181,9 @@ def test_arrays_stay_under_what_the_cluster_allows(local, tmp_path):
         small.down()
 
 
-def test_a_job_out_of_memory_says_so_and_gets_more(local, tmp_path):
+def test_out_of_memory_is_reported_and_resume_requests_more_memory(local, tmp_path):
     if not os.access(MEMORY_CGROUP, os.W_OK):
-        pytest.skip("this machine has no cgroup of version 1 to limit memory with")
+        pytest.skip("needs a writable memory controller of cgroup version 1")
     cgroup = "CgroupPlugin=cgroup/v1\nCgroupAutomount=no\nConstrainRAMSpace=yes\n"
     limited = Cluster("TaskPlugin=task/cgroup", "JobAcctGatherType=jobacct_gather/linux",
                       "SelectTypeParameters=CR_CPU_Memory", cgroup=cgroup)
@@ -205,7 +205,7 @@ def test_a_job_out_of_memory_says_so_and_gets_more(local, tmp_path):
         (local / BUCKET / "full.safetensors").unlink()
 
 
-def test_a_dry_run_prints_the_scripts_and_writes_nothing(cluster, local, tmp_path):
+def test_dry_run_prints_job_scripts_and_writes_nothing(cluster, local, tmp_path):
     done = slurm(cluster, local, write(tmp_path, payload("dry")), "--dry-run", "--mem", "1G")
     assert done.stdout.count("#!/bin/bash") == 2 and "--mem=1G" in done.stdout and "afterany:" in done.stdout
     assert not (local / BUCKET / "dry").exists()
@@ -214,23 +214,23 @@ def test_a_dry_run_prints_the_scripts_and_writes_nothing(cluster, local, tmp_pat
     assert subprocess.run(["bash", "-n", script]).returncode == 0
 
 
-@pytest.mark.parametrize("options, said", [
+@pytest.mark.parametrize("options, message", [
     (["--slurm-partition", "nowhere"], "invalid partition"),
     (["--sbatch-extra=--no-such-option"], "unrecognized option"),
-    (["--slurm-partition", "a b"], "a word of letters and digits"),
-    (["--sbatch-extra=--array=0-5"], "decided by this program"),
+    (["--slurm-partition", "a b"], "one word of letters and digits"),
+    (["--sbatch-extra=--array=0-5"], "cosmicai sets"),
     (["--mem", "much"], "a size such as 4G"),
     (["--retry-memory-factor", "0.5", "--mem", "1G"], "a number above 1"),
     (["--workers", "2"], "--array-limit"),
     (["--threads", "2"], "--cpus-per-task"),
 ])
-def test_what_cannot_be_handed_in_leaves_the_folder_free(cluster, local, tmp_path, options, said):
+def test_rejected_submission_leaves_the_folder_unused(cluster, local, tmp_path, options, message):
     refused = slurm(cluster, local, write(tmp_path, payload("refused")), *options, check=False)
-    assert refused.returncode == 1 and said in refused.stderr, refused.stderr
+    assert refused.returncode == 1 and message in refused.stderr, refused.stderr
     assert not list((local / BUCKET / "refused").rglob("*.json")), refused.stderr
 
 
-def test_without_slurm_it_says_what_is_missing(local, tmp_path):
+def test_missing_slurm_commands_are_reported(local, tmp_path):
     refused = cosmicai("run", write(tmp_path, payload("none")), "--store", local, "--executor", "slurm", check=False,
                        more={"PATH": "/nowhere"})
     assert refused.returncode == 1 and "no `scontrol` on the path" in refused.stderr, refused.stderr
@@ -238,8 +238,8 @@ def test_without_slurm_it_says_what_is_missing(local, tmp_path):
     assert refused.returncode == 1 and "--executor slurm" in refused.stderr
 
 
-def test_workers_that_somebody_else_starts(many, tmp_path):
-    """As with srun or GNU parallel: a plan, workers that share it, and a summary."""
+def test_workers_started_by_the_user(many, tmp_path):
+    """Makes a plan, starts workers that share it, as with srun or GNU parallel, and summarizes."""
     body = write(tmp_path, payload("by-hand", data_prefix="40", file_limit=40))
     planned = json.loads(cosmicai("run", body, "--store", many, "--plan-only", "--format", "json").stdout)
     assert planned["tasks"] == 40
@@ -254,18 +254,18 @@ def test_workers_that_somebody_else_starts(many, tmp_path):
     assert_same(lambda name: (there / name).read_bytes(), lambda name: (here / name).read_bytes(), 40)
     again = cosmicai("worker", "--plan", there, "--rank", "3")
     assert "1 finished before" in again.stderr
-    for options, said in [(["--rank", "40"], "of ranks 0 to 39"), (["--rank", "3", "--of", "3"], "the last is 2"),
+    for options, message in [(["--rank", "40"], "with ranks 0 to 39"), (["--rank", "3", "--of", "3"], "the last of 3 workers is 2"),
                           (["--rank", "0", "--of", "2", "--among", "5-2"], "numbers and ranges")]:
         refused = cosmicai("worker", "--plan", there, *options, check=False)
-        assert refused.returncode == 1 and said in refused.stderr, refused.stderr
+        assert refused.returncode == 1 and message in refused.stderr, refused.stderr
 
 
 def queue(cluster):
-    return set(cluster.ask("squeue", "--noheader", "--format=%F").split())
+    return set(cluster.run("squeue", "--noheader", "--format=%F").split())
 
 
-def test_a_run_at_work_is_not_touched_by_others(cluster, many, tmp_path):
-    """A held array stands for one that is at work."""
+def test_running_run_is_protected_from_other_runs(cluster, many, tmp_path):
+    """Uses a held array instead of a running one."""
     there = many / BUCKET / "held"
     body = write(tmp_path, payload("held", data_prefix="40", file_limit=40))
     process, job = start(cluster, many, body, "--array-size", "2", "--sbatch-extra=--hold")
@@ -276,45 +276,45 @@ def test_a_run_at_work_is_not_touched_by_others(cluster, many, tmp_path):
             refused = cosmicai("run", body, "--store", many, *executor, option, check=False, more=cluster.environment)
             assert refused.returncode == 1 and "still wait or run" in refused.stderr, (executor, option, refused.stderr)
     blind = cosmicai("run", body, "--store", many, "--overwrite", check=False)
-    assert blind.returncode == 1 and "cannot be asked here" in blind.stderr, blind.stderr
-    elsewhere = cosmicai("status", there, more={"PATH": "/nowhere"})
-    assert "cannot be asked here" in elsewhere.stderr and "0 of 40" in elsewhere.stdout
-    ask(cluster, "stop", there)
-    again = ask(cluster, "stop", there).stderr
-    assert "stopped" in again or "nothing of the run is at work" in again
+    assert blind.returncode == 1 and "cannot check if jobs" in blind.stderr, blind.stderr
+    without_slurm = cosmicai("status", there, more={"PATH": "/nowhere"})
+    assert "cannot query the jobs" in without_slurm.stderr and "0 of 40" in without_slurm.stdout
+    run_on(cluster, "stop", there)
+    again = run_on(cluster, "stop", there).stderr
+    assert "stopped" in again or "no job of this run is pending or running" in again
     slurm(cluster, many, body, "--resume", "--array-size", "2")
     assert json.loads((there / "summary.json").read_text())["finished"] == 40
     before = (there / "summary.json").read_bytes()
     finished = slurm(cluster, many, body, "--resume")
     assert "every task is finished" in finished.stderr and "40 of 40" in finished.stdout
     assert (there / "summary.json").read_bytes() == before
-    # Another's job that has the same number is not ours to end.
+    # `stop` does not cancel a job of another user that has the same id.
     listed = json.loads((there / "job/submission.json").read_text())
-    other = cluster.ask("sbatch", "--parsable", "--hold", "--wrap=true").strip()
+    other = cluster.run("sbatch", "--parsable", "--hold", "--wrap=true").strip()
     listed["arrays"][0]["id"] = listed["summarize"] = other
     (there / "job/submission.json").write_text(json.dumps(listed))
-    ask(cluster, "stop", there)
+    run_on(cluster, "stop", there)
     assert cluster.state(other) == "PENDING"
-    cluster.ask("scancel", other)
+    cluster.run("scancel", other)
 
 
-def test_of_two_that_resume_at_once_one_hands_in(cluster, many, tmp_path):
+def test_only_one_of_two_concurrent_resumes_submits(cluster, many, tmp_path):
     body = write(tmp_path, payload("rivals", data_prefix="40", file_limit=40))
     cosmicai("run", body, "--store", many, "--plan-only")
     before = queue(cluster)
     command = [COSMICAI, "run", body, "--store", many, "--executor", "slurm", "--resume", "--array-size", "2"]
     rivals = [subprocess.Popen(command, env=environment(None, cluster.environment), stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    talks = [rival.communicate(timeout=120)[1] for rival in rivals]
+    outputs = [rival.communicate(timeout=120)[1] for rival in rivals]
     codes = sorted(rival.returncode for rival in rivals)
-    # The later one is refused, follows the first, or finds its work done.
-    assert codes in ([0, 1], [0, 0]), talks
+    # The second one is rejected, follows the first, or finds all tasks finished.
+    assert codes in ([0, 1], [0, 0]), outputs
     listed = json.loads((many / BUCKET / "rivals/job/submission.json").read_text())
-    assert len(listed["arrays"]) == 1 and queue(cluster) <= before, talks
+    assert len(listed["arrays"]) == 1 and queue(cluster) <= before, outputs
     assert json.loads((many / BUCKET / "rivals/summary.json").read_text())["finished"] == 40
 
 
-def test_ctrl_c_while_handing_in_leaves_no_job_that_nobody_knows(cluster, many, tmp_path):
+def test_interrupt_during_submission_records_all_jobs(cluster, many, tmp_path):
     slow = tmp_path / "bin"
     slow.mkdir()
     real = subprocess.run(["which", "sbatch"], capture_output=True, text=True, check=True).stdout.strip()
@@ -331,32 +331,32 @@ def test_ctrl_c_while_handing_in_leaves_no_job_that_nobody_knows(cluster, many, 
         time.sleep(0.05)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    _, talk = process.communicate(timeout=30)
-    assert process.returncode == 130 and "the jobs go on" in talk, talk
+    _, messages = process.communicate(timeout=30)
+    assert process.returncode == 130 and "the jobs continue" in messages, messages
     listed = json.loads((there / "job/submission.json").read_text())
     assert len(listed["arrays"]) == 1 and listed["summarize"]
-    ask(cluster, "stop", there)
+    run_on(cluster, "stop", there)
 
 
-def test_a_name_of_a_run_is_never_run(cluster, many, tmp_path):
-    """A shared folder's plan may be written by others; its name of the run once went into the script as it was."""
+def test_run_id_is_never_executed_as_shell_code(cluster, many, tmp_path):
+    """Other users may write a plan in a shared folder. Regression test: the script once had its run id unquoted."""
     body = write(tmp_path, payload("named", data_prefix="40", file_limit=40))
     cosmicai("run", body, "--store", many, "--plan-only")
     path = many / BUCKET / "named/plan.json"
     plan = json.loads(path.read_text())
-    for name, said in [("x\ntouch /tmp/cosmicai-was-here\n#", "run_id"), ("x; touch /tmp/cosmicai-was-here", None)]:
+    for name, message in [("x\ntouch /tmp/cosmicai-was-here\n#", "run_id"), ("x; touch /tmp/cosmicai-was-here", None)]:
         path.write_text(json.dumps({**plan, "run_id": name}))
         done = slurm(cluster, many, body, "--resume", "--array-size", "2", check=False)
-        assert said is None or (done.returncode == 1 and said in done.stderr), done.stderr
+        assert message is None or (done.returncode == 1 and message in done.stderr), done.stderr
         assert not Path("/tmp/cosmicai-was-here").exists()
 
 
-def test_a_job_that_sums_up_and_is_held_delays_nobody(cluster, many, tmp_path):
+def test_held_summarize_job_does_not_delay_the_client(cluster, many, tmp_path):
     body = write(tmp_path, payload("delayed", data_prefix="40", file_limit=40))
     process, job = start(cluster, many, body, "--array-size", "4", "--array-limit", "1")
     listed = many / BUCKET / "delayed/job/submission.json"
     summarize = json.loads(listed.read_text())["summarize"]
-    cluster.ask("scontrol", "hold", summarize)
-    _, talk = process.communicate(timeout=60)
-    assert process.returncode == 0, talk
+    cluster.run("scontrol", "hold", summarize)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 0, messages
     assert cluster.state(summarize) == "CANCELLED"

@@ -1,4 +1,4 @@
-"""Runs on MiniStack, as far as they are not as on every executor: billing, names of errors, redrives, limits."""
+"""Tests of the Step Functions executor on MiniStack: billing, names of errors, redrives, limits."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import IMAGES, PARTITIONS, cosmicai, payload, same_as_local
+from conftest import IMAGES, PARTITIONS, cosmicai, payload, assert_same_as_local
 from stack import BUCKET, NAME
 
 
@@ -19,13 +19,13 @@ def run(stack, folder, body, *options, check=True, **how):
         endpoint=stack.url, check=check, **how)
 
 
-def test_the_study_s_payload_gives_what_a_local_run_gives(stack, local, tmp_path):
-    # A function whose code was given anew begins with new environments.
+def test_payload_of_the_cai_study_gives_the_results_of_a_local_run(stack, local, tmp_path):
+    # After an update of its code, a function starts with new execution environments.
     stack.functions.update_function_code(
         FunctionName=f"{NAME}-infer", S3Bucket="artifacts", S3Key="bootstrap.zip", Publish=False)
     done = run(stack, tmp_path, payload("results/happy/"))
     printed = json.loads(done.stdout)
-    same_as_local(stack, local, "results/happy")
+    assert_same_as_local(stack, local, "results/happy")
     assert printed["summary"]["finished"] == PARTITIONS
     report = stack.json("results/happy/report.json")
     assert report == printed["report"] and report["executor"] == "step-functions"
@@ -57,7 +57,7 @@ def test_the_study_s_payload_gives_what_a_local_run_gives(stack, local, tmp_path
             assert line["memory_peak_mb"] < 200 and line["memory_mb"] >= 1024
 
 
-def test_a_folder_that_holds_a_run_is_refused_by_name(stack, local, tmp_path):
+def test_used_folder_is_rejected_with_folder_taken(stack, local, tmp_path):
     run(stack, tmp_path, payload("results/taken", file_limit=1))
     before = stack.get("results/taken/plan.json")
     refused = run(stack, tmp_path, payload("results/taken", file_limit=1), check=False)
@@ -68,21 +68,21 @@ def test_a_folder_that_holds_a_run_is_refused_by_name(stack, local, tmp_path):
     assert stack.get("results/taken/plan.json") != before
 
 
-def test_an_empty_prefix_fails_by_name_and_writes_nothing(stack, tmp_path):
+def test_empty_prefix_fails_with_nothing_to_predict_and_writes_nothing(stack, tmp_path):
     refused = run(stack, tmp_path, payload("results/empty", data_prefix="10MB/none"), check=False)
     assert refused.returncode == 1 and "NothingToPredict" in refused.stderr, refused.stderr
     assert "no partition" in refused.stderr
     assert stack.keys("results/empty") == []
 
 
-def test_a_bad_payload_fails_by_name_at_once(stack):
+def test_malformed_payload_fails_with_bad_payload(stack):
     execution = stack.end(stack.start({"bucket": BUCKET, "batchsize": 1}))
     assert (execution["status"], execution["error"]) == ("FAILED", "BadPayload")
     assert "did you mean `batch_size`" in execution["cause"]
 
 
-def test_where_everything_fails_the_summary_still_runs(stack, local):
-    """MiniStack heeds no ToleratedFailurePercentagePath: any failure ends its Map in an error, which is caught."""
+def test_summarize_runs_if_all_tasks_fail(stack, local):
+    """MiniStack ignores ToleratedFailurePercentagePath: any failure makes the Map fail, which the definition catches."""
     for number in range(1, 9):
         stack.s3.put_object(Bucket=BUCKET, Key=f"10MB/worse/{number}.pt", Body=b"not a partition")
     body = payload("results/worse", data_prefix="10MB/worse", tolerated_failure_percentage=10, max_concurrency=1)
@@ -94,7 +94,7 @@ def test_where_everything_fails_the_summary_still_runs(stack, local):
     assert len(report["failed"]) + len(report["left"]) == 8
 
 
-def test_an_invocation_past_its_timeout_says_how_far_it_came(stack, local):
+def test_timed_out_invocation_reports_its_progress(stack, local):
     stack.functions.update_function_configuration(FunctionName=f"{NAME}-infer", Timeout=4)
     try:
         stack.faults.add(rf"GET /{BUCKET}/10MB/1.pt", 100, delay_s=10)
@@ -107,8 +107,8 @@ def test_an_invocation_past_its_timeout_says_how_far_it_came(stack, local):
     assert "DeadlineReached" in failed["error"] and "after 0 images" in failed["error"]
 
 
-def test_ctrl_c_leaves_the_execution_running(stack, local, tmp_path):
-    # MiniStack runs all tasks at once, whatever MaxConcurrencyPath says.
+def test_interrupt_leaves_the_execution_running(stack, local, tmp_path):
+    # MiniStack ignores MaxConcurrencyPath and runs all tasks at once.
     stack.faults.add(rf"GET /{BUCKET}/10MB/", 1_000, delay_s=8)
     path = tmp_path / "payload.json"
     path.write_text(json.dumps(payload("results/left", max_concurrency=1)))
@@ -121,8 +121,9 @@ def test_ctrl_c_leaves_the_execution_running(stack, local, tmp_path):
     arn = re.search(r"arn:aws:states:\S+", line)[0]
     time.sleep(2)
     process.send_signal(2)
-    _, talk = process.communicate(timeout=30)
-    assert process.returncode == 130 and f"cosmicai status {arn}" in talk and f"cosmicai stop {arn}" in talk, talk
+    _, messages = process.communicate(timeout=30)
+    assert process.returncode == 130, messages
+    assert f"cosmicai status {arn}" in messages and f"cosmicai stop {arn}" in messages, messages
     running = json.loads(cosmicai("status", arn, "--format", "json", endpoint=stack.url).stdout)
     assert running["status"] == "RUNNING" and running["finished"] < PARTITIONS
     cosmicai("stop", arn, endpoint=stack.url)
@@ -130,7 +131,7 @@ def test_ctrl_c_leaves_the_execution_running(stack, local, tmp_path):
     assert stopped.returncode == 1 and "ABORTED" in stopped.stdout
     stack.faults.clear()
     run(stack, tmp_path, payload("results/left", max_concurrency=1), "--resume")
-    same_as_local(stack, local, "results/left")
+    assert_same_as_local(stack, local, "results/left")
 
 
 def invoke(stack, function, request):
@@ -138,34 +139,34 @@ def invoke(stack, function, request):
     return answer.get("FunctionError"), json.loads(answer["Payload"].read())
 
 
-def test_a_redrive_hands_out_what_is_missing_once(stack, local):
-    """MiniStack does not redrive; the functions are asked as the state machine asks them when AWS does."""
+def test_redrive_dispatches_missing_tasks_once(stack, local):
+    """MiniStack does not support redrives, so the test invokes the functions as the state machine does on AWS."""
     context = {"Id": "arn:aws:states:us-east-1:1:execution:m:redriven", "Name": "redriven",
                "StartTime": "2026-01-01T00:00:00.000Z", "RedriveCount": 0}
-    _, standing = invoke(stack, "initialize", {
+    _, run_state = invoke(stack, "initialize", {
         "action": "initialize", "input": payload("results/redriven", file_limit=3), "execution": context})
-    assert standing["tasks_left"] == 3
+    assert run_state["tasks_left"] == 3
     again = invoke(stack, "initialize", {
         "action": "initialize", "input": payload("results/redriven", file_limit=3), "execution": context})
-    assert again == (None, standing), "an answer that was lost is given again"
+    assert again == (None, run_state), "a repeated request must give the same answer"
     items = stack.json("results/redriven/items.json")
     for task in items[:2]:
-        error, answer = invoke(stack, "infer", {"action": "infer", "run": standing["run"], "task": task})
+        error, answer = invoke(stack, "infer", {"action": "infer", "run": run_state["run"], "task": task})
         assert (error, answer) == (None, {"rank": task["rank"]})
-    summarize = {"action": "summarize", "standing": standing, "execution": context}
-    error, said = invoke(stack, "summarize", summarize)
-    assert error and said["errorType"] == "MissingRanks" and "1 of 3 tasks are missing: 2" in said["errorMessage"]
+    summarize = {"action": "summarize", "run_state": run_state, "execution": context}
+    error, answer = invoke(stack, "summarize", summarize)
+    assert error and answer["errorType"] == "MissingRanks" and "1 of 3 tasks are missing: 2" in answer["errorMessage"]
     context["RedriveCount"] = 1
     error, redriven = invoke(stack, "summarize", summarize)
     assert error is None and (redriven["tasks_left"], redriven["redrives_served"]) == (1, 1)
     assert stack.json("results/redriven/items.json") == items[2:]
-    error, said = invoke(stack, "summarize", {**summarize, "standing": redriven})
-    assert error and said["errorType"] == "MissingRanks", "one redrive is served once"
+    error, answer = invoke(stack, "summarize", {**summarize, "run_state": redriven})
+    assert error and answer["errorType"] == "MissingRanks", "a redrive must dispatch missing tasks only once"
     before = stack.get("results/redriven/tasks/0.json")
     for task in items:
-        invoke(stack, "infer", {"action": "infer", "run": standing["run"], "task": task})
+        invoke(stack, "infer", {"action": "infer", "run": run_state["run"], "task": task})
     assert stack.get("results/redriven/tasks/0.json") == before, "a finished task was computed again"
-    error, done = invoke(stack, "summarize", {**summarize, "standing": redriven})
+    error, done = invoke(stack, "summarize", {**summarize, "run_state": redriven})
     assert error is None and done["tasks_left"] == 0
     assert len(stack.json("results/redriven/combined_data.json")) == 3
 
@@ -173,9 +174,9 @@ def test_a_redrive_hands_out_what_is_missing_once(stack, local):
 @pytest.mark.parametrize("request_, name", [
     ({"action": "dance"}, "BadPayload"), ({}, "BadPayload"), ([1], "BadPayload"), ({"action": "infer", "run": 1}, "BadPayload"),
 ])
-def test_what_is_no_request_is_refused(stack, request_, name):
-    error, said = invoke(stack, "infer", request_)
-    assert error and said["errorType"] == name and "deploy both again" in said["errorMessage"], said
+def test_malformed_requests_are_rejected(stack, request_, name):
+    error, answer = invoke(stack, "infer", request_)
+    assert error and answer["errorType"] == name and "deploy both again" in answer["errorMessage"], answer
 
 
 def test_twelve_hundred_partitions(stack, local, tmp_path):
@@ -192,10 +193,10 @@ def test_twelve_hundred_partitions(stack, local, tmp_path):
     assert stack.json("results/many/summary.json")["samples"] == 1_200
     history = stack.states.get_execution_history(executionArn=execution["executionArn"], maxResults=1_000)["events"]
     largest = max(len(json.dumps(event, default=str)) for event in history)
-    assert largest < 16_000, "what passes between states grows with the tasks"
+    assert largest < 16_000, "the data between states grow with the number of tasks"
 
 
-def test_the_published_size_of_model_stays_under_200_mb(stack, tmp_path):
+def test_full_size_model_needs_less_than_200_mb(stack, tmp_path):
     model = tmp_path / "full.safetensors"
     cosmicai("model-init", "--out", model)
     stack.put("Anomaly Detection/full/full.safetensors", model)
@@ -205,13 +206,13 @@ def test_the_published_size_of_model_stays_under_200_mb(stack, tmp_path):
     stack.s3.delete_object(Bucket=BUCKET, Key="Anomaly Detection/full/full.safetensors")
 
 
-def test_local_options_and_places_are_refused(stack, tmp_path):
-    for options, said in [
+def test_local_options_and_local_paths_are_rejected(stack, tmp_path):
+    for options, message in [
         (("--workers", "2"), "max_concurrency"), (("--threads", "2"), "memory"), (("--store", "."), "S3"),
         (("--model", "./m.pt"), "s3:// URL"),
     ]:
         refused = run(stack, tmp_path, payload("results/refused"), *options, check=False)
-        assert refused.returncode == 1 and said in refused.stderr, refused.stderr
+        assert refused.returncode == 1 and message in refused.stderr, refused.stderr
     assert stack.keys("results/refused") == []
     for arn in ("arn:aws:states:us-east-1:000000000000:stateMachine:none", "none"):
         path = tmp_path / "p.json"
@@ -220,22 +221,22 @@ def test_local_options_and_places_are_refused(stack, tmp_path):
         assert refused.returncode == 1 and "start an execution" in refused.stderr, refused.stderr
 
 
-def test_a_run_keeps_to_its_budget(stack, local, tmp_path):
+def test_run_stops_at_its_budget(stack, local, tmp_path):
     run(stack, tmp_path, payload("results/rates", file_limit=2))
     rates = ["--forecast-from", f"s3://{BUCKET}/results/rates"]
     refused = run(stack, tmp_path, payload("results/dear"), "--budget", "0.0000001", *rates, check=False)
-    assert refused.returncode == 1 and "nothing was begun" in refused.stderr, refused.stderr
+    assert refused.returncode == 1 and "the run was not started" in refused.stderr, refused.stderr
     assert stack.keys("results/dear") == []
 
     kept = json.loads(run(stack, tmp_path, payload("results/kept"), "--budget", "1", *rates).stdout)["report"]
-    foretold = kept["foretold"]
-    assert foretold["budget_usd"] == 1 and foretold["usd_90"][0] <= foretold["usd"] <= foretold["usd_90"][1] < 1
-    assert foretold["usd_actual"] > 0 and stack.json("results/kept/report.json")["foretold"] == foretold
+    forecast = kept["forecast"]
+    assert forecast["budget_usd"] == 1 and forecast["usd_90"][0] <= forecast["usd"] <= forecast["usd_90"][1] < 1
+    assert forecast["usd_actual"] > 0 and stack.json("results/kept/report.json")["forecast"] == forecast
     costs = json.loads(cosmicai("cost", f"s3://{BUCKET}/results/kept", "--format", "json", endpoint=stack.url).stdout)
-    assert costs["bill"]["total_usd"] == pytest.approx(foretold["usd_actual"])
+    assert costs["bill"]["total_usd"] == pytest.approx(forecast["usd_actual"])
     assert {line["basis"] for line in costs["bill"]["lines"]} == {"billed", "assumed"}
 
-    # Workers that were foretold to take no time at all, at a USD for every GB·s.
+    # Forecast a run time of almost 0 at a price of 1 USD per GB·s, so that the run exceeds its budget.
     prices = cosmicai("cost", "--print-prices").stdout
     dear = prices.replace("usd = 0.0000166667", "usd = 1.0")
     assert dear != prices
@@ -247,10 +248,12 @@ def test_a_run_keeps_to_its_budget(stack, local, tmp_path):
     for record in fast:
         record["sample_persec"], record["throughput_bps"] = 1e12, 1e18
     (tmp_path / "fast.json").write_text(json.dumps(fast))
+    # One partition that cannot be read at first keeps the run going until its bill is seen.
+    stack.faults.add(rf"GET /{BUCKET}/10MB/3.pt", 10, status=503)
     ended = run(stack, tmp_path, payload("results/ended"), "--budget", "0.1", "--prices", tmp_path / "prices.toml",
                 "--forecast-from", tmp_path / "fast.json", *(word for one in none for word in ("--assume", one)),
                 "--assume", "fetch_mb_per_s=1000000000", check=False)
-    assert ended.returncode == 1 and "has passed --budget" in ended.stderr, ended.stderr
+    assert ended.returncode == 1 and "is above --budget" in ended.stderr, ended.stderr
     name = re.search(r"arn:aws:states:\S+:execution:\S+", ended.stderr)[0]
     assert stack.end(name)["status"] == "ABORTED"
     run(stack, tmp_path, payload("results/ended"), "--resume")

@@ -1,4 +1,4 @@
-"""What is sent to Lambda: its size, its beginning, and what the rendered files say."""
+"""Tests of the deployment files for Lambda: size of the zip, start-up time of the program, policies of the template."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ from conftest import cosmicai
 ZIP_BYTES_MAX = 5 << 20
 
 
-def test_the_zip_is_small_and_the_program_starts_at_once(rendered, tmp_path):
+def test_zip_is_small_and_the_program_starts_within_50_ms(rendered, tmp_path):
     packed = rendered / "bootstrap.zip"
     assert packed.stat().st_size <= ZIP_BYTES_MAX, packed.stat().st_size
     with zipfile.ZipFile(packed) as opened:
@@ -28,7 +28,7 @@ def test_the_zip_is_small_and_the_program_starts_at_once(rendered, tmp_path):
 
 
 def seconds_to_first_request(program):
-    """From the start of a process to its first question to the Runtime API: its handler is ready then."""
+    """Returns the seconds until a new process sends its first request to the Runtime API: its handler is ready then."""
     asked = threading.Event()
 
     class Runtime(BaseHTTPRequestHandler):
@@ -57,46 +57,46 @@ def seconds_to_first_request(program):
         server.server_close()
 
 
-def unargued(template):
-    """The lines with a `*` in a statement of a policy that has no comment on `*` directly above it."""
+def unexplained_wildcards(template):
+    """Returns the lines with a `*` in a policy statement without a comment about `*` directly above it."""
     lines = template.splitlines()
-    found, comment, is_statement, is_argued = [], [], False, False
+    found, comment, is_statement, is_explained = [], [], False, False
     for line in lines:
         text = line.strip()
         if text.startswith("#"):
             comment.append(text)
             continue
         if re.match(r"- (Effect|Sid):", text):
-            is_statement, is_argued = True, "`*`" in " ".join(comment)
+            is_statement, is_explained = True, "`*`" in " ".join(comment)
         elif is_statement and not line.startswith(" " * 12):
             is_statement = False
-        if "*" in text and not (is_statement and is_argued) and "AllowedPattern" not in text:
+        if "*" in text and not (is_statement and is_explained) and "AllowedPattern" not in text:
             found.append(text)
         comment = []
     return found
 
 
-def test_every_wildcard_of_the_template_is_argued(rendered):
-    """A `*` in an action or a resource stands in a statement below a comment that says why."""
+def test_comments_explain_every_wildcard_of_the_template(rendered):
+    """Every policy statement with a `*` in an action or a resource has a comment that explains it."""
     template = (rendered / "template.yaml").read_text()
     assert template.count("Effect: Allow") > 10
-    assert unargued(template) == []
+    assert unexplained_wildcards(template) == []
     assert "FullAccess" not in template and "ManagedPolicyArns" not in template
-    # The judge sees one that is not.
+    # Check the checker: it finds an unexplained wildcard.
     worse = template.replace(
         "                Action: lambda:InvokeFunction", '                Action: lambda:*')
-    assert unargued(worse) == ["Action: lambda:*"]
+    assert unexplained_wildcards(worse) == ["Action: lambda:*"]
 
 
-@pytest.mark.parametrize("content, said", [
+@pytest.mark.parametrize("content, message", [
     (b"#!/bin/sh\n", "not a program"), (b"PK\x03\x04", "broken zip"), (b"", "not a program"),
     (b"\x7fELF\x02\x01" + b"\0" * 12 + b"\x3e\0" + b"GLIBC_2.99\0", "needs glibc 2.99"),
 ])
-def test_what_lambda_would_not_start_is_refused(tmp_path, content, said):
+def test_bootstrap_that_lambda_cannot_start_is_rejected(tmp_path, content, message):
     program = tmp_path / "bootstrap"
     program.write_bytes(content)
     refused = cosmicai("deploy", "render", "--out", tmp_path / "out", "--bootstrap", program, check=False)
-    assert refused.returncode == 1 and said in refused.stderr, refused.stderr
+    assert refused.returncode == 1 and message in refused.stderr, refused.stderr
     assert not (tmp_path / "out").exists()
     missing = cosmicai("deploy", "render", "--out", tmp_path / "out", "--bootstrap", tmp_path / "none", check=False)
     assert missing.returncode == 1 and "cargo lambda build" in missing.stderr, missing.stderr

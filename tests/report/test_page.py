@@ -1,4 +1,4 @@
-"""The report's page in a browser: it asks for nothing, runs nothing, fits the window, can be read and be printed."""
+"""Tests of the report page in a browser: no requests, no scripts, layout, accessibility and printing."""
 
 import json
 import os
@@ -14,9 +14,9 @@ COSMICAI = Path(os.environ.get("COSMICAI", TARGET / "debug/cosmicai"))
 AXE = (TARGET / "browser/node_modules/axe-core/axe.min.js").read_text()
 CORPUS = ROOT / "crates/accounting/tests/audit"
 STUDY = ROOT / "record/2026-11-25-zen3-2c-study.jsonl"
-#: A phone, half a screen, a screen: pixels.
+#: Widths in pixels of a phone, half a screen and a screen.
 WIDTHS = [360, 700, 1400]
-#: Words that would fetch, run or end something if a page held them as they are.
+#: Text that would load, run or close something if a page contained it without escaping.
 HOSTILE = (
     "</title></style></svg><script>document.body.dataset.broken=1</script>"
     "<img src='http://127.0.0.1:9/a.png' onerror='document.body.dataset.broken=1'>"
@@ -31,7 +31,7 @@ def report(out, *sources):
 
 
 def hostile_records(folder):
-    """Three runs whose every word is hostile, file names too."""
+    """Writes three runs with hostile text in all values and file names."""
     records = json.loads((CORPUS / "12-straggler.json").read_text())
     for run in range(3):
         for record in records:
@@ -44,7 +44,7 @@ def hostile_records(folder):
 
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory):
-    """Pages by what they report: a sweep, runs with faults against a baseline, and hostile words."""
+    """Report pages: a sweep, runs with faults and a baseline, and runs with hostile text."""
     folder = tmp_path_factory.mktemp("reports")
     runs = [CORPUS / name for name in ("12-straggler.json", "3-nested-merged.json", "clean-study-25MB.json")]
     return {
@@ -63,17 +63,17 @@ def browser():
         browser.close()
 
 
-class Look:
-    """One page as one reader sees it, and what it did."""
+class View:
+    """A page in a browser window, with its requests and its console messages."""
 
     def __init__(self, browser, path, width, scheme, bypass_csp=False):
         self.context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=bypass_csp)
         self.page = self.context.new_page()
-        self.requests, self.complaints = [], []
+        self.requests, self.messages = [], []
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda message: self.messages.append(message.text))
+        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
         self.page.goto(path.as_uri())
 
     def __enter__(self):
@@ -87,51 +87,51 @@ NAMES = ["sweep", "records", "hostile"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_asks_for_nothing_and_runs_nothing(browser, pages, name):
-    # Without the page's own rule against fetching as well: it must hold nothing that it would have to forbid.
+def test_page_makes_no_requests_and_runs_no_scripts(browser, pages, name):
+    # Test also without the page's content security policy: the page must have nothing that the policy would block.
     for bypass_csp in (False, True):
-        with Look(browser, pages[name], 1400, "light", bypass_csp) as look:
-            look.page.wait_for_load_state("networkidle")
-            assert look.requests == [pages[name].as_uri()]
-            assert look.complaints == []
-            assert look.page.evaluate("document.body.dataset.broken") is None
-            assert look.page.locator("script, img, iframe, object, embed, link, [onclick], [onerror]").count() == 0
-            assert look.page.locator("h1").count() == 1
+        with View(browser, pages[name], 1400, "light", bypass_csp) as view:
+            view.page.wait_for_load_state("networkidle")
+            assert view.requests == [pages[name].as_uri()]
+            assert view.messages == []
+            assert view.page.evaluate("document.body.dataset.broken") is None
+            assert view.page.locator("script, img, iframe, object, embed, link, [onclick], [onerror]").count() == 0
+            assert view.page.locator("h1").count() == 1
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", NAMES)
-def test_it_fits_the_window(browser, pages, name, width):
-    with Look(browser, pages[name], width, "light") as look:
-        assert look.page.evaluate("document.documentElement.scrollWidth") <= width
-        for box in (figure.bounding_box() for figure in look.page.locator("figure svg").all()):
+def test_page_fits_the_window(browser, pages, name, width):
+    with View(browser, pages[name], width, "light") as view:
+        assert view.page.evaluate("document.documentElement.scrollWidth") <= width
+        for box in (figure.bounding_box() for figure in view.page.locator("figure svg").all()):
             assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] > 50
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", NAMES)
-def test_it_can_be_read_by_everyone(browser, pages, name, scheme):
-    # The judge is a script, which the page's own rule would forbid.
-    with Look(browser, pages[name], 1400, scheme, bypass_csp=True) as look:
-        look.page.evaluate(AXE)
-        violations = look.page.evaluate("axe.run()")["violations"]
+def test_page_has_no_accessibility_violations(browser, pages, name, scheme):
+    # axe is a script, which the page's content security policy would block.
+    with View(browser, pages[name], 1400, scheme, bypass_csp=True) as view:
+        view.page.evaluate(AXE)
+        violations = view.page.evaluate("axe.run()")["violations"]
         assert [(each["id"], each["nodes"][0]["target"], each["nodes"][0]["failureSummary"]) for each in violations] == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_of_pictures_stand_out(browser, pages, scheme):
-    """The judge above does not see through a picture's layers: the ink of words against the paper, by WCAG's formula."""
-    with Look(browser, pages["sweep"], 1400, scheme) as look:
-        inks = look.page.evaluate(
+def test_text_in_plots_has_contrast(browser, pages, scheme):
+    """axe does not check text over the layers of an SVG, so compute the WCAG contrast of text and background."""
+    with View(browser, pages["sweep"], 1400, scheme) as view:
+        inks = view.page.evaluate(
             """() => [...new Set([...document.querySelectorAll('figure svg text')].map(text => getComputedStyle(text).fill))]""")
-        paper = look.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        paper = view.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert inks
         for ink in inks:
             assert contrast(ink, paper) >= 4.5, f"{ink} on {paper}"
 
 
 def contrast(one, other):
-    """WCAG 2.2's contrast ratio of two colours as a browser writes them: rgb(R, G, B)."""
+    """Returns the WCAG 2.2 contrast ratio of two colours in the browser's format `rgb(R, G, B)`."""
 
     def luminance(colour):
         parts = [float(part) / 255 for part in colour.removeprefix("rgb(").removesuffix(")").split(",")]
@@ -143,9 +143,9 @@ def contrast(one, other):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_picture_is_told_in_words(browser, pages, name):
-    with Look(browser, pages[name], 1400, "light") as look:
-        figures = look.page.locator("figure").all()
+def test_every_plot_has_a_description(browser, pages, name):
+    with View(browser, pages[name], 1400, "light") as view:
+        figures = view.page.locator("figure").all()
         assert figures
         for figure in figures:
             figure.locator("summary").click()
@@ -153,12 +153,12 @@ def test_each_picture_is_told_in_words(browser, pages, name):
             assert any(letter.isdigit() for letter in words), words
 
 
-def test_it_prints_light_and_whole(browser, pages):
-    with Look(browser, pages["sweep"], 1400, "dark") as look:
-        look.page.emulate_media(media="print")
-        assert look.page.evaluate("getComputedStyle(document.body).backgroundColor") in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
-        # A sheet has no scroll bar: what a table holds beyond its box would be lost.
-        cut = look.page.evaluate(
+def test_page_prints_in_light_colours_without_cut_tables(browser, pages):
+    with View(browser, pages["sweep"], 1400, "dark") as view:
+        view.page.emulate_media(media="print")
+        assert view.page.evaluate("getComputedStyle(document.body).backgroundColor") in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
+        # Paper has no scroll bars: columns beyond the box of a table would be lost.
+        cut = view.page.evaluate(
             """() => [...document.querySelectorAll('.scroll')].filter(box => getComputedStyle(box).overflowX != 'visible').length""")
         assert cut == 0
-        assert look.page.pdf(prefer_css_page_size=True).startswith(b"%PDF-")
+        assert view.page.pdf(prefer_css_page_size=True).startswith(b"%PDF-")

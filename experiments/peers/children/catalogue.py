@@ -1,7 +1,7 @@
-"""A catalogue by PyTorch, as a person would write it: a partition from disk to a CSV file of redshifts.
+"""Makes a catalogue with PyTorch as a typical user script does: from a partition on disk to a CSV file of redshifts.
 
-In: a folder with model.safetensors, a partition, the file to write, threads, the setting and the batch of `pytorch.py`
-that were the fastest. The whole partition lies in memory, as `torch.load` reads it.
+Arguments: a folder with model.safetensors, a partition, the output file, the number of threads, and the fastest setting
+and batch of `pytorch.py`. `torch.load` reads the whole partition into memory.
 """
 
 import concurrent.futures

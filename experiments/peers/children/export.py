@@ -1,7 +1,8 @@
-"""Writes what the peers start from: inputs as arrays, answers in float64, TorchScript and ONNX.
+"""Writes the inputs of the peers: images and magnitudes as arrays, float64 redshifts, TorchScript and ONNX.
 
-In: a folder with model.safetensors, sky.pt and calibration.pt. Out, in it: images.npy, magnitudes.npy (float32),
-calibration-images.npy, calibration-magnitudes.npy, exact.json, frozen.ts, model.onnx (opset 17, dynamic batch).
+Input: a folder with model.safetensors, sky.pt and calibration.pt. Output, in the same folder: images.npy,
+magnitudes.npy (float32), calibration-images.npy, calibration-magnitudes.npy, exact.json, frozen.ts, model.onnx (opset 17, dynamic
+batch).
 """
 
 import inspect
@@ -17,7 +18,7 @@ OPSET = 17
 
 
 class TwoInputs(torch.nn.Module):
-    """The definition without its argument `observe`, which exporters do not understand."""
+    """The model without its argument `observe`, which exporters do not support."""
 
     def __init__(self, model):
         super().__init__()
@@ -28,7 +29,7 @@ class TwoInputs(torch.nn.Module):
 
 
 def tensors(partition):
-    """Images and magnitudes; the program wrote the file, and it holds nothing but a TensorDataset."""
+    """Reads images and magnitudes. Unpickling is safe: cosmicai wrote the file, and it has only a TensorDataset."""
     images, magnitudes = torch.load(partition, weights_only=False).tensors[:2]
     return images.float(), magnitudes
 
@@ -57,7 +58,7 @@ def main():
             "dynamic_axes": {name: {0: "batch"} for name in ("images", "magnitudes", "redshift")},
         }
         if "dynamo" in inspect.signature(torch.onnx.export).parameters:
-            options["dynamo"] = False  # The one exporter that old versions have too; runtimes fuse its graphs alike.
+            options["dynamo"] = False  # The exporter that old versions also have; runtimes fuse its graphs as well.
         torch.onnx.export(model, example, str(folder / "model.onnx"), **options)
     print(json.dumps({"torch": torch.__version__, "opset": OPSET}))
 

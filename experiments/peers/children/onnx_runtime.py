@@ -1,4 +1,4 @@
-"""ONNX Runtime as a peer, float32: all graph optimisations, fixed batch."""
+"""ONNX Runtime as a peer: float32, all graph optimisations, fixed batch size."""
 
 import onnxruntime
 import serve

@@ -1,4 +1,4 @@
-"""OpenVINO as a peer. Variants: f32, bf16 (hints of the same model) and int8 (quantised by `quantize.py`)."""
+"""OpenVINO as a peer. Variants: f32 and bf16 (precision hints for one model), and int8 (quantised by `quantize.py`)."""
 
 import os
 
@@ -12,7 +12,7 @@ class OpenVino:
         hints = {1: "LATENCY", threads: "THROUGHPUT"} if threads > 1 else {1: "LATENCY"}
         self.settings = [{"hint": hint, "instances": instances} for instances, hint in hints.items()]
         self.core = openvino.Core()
-        # Compiled models are kept, as the documentation advises for a quick start.
+        # Cache compiled models, as the documentation recommends for a fast start.
         self.core.set_property({"CACHE_DIR": os.environ["OPENVINO_CACHE_DIR"]})
 
     def versions(self):
@@ -26,7 +26,7 @@ class OpenVino:
             "NUM_STREAMS": setting["instances"],
             "INFERENCE_NUM_THREADS": self.threads,
         }
-        if self.variant != "int8":  # What is not quantised in an int8 model runs in the precision that is fastest.
+        if self.variant != "int8":  # Layers of an int8 model that are not quantised run in the fastest precision.
             options["INFERENCE_PRECISION_HINT"] = self.variant
         compiled = self.core.compile_model(model, "CPU", options)
 
@@ -38,7 +38,7 @@ class OpenVino:
             return predict
 
         predictors = [predictor(compiled.create_infer_request()) for _ in range(setting["instances"])]
-        # Without bfloat16 instructions the hint `bf16` is ignored without a word; what is used can be asked.
+        # Without bfloat16 instructions, OpenVINO silently ignores the hint `bf16`: record the precision that it uses.
         return predictors, {
             "inference_precision": compiled.get_property("INFERENCE_PRECISION_HINT").to_string(),
             "streams": compiled.get_property("NUM_STREAMS"),

@@ -10,9 +10,9 @@ LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 def settings(variant, threads):
-    """Forms, casts, layouts and instances worth trying; an instance has its share of the threads."""
-    # A batch is compiled anew, for a minute or more, so few are tried; and compiled code holds Python's lock, so that
-    # several instances would wait for each other.
+    """Returns the forms, casts, layouts and numbers of instances to try. The instances share the threads equally."""
+    # Try few batch sizes, because each is compiled for a minute or more. Try one instance, because compiled code holds
+    # Python's global lock and several instances would wait for each other.
     compiled = {"form": "compile", "instances": 1, "batches": (32, 128, 256)}
     ways = [{"layout": layout, "instances": count} for layout in LAYOUTS for count in sorted({1, threads})]
     if variant == "compile":
@@ -42,7 +42,7 @@ class PyTorch:
         if setting["cast"] == "whole":
             model = model.bfloat16()
         if setting["form"] == "compile":
-            from torch._inductor import config  # Half a second that the other forms need not wait for.
+            from torch._inductor import config  # Import here: it takes half a second, which other forms do not need.
 
             config.freezing = True
             torch._dynamo.reset()
@@ -51,9 +51,9 @@ class PyTorch:
 
         def predict(images, magnitudes):
             if instances > 1:
-                torch.set_num_threads(threads)  # What is set in one thread does not hold in another.
+                torch.set_num_threads(threads)  # The setting is per thread.
             autocast = torch.autocast("cpu", torch.bfloat16) if cast == "autocast" else contextlib.nullcontext()
-            # Inductor freezes weights under no_grad only.
+            # Inductor freezes weights only under no_grad.
             with torch.no_grad() if setting["form"] == "compile" else torch.inference_mode(), autocast:
                 return model(images, magnitudes).float()
 
@@ -67,7 +67,7 @@ class PyTorch:
 
 
 def bf16_instructions():
-    """Whether oneDNN, which PyTorch multiplies with, has bfloat16 on this CPU."""
+    """Returns true if oneDNN, the matrix library of PyTorch, supports bfloat16 on this CPU."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 

@@ -1,6 +1,6 @@
-"""Quantises the ONNX file to int8 by NNCF, after training, with its preset for transformers.
+"""Quantises the ONNX file to int8 with NNCF (post-training quantisation, preset for transformers).
 
-In: a folder with model.onnx, calibration-images.npy, calibration-magnitudes.npy. Out: int8.xml, int8.bin.
+Input: a folder with model.onnx, calibration-images.npy and calibration-magnitudes.npy. Output: int8.xml and int8.bin.
 """
 
 import json

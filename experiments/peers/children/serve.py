@@ -1,15 +1,15 @@
-"""What every peer's process does, whatever the peer: it answers requests, or it predicts one galaxy and ends.
+"""Main loop of every peer process: answers requests, or predicts one galaxy and exits.
 
-In: requests as JSON lines on standard input (`load`, `measure`, `answers`). Out: one JSON line for each on standard
-output; whatever a library prints goes to standard error. A peer is an object with
+Input: requests as JSON lines on standard input (`load`, `measure`, `answers`). Output: one JSON line per request on
+standard output; the output of libraries goes to standard error. A peer is an object with
 
-    settings                    ways to run it that its documentation recommends, each a dict with `instances`
-    load(setting, batch)        → (predictors, facts): a callable for each instance, and what the peer says of itself
-    inputs(images, magnitudes, setting)     → the arguments of a predictor, in the layout that the peer likes
+    settings                    settings that its documentation recommends, each a dict with `instances`
+    load(setting, batch)        → (predictors, facts): one callable per instance, and a dict of facts for the record
+    inputs(images, magnitudes, setting)     → the arguments of a predictor, in the layout that the peer prefers
     versions()                  → names and versions
 
-Nothing here knows how the peer is compared, and nothing is timed that is not the peer's: inputs lie in memory, in the
-peer's own layout, before the clock starts.
+This module does not compare peers. It times the peer only: the inputs are in memory, in the peer's layout, before the
+clock starts.
 """
 
 import argparse
@@ -24,16 +24,16 @@ import time
 
 import numpy
 
-SLICE_SECONDS = 0.15  # Or one batch, where that takes longer.
+SLICE_SECONDS = 0.15  # Or one batch, if that takes longer.
 SLICES_MIN = 3
 
 
 def main(make_peer):
     parser = argparse.ArgumentParser()
     parser.add_argument("variant")
-    parser.add_argument("folder", type=pathlib.Path, help="that holds the model and the galaxies")
+    parser.add_argument("folder", type=pathlib.Path, help="folder of the model and the galaxies")
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--first", type=json.loads, metavar="SETTING", help="predict one galaxy and end")
+    parser.add_argument("--first", type=json.loads, metavar="SETTING", help="predict one galaxy and exit")
     options = parser.parse_args()
     peer = make_peer(options.variant, options.folder, options.threads)
     images, magnitudes = (
@@ -72,26 +72,26 @@ def serve(peer, images, magnitudes):
             elif request["do"] == "answers":
                 pieces = range(0, len(images), batch)
                 parts = [(images[start : start + batch], magnitudes[start : start + batch]) for start in pieces]
-                # Copied, since a peer may answer with its own buffer.
+                # Copy, because a peer may return its own buffer.
                 answers = [numpy.array(predictors[0](*peer.inputs(*part, setting))).ravel() for part in parts]
                 answer({"redshift": numpy.concatenate(answers).astype("float64").tolist()})
             else:
-                raise ValueError(f"request `{request['do']}` is not known: load, measure or answers")
-        except Exception as error:  # A peer that cannot do it is left out; the others are measured all the same.
+                raise ValueError(f"request `{request['do']}` is unknown: expected load, measure or answers")
+        except Exception as error:  # A peer that fails is left out; the others are still measured.
             text = str(error).strip() or type(error).__name__
             print(f"{type(error).__name__}: {text}", file=sys.stderr, flush=True)
             answer({"error": text.splitlines()[0][:300]})
 
 
 def rate(predictors, arguments, batch, seconds):
-    """Images per second, as `cosmicai bench` counts them: the median over slices, so that a moment in which the machine
-    did something else does not count. Instances run at once, each in a thread of its own, and their rates add up.
+    """Returns images per second, measured like `cosmicai bench`: the median over time slices, which ignores short
+    disturbances. Instances run concurrently in their own threads, and their rates are added.
     """
-    together = threading.Barrier(len(predictors))
+    barrier = threading.Barrier(len(predictors))
 
     def loop(predict):
         predict(*arguments)
-        together.wait()
+        barrier.wait()
         rates = []
         end = time.perf_counter() + seconds
         while len(rates) < SLICES_MIN or time.perf_counter() < end:
