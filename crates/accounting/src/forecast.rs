@@ -3,9 +3,10 @@
 //!
 //! Input: the amount of data ([`work`]), the speed of a worker ([`rates`]), and assumptions about the executor
 //! ([`conditions`]). Output: times and costs with intervals ([`prediction`]), and the Pareto-optimal settings
-//! ([`search`]). [`replay`] validates the forecast on measured executions of the study; it fits a few assumptions to
+//! ([`search`]) among those to consider ([`choices`](mod@choices)). [`replay`] validates the forecast on measured executions of the study; it fits a few assumptions to
 //! some of them ([`fit`]).
 
+pub mod choices;
 pub mod conditions;
 pub mod fit;
 pub mod prediction;

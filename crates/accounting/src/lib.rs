@@ -3,8 +3,8 @@
 //! Input: records and reports of runs ([`measured`]), prices ([`prices`]), and assumptions for values that were not
 //! measured ([`assumptions`]). Output: the figures of the CAI study by its own formulas ([`study`]), an itemised bill
 //! ([`bill`]), the bill of a run that is still going ([`running_bill`](mod@running_bill)), throughput in three
-//! definitions ([`throughput`](mod@throughput)), errors in records ([`audit`](mod@audit)), and forecasts
-//! ([`forecast`]). Every function is pure: its result depends on its arguments only.
+//! definitions ([`throughput`](mod@throughput)), errors in records ([`audit`](mod@audit)), comparisons of runs
+//! ([`comparison`]), and forecasts ([`forecast`]). Every function is pure: its result depends on its arguments only.
 //!
 //! "The study" in this crate is the CAI study (Staylor et al., *Scalable Cosmic AI Inference using Cloud Serverless
 //! Computing*, [arXiv:2501.06249](https://arxiv.org/abs/2501.06249), IJHPCA,
@@ -43,6 +43,7 @@
 pub mod assumptions;
 pub mod audit;
 pub mod bill;
+pub mod comparison;
 pub mod forecast;
 pub mod measured;
 pub mod prices;

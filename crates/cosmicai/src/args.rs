@@ -15,15 +15,16 @@ const NOTES: [(&str, &str); 3] = [
         "Environment",
         "COSMICAI_ISA      Instruction set: avx512, avx2, neon or scalar [default: the
                   best that this machine has]
-AWS_ENDPOINT_URL  Address of an S3 server other than AWS. AWS_PROFILE,
-                  AWS_REGION, AWS_ACCESS_KEY_ID and the other standard
-                  variables and files of AWS are read too
+AWS_ENDPOINT_URL  Address of an S3 server other than AWS. AWS_REGION,
+                  AWS_ACCESS_KEY_ID and the other standard variables are
+                  read too. AWS_PROFILE, SSO and the files of AWS need a
+                  build with --features aws
 NO_COLOR          Print without colours",
     ),
     (
         "Exit status",
         "0    Done
-1    Failed, or some tasks failed
+1    Failed, some tasks failed, or --budget stopped the run
 2    Wrong arguments
 3    `audit` found warnings
 4    `audit` found errors

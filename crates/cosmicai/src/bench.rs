@@ -44,8 +44,8 @@ pub(crate) async fn measure(request: &mut BenchRequest, settings: &Settings, pri
     request.precision.retain(ran);
 
     let program = settings.program().context("start this program again to measure it")?;
-    let child = children::Child { program, workload: &workload, isa };
-    let mut benchmark = empty_record(request, model, created);
+    let child = children::Child { program, workload: &workload, isa, settings };
+    let mut benchmark = empty_record(request, model, created, settings);
     benchmark.checks = checks;
     // The user chooses which precision comes first.
     benchmark.first_result_ms = Some(child.first_result_ms(request.precision[0])?);

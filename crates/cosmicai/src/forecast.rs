@@ -3,6 +3,5 @@
 //! `accounting::forecast` computes the forecast; this module reads its inputs from storage and measures this machine.
 
 pub(crate) mod budget;
-pub(crate) mod choices;
 pub(crate) mod job;
 pub(crate) mod rates;

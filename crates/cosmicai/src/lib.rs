@@ -45,7 +45,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::Args;
-use printer::Printer;
+use printer::{Printer, write_message};
 use settings::Settings;
 
 /// Parses the arguments, runs the command and returns its exit status: 0 done, 1 failed, 2 wrong arguments, 130
@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: cannot start the threads of the runtime: {error}");
+            write_message(&format!("error: cannot start the threads of the runtime: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            write_message(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -2,7 +2,7 @@
 
 use records::metrics::{Metrics, Scores};
 
-use crate::printer::{grouped, table};
+use crate::printer::{count, grouped, table};
 
 /// Formats the accuracy of predictions as a table.
 pub(crate) fn human(metrics: &Metrics) -> String {
@@ -38,12 +38,12 @@ pub(crate) fn human(metrics: &Metrics) -> String {
         let header = ["accuracy, dz = (z_phot − z_spec)/(1 + z_spec)", "all"];
         table(header, rows.map(|[name, value, _]| [name, value]))
     };
-    for (count, why) in [
-        (metrics.excluded_unknown, "have no known redshift and are left out"),
-        (metrics.excluded_non_finite, "have no finite redshift and are left out"),
+    for (rows, why) in [
+        (metrics.excluded_unknown, "without a known redshift"),
+        (metrics.excluded_non_finite, "without a finite redshift"),
     ] {
-        if count > 0 {
-            text += &format!("{} rows {why}\n", grouped(count as u64));
+        if rows > 0 {
+            text += &format!("left out: {} {why}\n", count(rows, "row"));
         }
     }
     text

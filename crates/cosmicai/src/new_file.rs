@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::interruption::when_interrupted;
+use crate::printer::write_message;
 
 /// A file under a temporary name. Dropping it deletes the file unless [`NewFile::keep`] was called.
 pub(crate) struct NewFile {
@@ -34,7 +35,7 @@ impl NewFile {
         let (unwritten, part) = (path.to_owned(), temporary.clone());
         let guard = when_interrupted(move || {
             drop(std::fs::remove_file(part));
-            eprintln!("interrupted: `{}` was not written", unwritten.display());
+            write_message(&format!("interrupted: `{}` was not written", unwritten.display()));
         });
         let file = File::create(&temporary).with_context(|| format!("create `{}`", temporary.display()))?;
         let writer = Some(BufWriter::with_capacity(1 << 20, file));

@@ -43,9 +43,13 @@ impl Printer {
 
     /// Prints a message on standard error.
     pub(crate) fn tell(&self, text: &str) {
-        // Go on if standard error is closed.
-        drop(writeln!(io::stderr(), "{text}"));
+        write_message(text);
     }
+}
+
+/// Writes a line to standard error. Goes on if standard error is closed, where `eprintln!` would panic.
+pub(crate) fn write_message(text: &str) {
+    drop(writeln!(io::stderr(), "{text}"));
 }
 
 /// Writes bytes to standard output. A reader that has ended (`| head`) is not an error.
@@ -156,6 +160,12 @@ fn wrapped(text: &str, width: usize) -> String {
     }
     let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
     lines.join("\n")
+}
+
+/// Formats a number with its noun: `1 task`, `1,200 tasks`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number as u64))
 }
 
 /// Formats a number of bytes in binary units: 100 MiB is `100.0 MiB`, not `104.9 MB`.

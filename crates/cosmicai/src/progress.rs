@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pipeline::event::{Event, EventSink, StopCause};
 
-use crate::printer::usd;
+use crate::printer::{count, usd};
 
 /// Largest number of plain lines that report finished tasks.
 const LINES_MAX: usize = 20;
@@ -70,7 +70,7 @@ impl EventSink for Progress {
                     0 => String::new(),
                     count => format!(", {count} finished before"),
                 };
-                self.line(&format!("run {run_id}: {tasks} tasks{before}"));
+                self.line(&format!("run {run_id}: {}{before}", count(*tasks, "task")));
             }
             Event::TaskStarted { rank, .. } => {
                 state.running.insert(*rank, 0);
@@ -91,7 +91,7 @@ impl EventSink for Progress {
                 let step = state.tasks.div_ceil(LINES_MAX).max(1);
                 if self.bar.is_hidden() && (state.finished.is_multiple_of(step) || state.finished == state.tasks) {
                     let images = if state.images > 0 { format!(", {} images", state.images) } else { String::new() };
-                    self.line(&format!("{} of {} tasks{images}", state.finished, state.tasks));
+                    self.line(&format!("{} of {}{images}", state.finished, count(state.tasks, "task")));
                 }
             }
             Event::TaskFailed { rank, attempts, error } => {

@@ -11,7 +11,6 @@ pub(crate) mod figures;
 pub(crate) mod gather;
 pub(crate) mod markdown;
 pub(crate) mod page;
-pub(crate) mod row;
 pub(crate) mod sheets;
 
 pub(crate) use document::{Facts, Report};

@@ -17,6 +17,7 @@ use anyhow::{Context, Result};
 use astromae::Isa;
 #[cfg(feature = "aws")]
 use aws_config::SdkConfig;
+use executors::CommandLine;
 use pipeline::storage::{Limits, S3Options, StorageError, StorageOptions, Stores};
 use tokio::sync::OnceCell;
 
@@ -81,6 +82,12 @@ impl Settings {
     pub fn with_endpoint(mut self, url: Option<String>) -> Self {
         self.s3_variables.endpoint_of_all = url;
         self
+    }
+
+    /// Starts a command line of this program, for a user or a child process, that reads the same S3 server as this
+    /// process.
+    pub(crate) fn command(&self, subcommand: &str) -> CommandLine {
+        CommandLine::cosmicai(subcommand).option_if("endpoint-url", self.endpoint_given())
     }
 
     /// Address from [`with_endpoint`](Self::with_endpoint).

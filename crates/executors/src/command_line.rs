@@ -38,9 +38,14 @@ impl CommandLine {
         Self { program: program.to_owned(), words: Vec::new() }.argument(subcommand)
     }
 
-    /// Adds a positional argument.
+    /// Adds a positional argument. A path that starts with `-` becomes `./-…`, so that it is not read as an option.
     #[must_use]
-    pub fn argument(mut self, word: impl Into<String>) -> Self {
+    pub fn argument(self, word: impl Into<String>) -> Self {
+        let word = word.into();
+        if word.starts_with('-') { self.word(format!("./{word}")) } else { self.word(word) }
+    }
+
+    fn word(mut self, word: impl Into<String>) -> Self {
         self.words.push(Word::Plain(word.into()));
         self
     }
@@ -50,9 +55,9 @@ impl CommandLine {
     pub fn option(self, name: &str, value: impl fmt::Display) -> Self {
         let value = value.to_string();
         if value.starts_with('-') {
-            self.argument(format!("--{name}={value}"))
+            self.word(format!("--{name}={value}"))
         } else {
-            self.argument(format!("--{name}")).argument(value)
+            self.word(format!("--{name}")).word(value)
         }
     }
 
@@ -74,13 +79,13 @@ impl CommandLine {
     /// Adds `--NAME` if `is_set`.
     #[must_use]
     pub fn flag(self, name: &str, is_set: bool) -> Self {
-        if is_set { self.argument(format!("--{name}")) } else { self }
+        if is_set { self.word(format!("--{name}")) } else { self }
     }
 
     /// Adds `--NAME EXPRESSION`. The shell expands the expression.
     #[must_use]
     pub fn shell_option(mut self, name: &str, expression: &'static str) -> Self {
-        self = self.argument(format!("--{name}"));
+        self = self.word(format!("--{name}"));
         self.words.push(Word::Shell(expression));
         self
     }
@@ -150,6 +155,7 @@ mod tests {
     fn skips_unset_options_and_flags() {
         let line = CommandLine::cosmicai("run")
             .argument("my payload.json")
+            .argument("-odd.json")
             .option("store", "s3")
             .option_if("model", None::<&str>)
             .option_if("threads", Some(4))
@@ -159,7 +165,7 @@ mod tests {
             .flag("resume", true);
         assert_eq!(
             line.to_string(),
-            "cosmicai run 'my payload.json' --store s3 --threads 4 --assume a=1 --assume b=-2 \
+            "cosmicai run 'my payload.json' ./-odd.json --store s3 --threads 4 --assume a=1 --assume b=-2 \
              --sbatch-extra=--qos=debug --resume"
         );
         assert_eq!(line.arguments().nth(1), Some("my payload.json"));
@@ -176,7 +182,7 @@ mod tests {
 
         #[test]
         fn a_shell_reads_every_word_unchanged(words in proptest::collection::vec("[^\0]{0,12}", 1..5)) {
-            let line = words.iter().fold(CommandLine::cosmicai("run"), |line, word| line.argument(word.clone()));
+            let line = words.iter().fold(CommandLine::cosmicai("run"), |line, word| line.word(word.clone()));
             let mut expected = vec!["cosmicai".to_owned(), "run".to_owned()];
             expected.extend(words);
             prop_assert_eq!(through_shell(&line), expected);

@@ -10,6 +10,10 @@ use records::summary::Summary;
 use crate::budget::{Budget, Meter};
 use crate::{Executor, ExecutorError, Interrupts};
 
+/// Largest number of failed requests to stop a run at its budget. With the interval of the meter, they bridge half a
+/// minute without an answer.
+const FAILED_STOPS_MAX: usize = 120;
+
 /// Error that ended a run early.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
@@ -31,7 +35,7 @@ pub enum Driven {
     Ended(Box<EndedRun>),
     /// An interrupt detached this process. The tasks continue on other machines.
     Detached,
-    /// A second interrupt ended the run immediately, without a report.
+    /// An interrupt ended the run immediately, without a new summary: the second interrupt, or one after the last task.
     Killed,
 }
 
@@ -51,8 +55,8 @@ pub struct EndedRun {
 /// Drives a run from its plan to its summary.
 ///
 /// Stops the run if its running bill exceeds the budget. The first interrupt stops a run in this process, and its
-/// finished tasks are reported as usual. A second interrupt ends it immediately. If the tasks run on other machines, an
-/// interrupt only detaches this process.
+/// finished tasks are reported as usual. A second interrupt, or one after the last task, ends it immediately. If the
+/// tasks run on other machines, an interrupt only detaches this process.
 ///
 /// Writes `report.json` if the run ends, and `combined_data.json` and `summary.json` if all tasks are finished.
 ///
@@ -67,8 +71,8 @@ pub async fn drive(
 ) -> Result<Driven, DriveError> {
     let meter = Meter::new(events, budget);
     let mut execution = executor.execute(plan, &meter);
-    let mut stopped = None;
-    let mut report = loop {
+    let (mut stopped, mut is_interrupted, mut failed_stops) = (None, false, 0);
+    let report = loop {
         let cause = tokio::select! {
             report = &mut execution => break report?,
             bill_usd = meter.exceeded(), if stopped.is_none() => StopCause::Budget { bill_usd },
@@ -76,18 +80,45 @@ pub async fn drive(
                 if !executor.ends_with_this_process() {
                     return Ok(Driven::Detached);
                 }
-                if stopped == Some(StopCause::Interrupt) {
+                if is_interrupted {
                     return Ok(Driven::Killed);
                 }
+                is_interrupted = true;
                 StopCause::Interrupt
             }
         };
-        events.record(&Event::Stopping { cause });
-        executor.stop(cause.reason()).await?;
-        stopped = Some(cause);
+        match executor.stop(cause.reason()).await {
+            Ok(()) => {
+                events.record(&Event::Stopping { cause });
+                // A run that was stopped at its budget stays so if the user also interrupts it.
+                stopped.get_or_insert(cause);
+            }
+            // The bill grows until the run is stopped, so try again at the next check of the bill.
+            Err(_) if matches!(cause, StopCause::Budget { .. }) && failed_stops < FAILED_STOPS_MAX => failed_stops += 1,
+            Err(error) => return Err(error.into()),
+        }
     };
     drop(execution);
 
+    let is_local = executor.ends_with_this_process();
+    let (report, warnings) = tokio::select! {
+        completed = complete_report(executor, report, budget) => completed?,
+        // The bill of AWS takes half a minute. The report of a run in this process has no bill, and is always written.
+        () = interrupts.next(), if !is_local => return Ok(Driven::Detached),
+    };
+    let summary = tokio::select! {
+        summary = summary_of(executor, plan, &report) => summary?,
+        () = interrupts.next() => return Ok(if is_local { Driven::Killed } else { Driven::Detached }),
+    };
+    Ok(Driven::Ended(Box::new(EndedRun { report, summary, stopped, warnings })))
+}
+
+/// Adds the bill and the forecast to the report of a run, and writes it. Returns messages about what is missing.
+async fn complete_report(
+    executor: &dyn Executor,
+    mut report: RunReport,
+    budget: Option<&Budget>,
+) -> Result<(RunReport, Vec<String>), DriveError> {
     let mut warnings = Vec::new();
     let as_executed = report.clone();
     if let Err(error) = executor.add_bill(&mut report).await {
@@ -105,11 +136,16 @@ pub async fn drive(
         warnings
             .push(format!("cannot add the bill and the forecast to report.json; they are only printed here: {error}"));
     }
-    let summary = match read_summary(results).await? {
+    Ok((report, warnings))
+}
+
+/// Summary of the results: the one that a worker wrote with its report, or a new one.
+async fn summary_of(executor: &dyn Executor, plan: &Plan, report: &RunReport) -> Result<Summary, DriveError> {
+    let results = executor.results();
+    match read_summary(results).await? {
         Some(summary) if summary.run_id == plan.run_id && executor.has_written_report() && report.is_complete() => {
-            summary
+            Ok(summary)
         }
-        _ => summarize(results, plan).await?,
-    };
-    Ok(Driven::Ended(Box::new(EndedRun { report, summary, stopped, warnings })))
+        _ => Ok(summarize(results, plan).await?),
+    }
 }

@@ -68,9 +68,9 @@ mod backoff;
 mod budget;
 mod command_line;
 mod drive;
-mod finished_events;
 mod interrupts;
 mod local;
+mod run_events;
 pub mod slurm;
 #[cfg(feature = "aws")]
 pub mod step_functions;
@@ -79,7 +79,6 @@ use async_trait::async_trait;
 use pipeline::event::EventSink;
 use pipeline::results::Results;
 use pipeline::storage::StorageError;
-use records::ExecutorKind;
 use records::plan::Plan;
 use records::report::RunReport;
 
@@ -112,9 +111,6 @@ pub enum ExecutorError {
 /// Runs the tasks of a plan on some kind of worker.
 #[async_trait]
 pub trait Executor: Send + Sync {
-    /// Kind of this executor.
-    fn kind(&self) -> ExecutorKind;
-
     /// Results folder of the run.
     fn results(&self) -> &Results;
 

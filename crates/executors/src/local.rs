@@ -47,10 +47,6 @@ pub struct Local {
 
 #[async_trait]
 impl Executor for Local {
-    fn kind(&self) -> ExecutorKind {
-        ExecutorKind::Local
-    }
-
     fn results(&self) -> &Results {
         &self.results
     }

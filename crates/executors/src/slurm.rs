@@ -7,16 +7,17 @@
 
 mod begin;
 mod cluster;
-mod ends;
-mod folder;
+mod ended_jobs;
+mod existing_run;
 mod follow;
 mod jobs;
 mod request;
 mod script;
-mod stored;
+mod submission_file;
 mod submit;
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -31,12 +32,13 @@ use records::submission::{Array, Submission, job_name};
 
 pub use begin::{BeginError, Begun, begin, dry_run};
 pub use cluster::{Cluster, ClusterError};
-pub use ends::ENDED_BY_SIGNAL;
-pub use folder::{FolderError, end_jobs, of_run, read_submission};
+pub use ended_jobs::ENDED_BY_SIGNAL;
+pub use existing_run::{FolderError, end_jobs, open_run, read_submission};
 pub use jobs::{Jobs, is_live};
 pub use request::{BadRequest, Request};
-pub use stored::SubmissionError;
+pub use submission_file::SubmissionError;
 
+use crate::run_events::record_end;
 use crate::{Executor, ExecutorError};
 
 /// Largest number of checks, one per second, until the summarize job has ended.
@@ -53,13 +55,18 @@ pub struct Slurm {
     pub results: Results,
     /// Resources and options of the jobs; `None` if this process only follows them.
     pub request: Option<Request>,
-    /// Wait between the first checks of the jobs. It grows up to 10 seconds.
-    pub check_every: Duration,
     /// Jobs of the run; `None` before they are submitted.
     pub submission: tokio::sync::Mutex<Option<Submission>>,
+    /// True if [`stop`](Executor::stop) was called.
+    is_stopped: AtomicBool,
 }
 
 impl Slurm {
+    /// Run whose results are in this folder. With a request, [`begin`] can submit its jobs.
+    pub fn new(cluster: Cluster, results: Results, request: Option<Request>, submission: Option<Submission>) -> Self {
+        Self { cluster, results, request, submission: submission.into(), is_stopped: AtomicBool::new(false) }
+    }
+
     /// Makes the report of a run from the objects in storage and the states of its jobs in SLURM.
     ///
     /// # Errors
@@ -87,7 +94,7 @@ impl Slurm {
             set_end_from_tasks(&mut report);
         }
         let of_arrays = jobs::of_arrays(submission, jobs);
-        ends::add_ends(&mut report, plan, &of_arrays);
+        ended_jobs::add_ends(&mut report, plan, &of_arrays);
         report.scheduled = Some(Scheduled {
             scheduler: format!("slurm {}", self.cluster.version),
             cluster: self.cluster.name.clone(),
@@ -160,15 +167,12 @@ impl Slurm {
 
 #[async_trait]
 impl Executor for Slurm {
-    fn kind(&self) -> ExecutorKind {
-        ExecutorKind::Slurm
-    }
-
     fn results(&self) -> &Results {
         &self.results
     }
 
     async fn stop(&self, _reason: &str) -> Result<(), ExecutorError> {
+        self.is_stopped.store(true, Ordering::Relaxed);
         match &*self.submission.lock().await {
             Some(submission) => Ok(self.cancel(submission).await?),
             None => Ok(()),
@@ -179,8 +183,8 @@ impl Executor for Slurm {
         let submission = self.submission.lock().await.clone();
         let Some(mut submission) = submission else {
             return Err(ClusterError::new(
-                "follow",
-                &"this run has no submitted jobs; pass `--resume` to `cosmicai run` to submit them",
+                "follow the jobs",
+                &"this run has none; pass `--resume` to `cosmicai run` to submit them",
             )
             .into());
         };
@@ -197,6 +201,9 @@ impl Executor for Slurm {
         let report = loop {
             self.follow(plan, &submission, &mut jobs, &mut seen, events).await?;
             let mut report = self.report(plan, &submission, &mut jobs).await?;
+            if self.is_stopped.load(Ordering::Relaxed) {
+                break report;
+            }
             let Some((ranks, memory, request)) = self.with_more_memory(&report, &submission) else { break report };
             submission.turn += 1;
             if let Err(error) = self.add(plan, &ranks, Some(memory.clone()), request, &mut submission).await {
@@ -207,19 +214,15 @@ impl Executor for Slurm {
                 break report;
             }
             *self.submission.lock().await = Some(submission.clone());
+            if self.is_stopped.load(Ordering::Relaxed) {
+                // The stop came during the submission, and cancelled only the earlier arrays.
+                self.cancel(&submission).await?;
+            }
         };
         // This process summarizes the run itself, because the summarize job may be pending for a long time. If that job
         // cannot be cancelled, it writes the same summary again.
         _ = self.end_summarize_job(&submission).await;
-        for failed in &report.failed {
-            let (rank, attempts, error) = (failed.rank, failed.attempts, failed.error.clone());
-            events.record(&Event::TaskFailed { rank, attempts, error });
-        }
-        events.record(&Event::RunFinished {
-            finished: report.tasks.len(),
-            failed: report.failed.len(),
-            left: report.left.len(),
-        });
+        record_end(&report, events);
         Ok(report)
     }
 }
@@ -233,7 +236,7 @@ impl Slurm {
         let last = submission.arrays.last()?;
         let prefix = format!("{}_", last.id);
         let jobs = report.scheduled.as_ref()?.jobs.iter().filter(|job| job.id.starts_with(&prefix));
-        let ranks = ends::out_of_memory(report, &jobs.collect::<Vec<_>>());
+        let ranks = ended_jobs::out_of_memory(report, &jobs.collect::<Vec<_>>());
         let memory_mb = jobs::megabytes(last.memory.as_deref()?)?;
         let can_retry = !ranks.is_empty() && submission.arrays.len() <= MORE_MEMORY_MAX;
         can_retry.then(|| (ranks, format!("{:.0}M", (memory_mb * factor).ceil()), request))

@@ -26,7 +26,7 @@ use serde::Deserialize;
 pub use cloud::{Cloud, CloudError, Counts, Execution, Status};
 pub use lambda_logs::{Line, lines};
 
-use crate::finished_events::record_newly_finished;
+use crate::run_events::{record_end, record_newly_finished};
 use crate::{Executor, ExecutorError};
 
 /// Wait between the first checks of an execution.
@@ -55,6 +55,8 @@ pub struct StepFunctions {
     pub logs_patience: Duration,
     /// True if [`stop`](Executor::stop) was called.
     is_stopped: AtomicBool,
+    /// True if the execution ended with a report of its own, even if it was to be stopped.
+    has_report: AtomicBool,
 }
 
 impl StepFunctions {
@@ -67,6 +69,7 @@ impl StepFunctions {
             check_every: CHECK_EVERY,
             logs_patience: LOGS_PATIENCE,
             is_stopped: AtomicBool::new(false),
+            has_report: AtomicBool::new(false),
         }
     }
 
@@ -178,10 +181,6 @@ impl StepFunctions {
 
 #[async_trait]
 impl Executor for StepFunctions {
-    fn kind(&self) -> ExecutorKind {
-        ExecutorKind::StepFunctions
-    }
-
     fn results(&self) -> &Results {
         &self.results
     }
@@ -192,11 +191,11 @@ impl Executor for StepFunctions {
     }
 
     fn has_written_report(&self) -> bool {
-        !self.is_stopped.load(Ordering::Relaxed)
+        self.has_report.load(Ordering::Relaxed)
     }
 
     async fn add_bill(&self, report: &mut RunReport) -> Result<(), ExecutorError> {
-        if self.is_stopped.load(Ordering::Relaxed) {
+        if !self.has_report.load(Ordering::Relaxed) {
             let problem = "the execution was stopped, and its running tasks still add to the bill";
             return Err(CloudError::new("read the bill from Lambda's logs", &problem).into());
         }
@@ -227,6 +226,7 @@ impl Executor for StepFunctions {
             wait = (wait * 2).min(CHECK_EVERY_MAX);
         };
         let has_report = execution.status == Status::Succeeded || execution.error.as_deref() == Some(MISSING_RANKS);
+        self.has_report.store(has_report, Ordering::Relaxed);
         let report = if has_report {
             let json =
                 self.results.bucket().read(&self.results.report(), MAX_RUN_REPORT_BYTES, "a run's report").await?;
@@ -236,15 +236,7 @@ impl Executor for StepFunctions {
         } else {
             return Err(ended(&execution).into());
         };
-        for failed in &report.failed {
-            let (rank, attempts, error) = (failed.rank, failed.attempts, failed.error.clone());
-            events.record(&Event::TaskFailed { rank, attempts, error });
-        }
-        events.record(&Event::RunFinished {
-            finished: report.tasks.len(),
-            failed: report.failed.len(),
-            left: report.left.len(),
-        });
+        record_end(&report, events);
         Ok(report)
     }
 }

@@ -36,10 +36,6 @@ impl Idle {
 
 #[async_trait]
 impl Executor for Idle {
-    fn kind(&self) -> ExecutorKind {
-        self.kind
-    }
-
     fn results(&self) -> &Results {
         &self.results
     }

@@ -1,6 +1,19 @@
 //! Amount of work of a run: data of a given size, divided into partitions and tasks, or tasks of a plan.
 
+use records::payload::Payload;
+
 use crate::{MB, SAMPLE_BYTES};
+
+/// Work of a run, for its forecast.
+#[derive(Debug, Clone)]
+pub struct ForecastJob {
+    /// Payload of the run; `None` if only the amount of data is known.
+    pub payload: Option<Payload>,
+    /// Data to predict.
+    pub data: Data,
+    /// Size of the largest partition in binary MB; `None` if the partitions are not known.
+    pub partition_mb: Option<f64>,
+}
 
 /// Largest amount of data of a forecast, in bytes: 16 binary PB.
 pub const MAX_DATA_BYTES: f64 = 16.0 * 1_125_899_906_842_624.0;

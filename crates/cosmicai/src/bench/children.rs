@@ -6,14 +6,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use astromae::{Isa, Precision};
-use executors::CommandLine;
 use pipeline::event::Stopwatch;
 use records::benchmark::{BENCHMARK_FORMAT, Benchmark, significant};
 
 use super::median::median;
 use super::request::BenchRequest;
 use super::workload::Workload;
-use crate::settings::ISA;
+use crate::settings::{ISA, Settings};
 
 /// Number of timed starts to predict one galaxy, after a first start that fills the caches of the system.
 const STARTS: usize = 7;
@@ -23,6 +22,7 @@ pub(crate) struct Child<'a> {
     pub(crate) program: &'a Path,
     pub(crate) workload: &'a Workload,
     pub(crate) isa: Isa,
+    pub(crate) settings: &'a Settings,
 }
 
 impl Child<'_> {
@@ -30,7 +30,9 @@ impl Child<'_> {
     pub(crate) fn first_result_ms(&self, precision: Precision) -> Result<f64> {
         let mut times = Vec::new();
         for _ in 0..=STARTS {
-            let line = CommandLine::cosmicai("predict")
+            let line = self
+                .settings
+                .command("predict")
                 .option("precision", precision)
                 .option("model", &self.workload.model)
                 .argument(self.workload.galaxy.display().to_string());
@@ -48,7 +50,7 @@ impl Child<'_> {
     /// Measures one precision in a separate process.
     pub(crate) fn measure(&self, request: &BenchRequest, precision: Precision) -> Result<Benchmark> {
         let line = request
-            .command_line("", &[precision], Some(&self.workload.model))
+            .command_line(self.settings, &[precision], Some(&self.workload.model))
             .option("galaxies", self.workload.galaxies.display())
             .option("format", "json");
         let mut command = Command::new(self.program);

@@ -42,7 +42,7 @@ pub(crate) async fn run(
         parameters: model.parameters(),
         mflop_per_image: significant(operations / 1e6),
     };
-    let mut benchmark = empty_record(request, about, now());
+    let mut benchmark = empty_record(request, about, now(), settings);
 
     let partition = Arc::new(open(settings, galaxies).await?);
     let largest = request.batch.iter().copied().max().map_or(1, usize::from);

@@ -7,6 +7,8 @@ use executors::CommandLine;
 use pipeline::event::{cpu_features, this_machine};
 use records::benchmark::{BENCHMARK_FORMAT, Benchmark, BenchmarkMachine, BenchmarkModel};
 
+use crate::settings::Settings;
+
 /// Settings of a benchmark.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct BenchRequest {
@@ -27,11 +29,16 @@ pub(crate) struct BenchRequest {
 }
 
 /// Makes a record without measurements.
-pub(super) fn empty_record(request: &BenchRequest, model: BenchmarkModel, created: String) -> Benchmark {
+pub(super) fn empty_record(
+    request: &BenchRequest,
+    model: BenchmarkModel,
+    created: String,
+    settings: &Settings,
+) -> Benchmark {
     let isa = request.isa;
     Benchmark {
         format_version: BENCHMARK_FORMAT,
-        command: request.command_line("cosmicai", &request.precision, request.model.as_deref()).to_string(),
+        command: request.command_line(settings, &request.precision, request.model.as_deref()).to_string(),
         program: format!("cosmicai {}", env!("CARGO_PKG_VERSION")),
         created,
         machine: BenchmarkMachine { machine: this_machine(), isa: isa.to_string(), features: cpu_features() },
@@ -46,10 +53,16 @@ pub(super) fn empty_record(request: &BenchRequest, model: BenchmarkModel, create
 
 impl BenchRequest {
     /// Command line that measures these precisions with this model.
-    pub(crate) fn command_line(&self, program: &str, precisions: &[Precision], model: Option<&str>) -> CommandLine {
+    pub(crate) fn command_line(
+        &self,
+        settings: &Settings,
+        precisions: &[Precision],
+        model: Option<&str>,
+    ) -> CommandLine {
         let list = |items: &[u16]| items.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
         let precisions: Vec<String> = precisions.iter().map(Precision::to_string).collect();
-        CommandLine::new(program, "bench")
+        settings
+            .command("bench")
             .option("precision", precisions.join(","))
             .option("threads", list(&self.threads))
             .option("batch", list(&self.batch))

@@ -2,7 +2,7 @@
 
 use records::benchmark::{Benchmark, PartProfile, RateMeasurement};
 
-use crate::printer::{grouped, table};
+use crate::printer::{count, grouped, table};
 
 /// Formats a benchmark record as text.
 pub(crate) fn human(benchmark: &Benchmark) -> String {
@@ -31,7 +31,7 @@ pub(crate) fn human(benchmark: &Benchmark) -> String {
     text += &format!("model         {}, {parameters} parameters, {} MFLOP/image\n", model.name, model.mflop_per_image);
     let machine = &benchmark.machine;
     let cpu = machine.machine.cpu.as_deref().unwrap_or(&machine.machine.arch);
-    text += &format!("machine       {cpu}, {} cores, {}\n", machine.machine.cores, machine.isa);
+    text += &format!("machine       {cpu}, {}, {}\n", count(machine.machine.cores, "core"), machine.isa);
     for check in &benchmark.checks {
         let (precision, galaxies) = (&check.precision, check.galaxies);
         let (difference, bound) = (check.largest_difference, check.bound);

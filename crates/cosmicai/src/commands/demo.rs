@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use executors::CommandLine;
 use pipeline::output::Table;
 use pipeline::partition::parse_size;
 use pipeline::prepare::read_plan;
@@ -29,6 +30,7 @@ const SEED: u64 = 2025;
 /// 255 galaxies of 32×32 pixels.
 const PART: &str = "5MB";
 const BUCKET: &str = "sky";
+const MODEL: &str = "model/astromae.safetensors";
 const RESULTS: &str = "results";
 const PREDICTIONS: &str = "predictions.parquet";
 const PLOTS: &str = "plots";
@@ -56,7 +58,7 @@ pub(crate) struct Options {
 pub(crate) async fn demo(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
     let folder = options.out.to_str().context("--out: expected a path in UTF-8")?;
     clear(&options.out)?;
-    let model = options.out.join(BUCKET).join("model/astromae.safetensors");
+    let model = options.out.join(BUCKET).join(MODEL);
     new_file::write(&model, DEMO_MODEL)?;
     printer.tell(&format!("model {}: trained on simulated galaxies, for demonstration only", model.display()));
     let partitions = make_partitions(&options, settings, printer).await?;
@@ -84,7 +86,7 @@ pub(crate) async fn demo(options: Options, settings: &Settings, printer: &Printe
         return Ok(outcome);
     }
     let drawn = merge_and_plot(&store, &options.out).await?;
-    print_files(&options.out, &drawn, printer);
+    print_files(&options.out, &drawn, &run_options, settings, printer);
     Ok(outcome)
 }
 
@@ -153,7 +155,7 @@ async fn merge_and_plot(store: &Stores, folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Prints the files that the demo wrote, and commands to go on with.
-fn print_files(folder: &Path, drawn: &[PathBuf], printer: &Printer) {
+fn print_files(folder: &Path, drawn: &[PathBuf], run_options: &run::Options, settings: &Settings, printer: &Printer) {
     let titles = ["z_phot against z_spec", "bias and scatter by redshift", "histogram of dz"];
     let images = drawn.iter().filter(|path| path.extension().is_some_and(|ending| ending == "png"));
     let results = folder.join(BUCKET).join(RESULTS);
@@ -166,11 +168,12 @@ fn print_files(folder: &Path, drawn: &[PathBuf], printer: &Printer) {
     for (path, what) in shown {
         printer.tell(&format!("{path:<width$}  {what}"));
     }
-    let folder = folder.display();
+    let repeat = run_options.command_line(settings.endpoint_given());
+    let predict = CommandLine::cosmicai("predict")
+        .option("model", folder.join(BUCKET).join(MODEL).display())
+        .argument("CUTOUTS")
+        .option("out", "F.parquet");
     printer.tell(&format!(
-        "the plots are there as .svg too\n\
-         to repeat the run: cosmicai run {folder}/payload.json --store {folder} --overwrite\n\
-         to predict your own cutouts: cosmicai predict --model {folder}/{BUCKET}/model/astromae.safetensors CUTOUTS \
-         --out F.parquet"
+        "the plots are there as .svg too\nto repeat the run: {repeat}\nto predict your own cutouts: {predict}"
     ));
 }

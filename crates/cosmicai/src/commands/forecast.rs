@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use accounting::assumptions::ListedAssumption;
 use accounting::bill::BillTerms;
+use accounting::forecast::choices::{self, Wanted, choices};
 use accounting::forecast::conditions::conditions_for;
 use accounting::forecast::prediction::{Prediction, predict};
 use accounting::forecast::rates::Rate;
 use accounting::forecast::search::{SearchResult, search};
-use accounting::forecast::work::{Data, MAX_DATA_BYTES};
+use accounting::forecast::work::{Data, ForecastJob, MAX_DATA_BYTES};
 use accounting::prices::Architecture;
 use anyhow::{Context, Result, bail, ensure};
 use pipeline::partition::parse_size;
@@ -21,8 +22,7 @@ use serde::Serialize;
 use super::run::ExecutorName;
 use crate::accounting_options::{TermsOptions, positive};
 use crate::forecast::budget::check_budget;
-use crate::forecast::choices::{self, Wanted, choices};
-use crate::forecast::job::{ForecastJob, job_of_payload};
+use crate::forecast::job::job_of_payload;
 use crate::forecast::rates;
 use crate::help::examples;
 use crate::outcome::Outcome;
@@ -171,7 +171,7 @@ pub(crate) async fn forecast(options: Options, settings: &Settings, printer: &Pr
         threads: options.threads.clone(),
         architecture: options.architecture.clone(),
     };
-    let choices = choices(&wanted, executor, &job, rates.clone(), &assumptions);
+    let choices = choices(&wanted, executor, &job, rates.clone(), &assumptions, cores());
     let found = search(&choices, &job.data, terms, options.seed);
     if found.front.is_empty() {
         let reasons: Vec<&str> = found.refused.iter().map(|(reason, _)| reason.as_str()).collect();
@@ -214,7 +214,7 @@ fn as_asked(
     seed: u64,
 ) -> Result<Option<Prediction>> {
     let Some(payload) = &job.payload else { return Ok(None) };
-    let setting = choices::payload_setting(payload, job, executor, terms.assumptions, rates);
+    let setting = choices::payload_setting(payload, job, executor, terms.assumptions, rates, cores());
     let rate = rates::nearest(rates, payload.batch_size as f64);
     let predicted = predict(&setting, rate, &job.data, terms, choices::EXECUTIONS, seed);
     predicted.map(Some).map_err(anyhow::Error::msg).context("setting of the payload")

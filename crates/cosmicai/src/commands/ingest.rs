@@ -15,7 +15,7 @@ use crate::counting_bar::counting_bar;
 use crate::help::examples;
 use crate::new_file::NewFile;
 use crate::outcome::Outcome;
-use crate::printer::{Printer, grouped};
+use crate::printer::{Printer, count, grouped};
 use crate::settings::Settings;
 
 /// Make a partition from arrays or a catalogue with cutouts.
@@ -211,8 +211,8 @@ fn report(ingested: &Ingested, out: &Path, beside: Option<&str>, seconds: f64) -
 }
 
 fn human(ingested: &Ingested, out: &Path, beside: Option<&str>, seconds: f64) -> String {
-    let (count, height, width) = (grouped(ingested.samples as u64), ingested.height, ingested.width);
-    let mut text = format!("{}: {count} galaxies of 5×{height}×{width} in {seconds:.1} s\n", out.display());
+    let (galaxies, height, width) = (grouped(ingested.samples as u64), ingested.height, ingested.width);
+    let mut text = format!("{}: {galaxies} galaxies of 5×{height}×{width} in {seconds:.1} s\n", out.display());
     if let Some(beside) = beside {
         text += &format!("{beside}: identifiers and positions\n");
     }
@@ -225,13 +225,13 @@ fn human(ingested: &Ingested, out: &Path, beside: Option<&str>, seconds: f64) ->
 /// Warnings about rows that were kept.
 fn warnings(ingested: &Ingested) -> Vec<String> {
     let mut warnings: Vec<String> = [
-        (ingested.rows_with_non_finite_pixels, "have pixels that are not finite: kept, and flagged when predicted"),
-        (ingested.rows_with_bad_magnitudes, "have magnitudes outside 0–40: kept, and flagged when predicted"),
-        (ingested.rows_without_redshift, "have no known redshift"),
+        (ingested.rows_with_non_finite_pixels, "with pixels that are not finite: kept, and flagged when predicted"),
+        (ingested.rows_with_bad_magnitudes, "with magnitudes outside 0–40: kept, and flagged when predicted"),
+        (ingested.rows_without_redshift, "without a known redshift"),
     ]
     .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, what)| format!("{} rows {what}", grouped(count as u64)))
+    .filter(|(rows, _)| *rows > 0)
+    .map(|(rows, what)| format!("{} {what}", count(rows, "row")))
     .collect();
     if !ingested.has_redshift {
         warnings.push("no redshifts: predictions will have no z_spec".to_owned());
@@ -242,7 +242,7 @@ fn warnings(ingested: &Ingested) -> Vec<String> {
 fn skipped(ingested: &Ingested) -> String {
     let named: Vec<String> = ingested.skipped.iter().map(Failure::to_string).collect();
     let more = if ingested.rows_skipped > named.len() { "; …" } else { "" };
-    format!("error: {} rows were skipped: {}{more}", grouped(ingested.rows_skipped as u64), named.join("; "))
+    format!("error: skipped {}: {}{more}", count(ingested.rows_skipped, "row"), named.join("; "))
 }
 
 /// Parses one item of `--columns`.

@@ -21,7 +21,7 @@ use crate::help::examples;
 use crate::inputs::{self, Input};
 use crate::new_file;
 use crate::outcome::Outcome;
-use crate::printer::{Printer, grouped, write_out};
+use crate::printer::{Printer, count, write_out};
 use crate::settings::Settings;
 use crate::settings::cores;
 
@@ -147,7 +147,7 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
     bar.finish_and_clear();
     let seconds = watch.seconds();
     if images == 0 {
-        bail!("no image was predicted: all {} inputs failed", inputs.len());
+        bail!("no image was predicted; {} failed", count(inputs.len(), "input"));
     }
     let writing = Stopwatch::start();
     let catalogue = writer.finish()?;
@@ -228,19 +228,18 @@ async fn predict_one(
 
 fn human(report: &Report) -> String {
     let Report { files, images, flagged, failed, seconds, images_per_s, isa, precision, threads, out, .. } = report;
-    let (files, images) = (grouped(*files as u64), grouped(*images as u64));
+    let (redshifts, files, threads) = (count(*images, "redshift"), count(*files, "file"), count(*threads, "thread"));
     let mut text = format!(
-        "{images} redshifts from {files} files in {seconds:.2} s \
-         ({images_per_s:.0} images/s, {isa}, {precision}, {threads} threads)"
+        "{redshifts} from {files} in {seconds:.2} s ({images_per_s:.0} images/s, {isa}, {precision}, {threads})"
     );
     if let Some(out) = out {
         text += &format!(" → {}", out.display());
     }
     if *flagged > 0 {
-        text += &format!("\n{flagged} rows are flagged: see the column `flags`");
+        text += &format!("\n{}: see the column `flags`", count(*flagged, "flagged row"));
     }
     if !failed.is_empty() {
-        text += &format!("\n{} inputs failed: {}", failed.len(), {
+        text += &format!("\n{} failed: {}", count(failed.len(), "input"), {
             let names: Vec<&str> = failed.iter().map(|failure| failure.input.as_str()).collect();
             names.join(", ")
         });

@@ -1,5 +1,7 @@
 //! `cosmicai report`: a report on measured runs, as HTML, Markdown, CSV and JSON.
 
+use accounting::comparison::changes::{COMPARISON_FILE, COMPARISON_FORMAT, changes};
+use accounting::comparison::row::rows;
 use std::path::{Path, PathBuf};
 
 use accounting::assumptions::Assumptions;
@@ -16,9 +18,8 @@ use crate::help::examples;
 use crate::new_file;
 use crate::outcome::Outcome;
 use crate::printer::{Printer, table};
-use crate::report::baseline::{self, COMPARISON_FILE};
+use crate::report::baseline::read_baseline;
 use crate::report::gather::{CostTerms, Gathered, StatedByUser, gather};
-use crate::report::row::rows;
 use crate::report::sheets::{self, Sheet};
 use crate::report::{Facts, Report, figures, markdown, page};
 use crate::settings::Settings;
@@ -99,12 +100,15 @@ pub(crate) async fn report(options: Options, settings: &Settings, printer: &Prin
     }
     let prices = options.terms.prices()?;
     let cost_terms = CostTerms { prices: &prices, options: &options.terms };
-    let told = StatedByUser { totals: &options.total_seconds, executors: &options.executor };
+    let stated = StatedByUser { totals: &options.total_seconds, executors: &options.executor };
     let Gathered { measurements, sources, timelines, runs } =
-        gather(&stores, &options.inputs, &told, &cost_terms).await?;
+        gather(&stores, &options.inputs, &stated, &cost_terms).await?;
     let rows = rows(measurements);
     let changes = match &options.baseline {
-        Some(url) => Some(baseline::changes(&stores, url, &rows, &cost_terms).await?),
+        Some(url) => {
+            let before = read_baseline(&stores, url, &cost_terms).await.context("--baseline")?;
+            Some(changes(url, &before, &rows))
+        }
         None => None,
     };
     let mut found: Vec<(String, Finding)> = Vec::new();
@@ -143,9 +147,9 @@ pub(crate) async fn report(options: Options, settings: &Settings, printer: &Prin
         charts: figures::figures(&rows, &timelines).context("plots")?,
         sheets: all,
         facts: Facts {
-            format_version: baseline::COMPARISON_FORMAT,
+            format_version: COMPARISON_FORMAT,
             created: now(),
-            command: command(&options).to_string(),
+            command: command(&options, settings).to_string(),
             program: format!("cosmicai {}", env!("CARGO_PKG_VERSION")),
             sources,
             prices: prices.name.clone(),
@@ -192,8 +196,8 @@ fn write(report: &Report, tables: &[Option<Sheet>; 2], folder: &Path) -> Result<
 }
 
 /// Returns the command that makes this report again.
-fn command(options: &Options) -> CommandLine {
-    let line = options.inputs.iter().fold(CommandLine::cosmicai("report"), |line, input| line.argument(input));
+fn command(options: &Options, settings: &Settings) -> CommandLine {
+    let line = options.inputs.iter().fold(settings.command("report"), |line, input| line.argument(input));
     let line = line
         .option("out", options.out.display())
         .option("title", &options.title)

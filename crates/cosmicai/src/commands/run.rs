@@ -31,7 +31,7 @@ use crate::help::examples;
 use crate::outcome::Outcome;
 use crate::parent_watch;
 use crate::payload_file::read_payload;
-use crate::printer::Printer;
+use crate::printer::{Printer, count};
 use crate::progress::Progress;
 use crate::settings::Settings;
 
@@ -318,13 +318,16 @@ async fn drive_and_print(
 ) -> Result<Outcome> {
     let Shown { options, settings, printer } = context;
     let progress = Progress::new();
-    match drive(executor, plan, budget, &progress, interrupts).await? {
+    let driven = drive(executor, plan, budget, &progress, interrupts).await;
+    // Its bar would be drawn between the messages below.
+    drop(progress);
+    match driven? {
         Driven::Ended(ended) => {
             ended.warnings.iter().for_each(|warning| printer.tell(warning));
             let outcome = print_outcome(&ended.summary, &ended.report, options, settings, printer)?;
             Ok(match (ended.stopped, outcome) {
                 (Some(StopCause::Interrupt), Outcome::Incomplete) => Outcome::Interrupted,
-                // The tasks that ran at the end may have finished the run all the same.
+                // Stopping at the budget is a failure, even if the tasks that were running completed the run.
                 (Some(StopCause::Budget { .. }), _) => Outcome::Incomplete,
                 (_, outcome) => outcome,
             })
@@ -333,7 +336,10 @@ async fn drive_and_print(
             when_detached();
             Ok(Outcome::Interrupted)
         }
-        Driven::Killed => Ok(Outcome::Interrupted),
+        Driven::Killed => {
+            printer.tell(&format!("interrupted; to continue the run: {}", options.command_to_resume(settings)));
+            Ok(Outcome::Interrupted)
+        }
     }
 }
 
@@ -361,7 +367,7 @@ async fn plan_only(payload: Payload, stores: &Stores, options: &Options, printer
         finished: finished.len(),
     };
     printer.print(&planned, |Planned { run_id, plan, tasks, finished }| {
-        format!("run {run_id}: {tasks} tasks, {finished} finished before\n{plan}\n")
+        format!("run {run_id}: {}, {finished} finished before\n{plan}\n", count(*tasks, "task"))
     })?;
     Ok(Outcome::Done)
 }

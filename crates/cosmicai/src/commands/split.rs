@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::help::examples;
 use crate::outcome::Outcome;
 use crate::partitions::split_into;
-use crate::printer::{Printer, bytes, grouped};
+use crate::printer::{Printer, bytes, count};
 use crate::settings::Settings;
 
 /// Split a partition into smaller ones: 1.pt, 2.pt and so on.
@@ -47,12 +47,12 @@ pub(crate) async fn split(options: Options, settings: &Settings, printer: &Print
     });
     printer.print(&report, |_| {
         let largest = parts.iter().max_by_key(|part| part.samples);
-        let each = largest.map_or(0, |part| part.samples) as u64;
+        let each = largest.map_or(0, |part| part.samples);
         format!(
-            "{} images → {} parts of {} images ({}) under {}\n",
-            grouped(images as u64),
-            grouped(parts.len() as u64),
-            grouped(each),
+            "{} → {} of {} ({}) under {}\n",
+            count(images, "image"),
+            count(parts.len(), "part"),
+            count(each, "image"),
             bytes(largest.map_or(0, |part| part.bytes)),
             options.out
         )

@@ -46,7 +46,7 @@ pub(crate) async fn stop(options: Options, settings: &Settings, printer: &Printe
                     results.url()
                 );
             };
-            let slurm = slurm::of_run(results, &submission).await?;
+            let slurm = slurm::open_run(results, &submission).await?;
             let ids: Vec<&str> = submission.arrays.iter().map(|array| array.id.as_str()).collect();
             if !slurm.is_running(&submission).await? {
                 printer.tell(&format!("no job of this run is pending or running: job {} has ended", ids.join(", ")));

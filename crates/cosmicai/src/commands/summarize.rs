@@ -93,7 +93,7 @@ pub(crate) async fn summarize(options: Options, settings: &Settings, printer: &P
 
 async fn report(results: &Results, plan: &Plan, printer: &Printer) -> Result<()> {
     let report = match slurm::read_submission(results, plan).await? {
-        Some(submission) => match slurm::of_run(results.clone(), &submission).await {
+        Some(submission) => match slurm::open_run(results.clone(), &submission).await {
             Ok(slurm) => slurm.report(plan, &submission, &mut Jobs::new()).await?,
             Err(error) => {
                 printer.tell(&format!("report.json was not written, because SLURM cannot be queried: {error:#}"));

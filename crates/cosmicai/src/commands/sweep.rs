@@ -14,7 +14,7 @@ use records::ExecutorKind;
 
 use crate::help::section_and_examples;
 use crate::outcome::Outcome;
-use crate::printer::Printer;
+use crate::printer::{Printer, count};
 use crate::settings::Settings;
 use crate::sweep::child::{RunOutcome, Starter};
 use crate::sweep::claim::Claim;
@@ -104,6 +104,10 @@ pub(crate) async fn sweep(options: Options, settings: &Settings, printer: &Print
         "{}: points on step-functions need --state-machine",
         options.definition.display()
     );
+    #[cfg(not(feature = "aws"))]
+    if is_on_aws {
+        bail!(crate::without_aws::message("executor = \"step-functions\""));
+    }
     let store = options.store.as_deref().unwrap_or(if is_on_aws { S3 } else { "." });
     if is_on_aws && store != S3 {
         bail!("--store `{store}`: workers on Lambda read and write S3 only; --endpoint-url sets its address");
@@ -141,7 +145,7 @@ pub(crate) async fn sweep(options: Options, settings: &Settings, printer: &Print
         stores: &stores,
         claim,
         state_machine: options.state_machine.as_deref(),
-        endpoint_url: settings.endpoint_given(),
+        settings,
         payloads: out.with_extension("payloads"),
     };
     let progress = SweepProgress::new(&sweep, &left, done.len());
@@ -154,13 +158,10 @@ pub(crate) async fn sweep(options: Options, settings: &Settings, printer: &Print
         return Ok(interrupted(&options, settings, printer));
     }
     table::print_measured(&sweep, &lines.measured, printer)?;
-    printer.tell(&format!("{} runs in {}", lines.measured.len(), out.display()));
+    printer.tell(&format!("{} in {}", count(lines.measured.len(), "run"), out.display()));
     if outcome == Outcome::Incomplete {
         let missing = sweep.points.len() * sweep.repeats - lines.measured.len();
-        printer.tell(&format!(
-            "{missing} runs failed; to try them again: {}",
-            options.command_line(settings.endpoint_given())
-        ));
+        printer.tell(&format!("{} failed; to try again: {}", count(missing, "run"), options.command_line(settings)));
     }
     Ok(outcome)
 }
@@ -258,7 +259,7 @@ async fn run_all(
 }
 
 fn interrupted(options: &Options, settings: &Settings, printer: &Printer) -> Outcome {
-    printer.tell(&format!("interrupted; to continue: {}", options.command_line(settings.endpoint_given())));
+    printer.tell(&format!("interrupted; to continue: {}", options.command_line(settings)));
     Outcome::Interrupted
 }
 
@@ -279,11 +280,11 @@ impl Options {
     }
 
     /// Returns the command that continues the sweep.
-    fn command_line(&self, endpoint_url: Option<&str>) -> CommandLine {
-        CommandLine::cosmicai("sweep")
+    fn command_line(&self, settings: &Settings) -> CommandLine {
+        settings
+            .command("sweep")
             .argument(self.definition.display().to_string())
             .option_if("store", self.store.as_ref())
-            .option_if("endpoint-url", endpoint_url)
             .option_if("out", self.out.as_ref().map(|path| path.display()))
             .option_if("scale", Some(self.scale).filter(|scale| *scale != 1.0))
             .option_if("state-machine", self.state_machine.as_ref())

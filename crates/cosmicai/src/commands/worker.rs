@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::help::section_and_examples;
 use crate::outcome::Outcome;
+use crate::printer::write_message;
 use crate::progress::Progress;
 use crate::settings::Settings;
 
@@ -181,7 +182,7 @@ fn tasks<'p>(options: &Options, plan: &'p Plan) -> Result<Vec<&'p Task>> {
 async fn record_failure(results: &Results, task: &Task, attempts: u32, error: String) {
     let files = task.files.iter().map(|file| file.key.clone()).collect();
     if let Err(unwritten) = write_failure(results, &FailedTask { rank: task.rank, files, attempts, error }).await {
-        eprintln!("cannot record the failure of task {}: {unwritten}", task.rank);
+        write_message(&format!("cannot record the failure of task {}: {unwritten}", task.rank));
     }
 }
 

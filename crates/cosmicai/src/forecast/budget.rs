@@ -1,6 +1,7 @@
 //! Forecast and budget of a run that is about to start.
 
 use accounting::bill::BillTerms;
+use accounting::forecast::choices::{EXECUTIONS, payload_setting};
 use accounting::forecast::conditions::conditions_for;
 use accounting::forecast::prediction::predict;
 use accounting::prices::Prices;
@@ -11,15 +12,11 @@ use pipeline::storage::Stores;
 use records::ExecutorKind;
 use records::payload::Payload;
 
-use super::choices::payload_setting;
 use super::job::job_of_payload;
 use super::rates;
 use crate::accounting_options::TermsOptions;
 use crate::printer::{Printer, seconds_interval, usd};
 use crate::settings::{Settings, cores};
-
-/// Number of simulated executions.
-const EXECUTIONS: usize = 100;
 
 /// Facts about a run that is about to start, for its forecast.
 pub(crate) struct Upcoming<'a> {
@@ -62,7 +59,7 @@ pub(crate) async fn forecast_run(
     }
     let model_mb = rates::model_mb(payload, stores, model).await;
     let assumptions = terms.assume(conditions_for(executor, cores(), &rates, model_mb))?;
-    let mut setting = payload_setting(payload, &job, executor, &assumptions, &rates);
+    let mut setting = payload_setting(payload, &job, executor, &assumptions, &rates, cores());
     match executor {
         ExecutorKind::Local | ExecutorKind::Workers => {
             setting.concurrency = run.concurrency.unwrap_or(1.0);

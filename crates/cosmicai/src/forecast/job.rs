@@ -1,6 +1,6 @@
 //! Amount of work of a payload.
 
-use accounting::forecast::work::Data;
+use accounting::forecast::work::{Data, ForecastJob};
 use anyhow::{Context, Result};
 use pipeline::finished::finished;
 use pipeline::planning::{Origin, plan};
@@ -9,14 +9,6 @@ use pipeline::results::Results;
 use pipeline::storage::Stores;
 use records::payload::Payload;
 use records::plan::ModelIdentity;
-
-/// Work of a run, for its forecast.
-pub(crate) struct ForecastJob {
-    pub(crate) payload: Option<Payload>,
-    pub(crate) data: Data,
-    /// Size of the largest partition in binary MB; `None` if the partitions are not known.
-    pub(crate) partition_mb: Option<f64>,
-}
 
 /// Finds the work of a payload: lists and plans its partitions without reading them. With `resume`, leaves out tasks
 /// that an earlier execution finished.

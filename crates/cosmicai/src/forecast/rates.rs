@@ -13,7 +13,7 @@ use crate::accounting_options::tell_doubts;
 use crate::bench::calibration;
 use crate::findings::examine;
 use crate::measurements;
-use crate::printer::Printer;
+use crate::printer::{Printer, count};
 use crate::settings::{Settings, cores};
 
 /// Largest record of a benchmark that is read, in bytes.
@@ -112,7 +112,7 @@ async fn rate_of_this_machine(
         straggler_fraction: None,
         straggler_factor: None,
         tasks: 0,
-        source: format!("this machine, {threads} threads, {isa}, {precision}, {model}"),
+        source: format!("this machine, {}, {isa}, {precision}, {model}", count(threads, "thread")),
     })
 }
 

@@ -1,12 +1,13 @@
 //! The content of a report, independent of the form in which it is written.
 
+use accounting::comparison::changes::Changes;
+use accounting::comparison::row::Row;
 use plots::charts::Chart;
 use serde::Serialize;
 
-use super::baseline::Changes;
 use super::gather::ReportInput;
-use super::row::Row;
 use super::sheets::Sheet;
+use crate::printer::count;
 
 /// Content of a report.
 pub(crate) struct Report {
@@ -40,7 +41,7 @@ impl Report {
     pub(crate) fn subtitle(&self) -> String {
         let runs: usize = self.facts.sources.iter().map(|source| source.runs).sum();
         let names: Vec<&str> = self.facts.sources.iter().map(|source| source.name.as_str()).collect();
-        format!("{runs} runs from {}. Prices: {}.", names.join(", "), self.facts.prices)
+        format!("{} from {}. Prices: {}.", count(runs, "run"), names.join(", "), self.facts.prices)
     }
 
     /// Names and values of the most important numbers.

@@ -1,5 +1,6 @@
 //! Figures of reports and forecasts.
 
+use accounting::comparison::row::{Row, short};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -15,9 +16,9 @@ use plots::charts::{
 use records::report::TaskReport;
 use records::time::seconds_between;
 
-use super::row::{Row, short};
 use super::sheets::is_one_process;
 use crate::new_file;
+use crate::printer::count;
 
 /// Largest number of timelines in a report.
 const TIMELINES_MAX: usize = 4;
@@ -86,7 +87,7 @@ impl Axis {
         parts.extend(setting.precision.clone().filter(|precision| precision != "f32"));
         parts.push(if is_one_process(row) { "one process".to_owned() } else { setting.executor.to_string() });
         if let Some(threads) = setting.threads {
-            parts.push(format!("{threads:.0} threads"));
+            parts.push(count(threads as usize, "thread"));
         }
         parts.join(", ")
     }

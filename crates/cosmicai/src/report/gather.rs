@@ -1,5 +1,6 @@
 //! Inputs of a report: runs, files of records, and sweeps, read from paths or URLs.
 
+use accounting::comparison::row::{RUNS, RowMeasurement, RowSetting};
 use std::collections::HashSet;
 
 use accounting::MB_PER_GB;
@@ -15,9 +16,9 @@ use records::report::{PhaseSeconds, RunReport, TaskReport};
 use records::sweep::SweepPoint;
 use serde::Serialize;
 
-use super::row::{RUNS, RowMeasurement, RowSetting};
 use crate::accounting_options::TermsOptions;
 use crate::measurements;
+use crate::printer::count;
 
 /// Ending of the name of a sweep's file.
 const SWEEP_ENDING: &str = ".jsonl";
@@ -282,7 +283,7 @@ fn machine_of_report(report: &RunReport) -> String {
 fn machine(machine: &records::Machine, isa: &str) -> String {
     let cpu = machine.cpu.as_deref().unwrap_or(&machine.arch);
     let memory = machine.memory_mb.map_or_else(String::new, |mb| format!(", {:.0} GB", mb as f64 / MB_PER_GB));
-    format!("{cpu}, {} cores{memory}, {}, {isa}", machine.cores, machine.os)
+    format!("{cpu}, {}{memory}, {}, {isa}", count(machine.cores, "core"), machine.os)
 }
 
 fn source_of_sweep(name: &str, points: &[SweepPoint]) -> ReportInput {

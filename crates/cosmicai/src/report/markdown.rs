@@ -1,10 +1,10 @@
 //! The report as Markdown, and its tables and rows as CSV.
 
+use accounting::comparison::row::Row;
 use accounting::statistics::Estimate;
 use serde::Serialize;
 
 use super::document::Report;
-use super::row::Row;
 use super::sheets::{Sheet, SheetRow};
 
 /// Writes a report as Markdown; `figures` is the path of the folder of figures, relative to the Markdown file.

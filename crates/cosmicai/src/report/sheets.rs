@@ -1,5 +1,7 @@
 //! Tables of a report: the columns of the CAI study with its units and digits, and further columns beside them.
 
+use accounting::comparison::changes::Changes;
+use accounting::comparison::row::{Row, short};
 use std::collections::BTreeSet;
 
 use accounting::assumptions::ListedAssumption;
@@ -8,10 +10,8 @@ use accounting::statistics::Estimate;
 use accounting::study::COST_FORMULA;
 use records::ExecutorKind;
 
-use super::baseline::Changes;
 use super::gather::ReportInput;
-use super::row::{Row, short};
-use crate::printer::{grouped, usd};
+use crate::printer::{count, grouped, usd};
 
 /// A table of formatted cells.
 #[derive(Debug, Clone)]
@@ -359,7 +359,8 @@ fn sheet(
 fn ran_on(row: &Row) -> String {
     let executor = &row.setting.executor;
     let workers = row.setting.workers.map_or_else(String::new, |count| format!(", {count:.0} at a time"));
-    let threads = row.setting.threads.map_or_else(String::new, |count| format!(" × {count:.0} threads"));
+    let threads =
+        row.setting.threads.map_or_else(String::new, |threads| format!(" × {}", count(threads as usize, "thread")));
     let precision = row.setting.precision.as_ref().map_or_else(String::new, |precision| format!(", {precision}"));
     let device = row.setting.device.as_ref().map_or_else(String::new, |device| format!(", {device}"));
     format!("{executor}{device}{workers}{threads}{precision}")

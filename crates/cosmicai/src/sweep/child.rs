@@ -22,6 +22,7 @@ use tokio::process::Command;
 use super::axes::{Axis, One};
 use super::claim::Claim;
 use super::points::{Point, Repeat, Sweep};
+use crate::settings::Settings;
 
 /// Largest report or records file of a run that is read, in bytes.
 const MAX_RESULT_BYTES: u64 = 1 << 30;
@@ -39,7 +40,7 @@ pub(crate) struct Starter<'a> {
     pub(crate) stores: &'a Stores,
     pub(crate) claim: Claim,
     pub(crate) state_machine: Option<&'a str>,
-    pub(crate) endpoint_url: Option<&'a str>,
+    pub(crate) settings: &'a Settings,
     /// Folder for the payloads of the runs.
     pub(crate) payloads: PathBuf,
 }
@@ -135,14 +136,15 @@ impl Starter<'_> {
     /// Command line of the run of a point.
     fn command_line(&self, point: &Point, payload: &Path) -> CommandLine {
         let settings = &point.settings;
-        let line = CommandLine::new(&self.program.display().to_string(), "run")
+        let line = self
+            .settings
+            .command("run")
             .argument(payload.display().to_string())
             .flag("stop-with-parent", true)
             .flag("overwrite", true)
             .option("format", "json")
             .option("store", self.store)
-            .option("executor", point.executor)
-            .option_if("endpoint-url", self.endpoint_url);
+            .option("executor", point.executor);
         match point.executor {
             ExecutorKind::Local | ExecutorKind::Workers => {
                 line.option_if("threads", settings.threads).option_if("workers", settings.workers)

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use records::sweep::SweepPoint;
 
 use super::points::{Point, Repeat, Sweep};
+use crate::printer::count;
 
 /// Progress bar of a sweep. It counts bytes, because large runs take longer than small ones; its text counts runs.
 pub(crate) struct SweepProgress {
@@ -27,7 +28,7 @@ impl SweepProgress {
         let progress = SweepProgress { bar, runs: left.len() + done, done: AtomicUsize::new(done) };
         if !left.is_empty() {
             let before = if done > 0 { format!(", {done} measured before") } else { String::new() };
-            progress.line(&format!("sweep {}: {} runs{before}", sweep.name, progress.runs));
+            progress.line(&format!("sweep {}: {}{before}", sweep.name, count(progress.runs, "run")));
         }
         progress.count();
         progress

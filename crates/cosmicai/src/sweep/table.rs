@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::data;
 use super::points::{Repeat, Sweep};
-use crate::printer::{Printer, bytes, table};
+use crate::printer::{Printer, bytes, count, table};
 
 /// Prints runs in the order of execution.
 pub(crate) fn print_plan(sweep: &Sweep, runs: &[Repeat], printer: &Printer) -> Result<()> {
@@ -30,8 +30,8 @@ pub(crate) fn print_plan(sweep: &Sweep, runs: &[Repeat], printer: &Printer) -> R
             [name, run.repeat.to_string(), bytes(point.bytes())]
         });
         let all = sweep.points.len() * sweep.repeats;
-        let count = format!("{} of {all} runs to do; {}\n", runs.len(), data::volume(sweep));
-        table(["run", "repeat", "data"], rows) + &count
+        let to_do = format!("{} of {} to do; {}\n", runs.len(), count(all, "run"), data::volume(sweep));
+        table(["run", "repeat", "data"], rows) + &to_do
     })
 }
 

@@ -13,9 +13,9 @@ use records::submission::Submission;
 
 use super::Slurm;
 use super::cluster::{Cluster, ClusterError};
-use super::folder::{self, FolderError};
+use super::existing_run::{self, FolderError};
 use super::request::Request;
-use super::stored::SubmissionError;
+use super::submission_file::SubmissionError;
 use crate::ExecutorError;
 
 /// Folder of the job logs in the working directory, for results folders that are not on this machine.
@@ -74,9 +74,9 @@ pub enum BeginError {
     /// SLURM rejected the request. No job was submitted.
     #[error("no job was submitted: {0}")]
     NothingSubmitted(ExecutorError),
-    /// The submission failed halfway. The jobs that were submitted are cancelled.
-    #[error("the submission failed, and its jobs were cancelled: {0}; pass `--resume` to try again")]
-    Cancelled(ExecutorError),
+    /// The submission failed halfway.
+    #[error("the submission failed halfway: {0}; pass `--resume` to try again")]
+    Halfway(ExecutorError),
 }
 
 /// Start of a run on a cluster.
@@ -96,7 +96,7 @@ pub enum Begun {
 /// # Errors
 /// See [`BeginError`]. If no job was submitted, the folder is released again.
 pub async fn begin(slurm: &Slurm, stores: &Stores, start: ExecutionInput, origin: Origin) -> Result<Begun, BeginError> {
-    let turn = slurm.turn().await.map_err(BeginError::NothingSubmitted)?;
+    let turn = slurm.submissions_so_far().await.map_err(BeginError::NothingSubmitted)?;
     if let Some((plan, submission)) = running(slurm, &start.payload, start.if_taken).await? {
         return Ok(Begun::Running(plan, submission));
     }
@@ -134,7 +134,7 @@ async fn running(
     }
     let Some(plan) = read_plan(&slurm.results).await? else { return Ok(None) };
     let url = slurm.results.url();
-    let submission = folder::read_submission(&slurm.results, &plan).await?;
+    let submission = existing_run::read_submission(&slurm.results, &plan).await?;
     let ids = slurm.stray_jobs(&plan.run_id, submission.as_ref()).await?.join(" ");
     if !ids.is_empty() {
         return Err(BeginError::Strays { url, ids });
@@ -149,7 +149,7 @@ async fn running(
         }
         return Ok(Some((plan, submission)));
     }
-    folder::end_jobs(&slurm.results, &plan).await?;
+    existing_run::end_jobs(&slurm.results, &plan).await?;
     Ok(None)
 }
 
@@ -170,20 +170,34 @@ async fn submit(
     if left.is_empty() {
         return Ok(Begun::NothingLeft(plan));
     }
-    let logs = logs_folder(&results, &plan.run_id)?;
-    std::fs::create_dir_all(&logs)
-        .map_err(|error| BeginError::Logs { folder: logs.clone(), problem: error.to_string() })?;
-    let mut submission = slurm.empty_submission(&plan, &logs, turn);
-    match slurm.submit(&plan, &left, request, &mut submission).await {
-        Ok(()) => Ok(Begun::Submitted(plan, submission)),
-        Err(error) if submission.arrays.is_empty() => {
+    let submitted = match make_logs_folder(&results, &plan.run_id) {
+        Ok(logs) => {
+            let mut submission = slurm.empty_submission(&plan, &logs, turn);
+            match slurm.submit(&plan, &left, request, &mut submission).await {
+                Ok(()) => Ok(submission),
+                Err(error) if submission.arrays.is_empty() => Err(BeginError::NothingSubmitted(error)),
+                Err(error) => return Err(BeginError::Halfway(error)),
+            }
+        }
+        Err(error) => Err(error),
+    };
+    match submitted {
+        Ok(submission) => Ok(Begun::Submitted(plan, submission)),
+        Err(error) => {
             // Release the folder, so that the same command does not find it taken.
             if plan.run_id == run_id {
                 delete(&results, &plan).await?;
             }
-            Err(BeginError::NothingSubmitted(error))
+            Err(error)
         }
-        Err(error) => Err(BeginError::Cancelled(error)),
+    }
+}
+
+fn make_logs_folder(results: &Results, run_id: &str) -> Result<String, BeginError> {
+    let logs = logs_folder(results, run_id)?;
+    match std::fs::create_dir_all(&logs) {
+        Ok(()) => Ok(logs),
+        Err(error) => Err(BeginError::Logs { folder: logs, problem: error.to_string() }),
     }
 }
 

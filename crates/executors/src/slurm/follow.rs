@@ -11,8 +11,10 @@ use records::submission::Submission;
 use super::Slurm;
 use super::jobs::{self, Jobs, is_live};
 use crate::ExecutorError;
-use crate::finished_events::record_newly_finished;
+use crate::run_events::record_newly_finished;
 
+/// Wait between the first checks of the jobs.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
 /// Longest wait between two checks. Checks are rare because the controller serves many users.
 const CHECK_EVERY_MAX: Duration = Duration::from_secs(10);
 /// Largest number of failed checks in a row. They bridge a restart of the controller.
@@ -51,7 +53,7 @@ impl Slurm {
         seen: &mut HashSet<usize>,
         events: &dyn EventSink,
     ) -> Result<(), ExecutorError> {
-        let (mut wait, mut failed_checks) = (self.check_every, 0);
+        let (mut wait, mut failed_checks) = (CHECK_EVERY, 0);
         loop {
             match self.check(plan, submission, jobs, seen, events).await {
                 Ok(false) => return Ok(()),

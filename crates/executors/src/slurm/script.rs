@@ -1,4 +1,5 @@
-//! Scripts of the jobs. People read them, so they have no option that the cluster decides.
+//! Scripts of the jobs. They set only what the run needs and what the user requested; the cluster decides the rest.
+//! People read them.
 
 use std::fmt::Write;
 

@@ -8,7 +8,7 @@ use records::submission::{Array, Submission};
 use super::cluster::{Cluster, ClusterError};
 use super::request::Request;
 use super::script::Script;
-use super::{Slurm, stored};
+use super::{Slurm, submission_file};
 use crate::ExecutorError;
 
 impl Slurm {
@@ -93,18 +93,18 @@ impl Slurm {
         submission.arrays.push(array);
         submission.summarize = None;
         let submitted = async {
-            stored::write(results, submission).await?;
+            submission_file::write(results, submission).await?;
             let ids: Vec<&str> = submission.arrays.iter().map(|array| array.id.as_str()).collect();
             let text = script.summarize(&ids.join(":"));
             results.bucket().write(&results.job("summarize.sbatch"), text.clone().into()).await?;
             submission.summarize = Some(self.cluster.submit(&text).await?);
-            Ok::<_, ExecutorError>(stored::write(results, submission).await?)
+            Ok::<_, ExecutorError>(submission_file::write(results, submission).await?)
         };
         let Err(error) = submitted.await else { return Ok(()) };
         // Cancel the array: jobs that no file lists could not be followed or stopped.
         let ids = submission.ids();
         match self.cluster.cancel(&ids, &submission.job_name()).await {
-            Ok(()) => Err(error),
+            Ok(()) => Err(ClusterError::new("submit", &format!("{error}; its jobs were cancelled")).into()),
             Err(cancel_error) => {
                 let problem = format!("{error}; cannot cancel jobs {}, which may run: {cancel_error}", ids.join(", "));
                 Err(ClusterError::new("submit", &problem).into())
@@ -117,7 +117,7 @@ impl Slurm {
     ///
     /// # Errors
     /// The results folder cannot be read.
-    pub async fn turn(&self) -> Result<usize, ExecutorError> {
+    pub async fn submissions_so_far(&self) -> Result<usize, ExecutorError> {
         let keys = self.results.list().await?;
         let is_taken = |turn: &usize| keys.contains(&self.results.job(&format!("{turn}.json")));
         Ok((0..keys.len()).take_while(is_taken).count())

@@ -5,22 +5,23 @@ use records::ExecutorKind;
 
 use super::{FRONT_HEADER, Printed};
 use crate::accounting_tables;
-use crate::printer::{self, bytes, grouped, seconds_interval, usd};
+use crate::printer::{self, bytes, count, grouped, seconds_interval, usd};
 
 /// Largest number of settings of the front that are shown. The JSON has all.
 const SHOWN_MAX: usize = 12;
 
 pub(super) fn table(printed: &Printed<'_>) -> String {
     let mut text = format!(
-        "{} of data, {} images; {} settings compared, prices: {}\n",
+        "{} of data, {}; {} compared, prices: {}\n",
         bytes(printed.data_bytes as u64),
-        grouped(printed.images as u64),
-        grouped(printed.settings as u64),
+        count(printed.images as usize, "image"),
+        count(printed.settings, "setting"),
         printed.prices
     );
     for rate in printed.rates {
         let batch = rate.batch_size.map_or_else(String::new, |size| format!(", batch {size:.0}"));
-        let threads = rate.threads.map_or_else(String::new, |threads| format!(" on {threads:.0} threads"));
+        let threads =
+            rate.threads.map_or_else(String::new, |threads| format!(" on {}", count(threads as usize, "thread")));
         text += &format!("worker speed: {:.0} images/s{threads}{batch}, from {}\n", rate.images_per_s, rate.source);
     }
     let front = printed.front;
@@ -48,7 +49,7 @@ fn row(name: &str, one: &Prediction) -> [String; 10] {
     let setting = &one.setting;
     let cpu = match setting.executor {
         ExecutorKind::StepFunctions => setting.architecture.to_string(),
-        ExecutorKind::Slurm | ExecutorKind::Local | ExecutorKind::Workers => format!("{:.0} threads", setting.threads),
+        ExecutorKind::Slurm | ExecutorKind::Local | ExecutorKind::Workers => count(setting.threads as usize, "thread"),
     };
     let executions = if one.work.executions > 1 { format!(" in {} runs", one.work.executions) } else { String::new() };
     [

@@ -7,7 +7,7 @@ use records::summary::Summary;
 use serde::Serialize;
 
 use crate::metrics_table;
-use crate::printer::{Printer, bytes, grouped, table, usd};
+use crate::printer::{Printer, bytes, count, grouped, table, usd};
 use crate::ranks_in_words::list_ranks;
 
 /// Output of a run.
@@ -31,7 +31,13 @@ pub(super) fn human(printed: &Printed<'_>) -> String {
         ["flagged rows".to_owned(), grouped(summary.flagged.rows)],
         [
             "ran on".to_owned(),
-            format!("{} workers × {} threads, {}, {}", report.workers, report.threads, report.isa, report.precision),
+            format!(
+                "{} × {}, {}, {}",
+                count(report.workers, "worker"),
+                count(report.threads, "thread"),
+                report.isa,
+                report.precision
+            ),
         ],
     ];
     text += &table(["run", &report.run_id], rows);
@@ -82,18 +88,22 @@ fn against_forecast(forecast: &RunForecast) -> String {
 pub(super) fn print_missing(summary: &Summary, report: &RunReport, to_resume: &CommandLine, printer: &Printer) {
     if !report.failed.is_empty() {
         let ranks: Vec<usize> = report.failed.iter().map(|task| task.rank).collect();
-        printer.tell(&format!("{} tasks failed: {}", ranks.len(), list_ranks(&ranks)));
+        printer.tell(&format!("{} failed: {}", count(ranks.len(), "task"), list_ranks(&ranks)));
     }
     if !report.left.is_empty() {
         let or_ended = match report.executor {
             ExecutorKind::StepFunctions => ", or were ended by Lambda (see `cosmicai logs`)",
             _ => "",
         };
-        printer.tell(&format!("{} tasks did not run{or_ended}: {}", report.left.len(), list_ranks(&report.left)));
+        printer.tell(&format!(
+            "{} did not run{or_ended}: {}",
+            count(report.left.len(), "task"),
+            list_ranks(&report.left)
+        ));
     }
     printer.tell(&format!(
         "{} of {} tasks are missing; to continue the run: {to_resume}",
-        summary.missing.len(),
-        summary.tasks
+        grouped(summary.missing.len() as u64),
+        grouped(summary.tasks as u64)
     ));
 }

@@ -1,26 +1,21 @@
 //! Run of a payload on a cluster: submit an array of jobs, follow it, print its outcome.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use executors::slurm::{Begun, Cluster, Jobs, Request, begin, dry_run};
-use executors::{Interrupts, Slurm, quoted};
+use executors::{Interrupts, Slurm};
 use pipeline::results::Results;
 use pipeline::storage::Stores;
 use pipeline::summary::{summarize, write_report};
 use records::payload::Payload;
 use records::plan::Plan;
 use records::request::ExecutionInput;
-use tokio::sync::Mutex;
 
 use super::{Options, Shown, budget, drive_and_print, origin, print_outcome};
 use crate::outcome::Outcome;
 use crate::printer::{Printer, write_out};
 use crate::settings::Settings;
-
-/// Interval between the first queries of the jobs.
-const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(
     payload: Payload,
@@ -40,8 +35,7 @@ pub(super) async fn run(
         return Ok(Outcome::Done);
     }
     let budget = budget(&start.payload, &stores, options, settings, printer).await?;
-    let (request, submission) = (Some(request), Mutex::default());
-    let slurm = Slurm { cluster, results, request, check_every: CHECK_EVERY, submission };
+    let slurm = Slurm::new(cluster, results, Some(request), None);
     // Handle interrupts only after the submission, when the jobs are known.
     let mut interrupts = Interrupts::listen()?;
     let (plan, submission) = match begin(&slurm, &stores, start, origin()).await? {
@@ -50,8 +44,9 @@ pub(super) async fn run(
             return print_finished(&slurm, &plan, options, settings, printer).await;
         }
         Begun::Running(plan, submission) => {
-            let id = &submission.arrays[0].id;
-            printer.tell(&format!("job {id} of this run is still running: following it as it was submitted"));
+            let ids: Vec<&str> = submission.arrays.iter().map(|array| array.id.as_str()).collect();
+            let ids = ids.join(", ");
+            printer.tell(&format!("job {ids} of this run is still running: following it as it was submitted"));
             (plan, submission)
         }
         Begun::Submitted(plan, submission) => (plan, submission),
@@ -62,17 +57,18 @@ pub(super) async fn run(
         printer.tell(&format!("job {} on cluster {cluster}; its script: {url}job/array.sbatch", array.id));
     }
     *slurm.submission.lock().await = Some(submission);
-    let folder = quoted(&url);
+    let status = settings.command("status").argument(&url);
+    let stop = settings.command("stop").argument(&url);
     let shown = Shown { options, settings, printer };
     let when_detached = || {
         printer.tell(&format!(
-            "interrupted: the jobs continue; to see their progress: cosmicai status {folder}\n\
-             to follow them again: {}\nto stop them: cosmicai stop {folder}",
+            "interrupted; jobs that have not ended continue; to see their progress: {status}\n\
+             to follow them again: {}\nto stop them: {stop}",
             options.command_to_resume(settings)
         ));
     };
     drive_and_print(&slurm, &plan, budget.as_ref(), &mut interrupts, shown, when_detached).await.inspect_err(|_| {
-        printer.tell(&format!("the jobs may continue; to see their progress: cosmicai status {folder}"));
+        printer.tell(&format!("the jobs may continue; to see their progress: {status}"));
     })
 }
 

@@ -37,10 +37,10 @@ pub(super) async fn run(
         printer.tell(&url);
     }
     let executor = StepFunctions::new(cloud, arn.clone(), results);
+    let [status, logs, stop] = ["status", "logs", "stop"].map(|name| settings.command(name).argument(&arn));
     let when_detached = || {
         printer.tell(&format!(
-            "interrupted: the execution continues; to see its progress: cosmicai status {arn}\n\
-             its logs: cosmicai logs {arn}\nto stop it: cosmicai stop {arn}"
+            "interrupted; the execution continues unless it has ended; to see its progress: {status}\nits logs: {logs}\nto stop it: {stop}"
         ));
     };
     let followed = async {
@@ -55,7 +55,7 @@ pub(super) async fn run(
         drive_and_print(&executor, &plan, budget.as_ref(), &mut interrupts, shown, when_detached).await
     };
     followed.await.inspect_err(|_| {
-        printer.tell(&format!("execution {arn}: its state and logs: cosmicai status {arn}; cosmicai logs {arn}"));
+        printer.tell(&format!("execution {arn}: its state and logs: {status}; {logs}"));
     })
 }
 

@@ -82,7 +82,7 @@ pub(super) async fn status(url: &str, store: Option<&str>, settings: &Settings, 
 
 /// Queries SLURM. Returns the report, and true if a job waits or runs.
 async fn query(results: &Results, plan: &Plan, submission: &Submission) -> Result<(RunReport, bool)> {
-    let slurm = slurm::of_run(results.clone(), submission).await?;
+    let slurm = slurm::open_run(results.clone(), submission).await?;
     let mut jobs: Jobs = slurm.jobs(submission).await?;
     let report = slurm.report(plan, submission, &mut jobs).await?;
     Ok((report, jobs.values().any(is_live)))

@@ -1,104 +1,133 @@
-//! Rows of a report: one setting each, measured once or several times.
+//! Rows of a comparison: one setting each, measured once or several times.
 
 use std::cmp::Ordering;
 
-use accounting::audit::straggler_threshold;
-use accounting::bill::Bill;
-use accounting::statistics::{Estimate, estimate, median};
-use accounting::study::StudyFigures;
 use records::ExecutorKind;
 use records::report::{PhaseSeconds, RunForecast};
 use serde::{Deserialize, Serialize};
 
-/// Experiment of runs that do not belong to a sweep.
-pub(crate) const RUNS: &str = "Runs";
+use crate::audit::straggler_threshold;
+use crate::bill::Bill;
+use crate::statistics::{Estimate, estimate, median};
+use crate::study::StudyFigures;
 
-/// Measurements of one run that a report uses.
+/// Experiment of runs that do not belong to a sweep.
+pub const RUNS: &str = "Runs";
+
+/// Measurements of one run, as a comparison uses them.
 #[derive(Debug, Clone)]
-pub(crate) struct RowMeasurement {
+pub struct RowMeasurement {
     /// Experiment of a sweep, or [`RUNS`].
-    pub(crate) experiment: String,
-    pub(crate) setting: RowSetting,
-    pub(crate) study: StudyFigures,
-    pub(crate) bill: Bill,
+    pub experiment: String,
+    /// Settings of the run.
+    pub setting: RowSetting,
+    /// Figures by the formulas of the CAI study.
+    pub study: StudyFigures,
+    /// Bill of the run.
+    pub bill: Bill,
     /// Wall seconds of the whole run.
-    pub(crate) total_s: Option<f64>,
-    pub(crate) map_s: Option<f64>,
+    pub total_s: Option<f64>,
+    /// Seconds from the start of the first task to the end of the last one.
+    pub map_s: Option<f64>,
     /// Number of images.
-    pub(crate) samples: Option<f64>,
+    pub samples: Option<f64>,
     /// Bytes of the images.
-    pub(crate) bytes: Option<f64>,
+    pub bytes: Option<f64>,
     /// Sum of the rates of the workers in bytes per second.
-    pub(crate) sum_of_workers: Option<f64>,
-    pub(crate) memory_peak_mb: Option<f64>,
-    pub(crate) phases: Option<PhaseSeconds>,
+    pub sum_of_workers: Option<f64>,
+    /// Largest resident memory of any worker in MB.
+    pub memory_peak_mb: Option<f64>,
+    /// Seconds by phase, summed over the tasks.
+    pub phases: Option<PhaseSeconds>,
     /// Seconds of the workers' loops.
-    pub(crate) task_s: Vec<f64>,
+    pub task_s: Vec<f64>,
     /// MB that the loops allocated, as the CAI study counts them.
-    pub(crate) allocated_mb: Option<f64>,
-    pub(crate) forecast: Option<RunForecast>,
+    pub allocated_mb: Option<f64>,
+    /// Forecast that was made before the run.
+    pub forecast: Option<RunForecast>,
 }
 
 /// Settings of a row; runs with equal settings are repeats.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct RowSetting {
-    pub(crate) executor: ExecutorKind,
-    pub(crate) partition_mb: Option<f64>,
-    pub(crate) files: usize,
-    pub(crate) tasks: usize,
-    pub(crate) batch_size: Option<f64>,
+pub struct RowSetting {
+    /// Executor of the run.
+    pub executor: ExecutorKind,
+    /// Nominal size of a partition in binary MB.
+    pub partition_mb: Option<f64>,
+    /// Number of partitions.
+    pub files: usize,
+    /// Number of tasks.
+    pub tasks: usize,
+    /// Images in a batch.
+    pub batch_size: Option<f64>,
     /// True if the records have several batch sizes.
     #[serde(default, skip_serializing_if = "is_false")]
-    pub(crate) is_batch_mixed: bool,
+    pub is_batch_mixed: bool,
     /// Device that computed, if it was not a CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) device: Option<String>,
-    pub(crate) precision: Option<String>,
-    pub(crate) workers: Option<f64>,
-    pub(crate) threads: Option<f64>,
+    pub device: Option<String>,
+    /// Precision of the arithmetic of the model.
+    pub precision: Option<String>,
+    /// Number of tasks at a time.
+    pub workers: Option<f64>,
+    /// Number of compute threads of a worker.
+    pub threads: Option<f64>,
     /// Memory requested for a worker, in MB.
-    pub(crate) memory_asked_mb: Option<f64>,
+    pub memory_asked_mb: Option<f64>,
 }
 
 /// One setting with statistics over its repeats.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Row {
-    pub(crate) experiment: String,
+pub struct Row {
+    /// Experiment of a sweep, or [`RUNS`].
+    pub experiment: String,
+    /// Settings of the row.
     #[serde(flatten)]
-    pub(crate) setting: RowSetting,
-    pub(crate) repeats: usize,
+    pub setting: RowSetting,
+    /// Number of runs.
+    pub repeats: usize,
     /// Figures by the formulas of the CAI study, from the medians of mean runtime and mean memory.
-    pub(crate) study: StudyFigures,
-    pub(crate) total_s: Option<Estimate>,
-    pub(crate) map_s: Option<Estimate>,
-    pub(crate) images_per_s: Option<Estimate>,
+    pub study: StudyFigures,
+    /// Wall seconds of the whole run.
+    pub total_s: Option<Estimate>,
+    /// Seconds from the start of the first task to the end of the last one.
+    pub map_s: Option<Estimate>,
+    /// Images per second over the whole run.
+    pub images_per_s: Option<Estimate>,
     /// Binary GB per second over the whole run.
-    pub(crate) end_to_end_gb_per_s: Option<Estimate>,
+    pub end_to_end_gb_per_s: Option<Estimate>,
     /// Binary GB per second from the start of the first task to the end of the last one.
-    pub(crate) map_gb_per_s: Option<Estimate>,
+    pub map_gb_per_s: Option<Estimate>,
     /// Sum of the rates of all workers in binary GB per second.
-    pub(crate) sum_of_workers_gb_per_s: Option<Estimate>,
-    pub(crate) memory_mb: Option<Estimate>,
-    pub(crate) memory_peak_mb: Option<Estimate>,
-    pub(crate) bill_usd: Option<Estimate>,
+    pub sum_of_workers_gb_per_s: Option<Estimate>,
+    /// Mean memory of the workers in MB, as the CAI study counts it.
+    pub memory_mb: Option<Estimate>,
+    /// Largest resident memory of any worker in MB.
+    pub memory_peak_mb: Option<Estimate>,
+    /// Bill in USD.
+    pub bill_usd: Option<Estimate>,
     /// Bill of the first repeat, line by line.
-    pub(crate) bill: Bill,
+    pub bill: Bill,
     /// End-to-end throughput over the bill, in (GB/s)/USD.
-    pub(crate) efficiency_bill: Option<f64>,
+    pub efficiency_bill: Option<f64>,
     /// Median over the tasks of all repeats.
-    pub(crate) task_s_median: Option<f64>,
+    pub task_s_median: Option<f64>,
     /// Seconds above which a task is a straggler.
-    pub(crate) straggler_s: Option<f64>,
+    pub straggler_s: Option<f64>,
     /// Number of stragglers in all repeats.
-    pub(crate) stragglers: usize,
+    pub stragglers: usize,
     /// Number of tasks in all repeats.
-    pub(crate) tasks_measured: usize,
-    pub(crate) phases: Option<PhaseSeconds>,
-    pub(crate) allocated_mb: Option<f64>,
+    pub tasks_measured: usize,
+    /// Seconds by phase, summed over the tasks; means over the repeats.
+    pub phases: Option<PhaseSeconds>,
+    /// MB that the loops allocated, as the CAI study counts them.
+    pub allocated_mb: Option<f64>,
+    /// Forecast that was made before the first run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) forecast: Option<RunForecast>,
+    pub forecast: Option<RunForecast>,
+    /// Seconds of the loops of all tasks of all repeats.
     #[serde(skip)]
-    pub(crate) task_s: Vec<f64>,
+    pub task_s: Vec<f64>,
 }
 
 /// Bytes of a binary GB.
@@ -106,7 +135,7 @@ const GB: f64 = 1_073_741_824.0;
 
 /// Groups measurements into rows, in the order in which each setting first occurs. Runs of the same setting and
 /// experiment are repeats.
-pub(crate) fn rows(measurements: Vec<RowMeasurement>) -> Vec<Row> {
+pub fn rows(measurements: Vec<RowMeasurement>) -> Vec<Row> {
     let mut groups: Vec<Vec<RowMeasurement>> = Vec::new();
     for one in measurements {
         let same =
@@ -186,7 +215,7 @@ impl Row {
     }
 
     /// Short description of the row.
-    pub(crate) fn label(&self) -> String {
+    pub fn label(&self) -> String {
         self.setting.label()
     }
 }
@@ -199,7 +228,7 @@ fn is_false(value: &bool) -> bool {
 
 impl RowSetting {
     /// Short description of the setting.
-    pub(crate) fn label(&self) -> String {
+    pub fn label(&self) -> String {
         let RowSetting { partition_mb, files, batch_size, is_batch_mixed, device, precision, workers, threads, .. } =
             self;
         let partition = partition_mb.map_or_else(String::new, |mb| format!("{} MB × ", short(mb)));
@@ -213,7 +242,10 @@ impl RowSetting {
             precision.as_ref().filter(|name| *name != "f32").map_or_else(String::new, |name| format!(", {name}"));
         let workers =
             workers.filter(|count| *count > 1.0).map_or_else(String::new, |count| format!(", {count:.0} workers"));
-        let threads = threads.map_or_else(String::new, |count| format!(", {count:.0} threads"));
+        let threads = threads.map_or_else(String::new, |count| match count {
+            1.0 => ", 1 thread".to_owned(),
+            _ => format!(", {count:.0} threads"),
+        });
         format!("{partition}{files}{batch}{device}{precision}{workers}{threads}")
     }
 }
@@ -234,7 +266,7 @@ fn phases(repeats: &[RowMeasurement]) -> Option<PhaseSeconds> {
 }
 
 /// Formats a size with as few digits as it needs: 25, 0.5, 1.25.
-pub(crate) fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

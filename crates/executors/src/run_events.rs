@@ -1,4 +1,4 @@
-//! Events of tasks that finished on other machines, from the objects in the results folder.
+//! Events that several executors record: tasks that finished on other machines, and the end of a run.
 
 use std::collections::HashSet;
 
@@ -6,6 +6,7 @@ use pipeline::event::{Event, EventSink};
 use pipeline::results::Results;
 use pipeline::storage::StorageError;
 use records::plan::Plan;
+use records::report::RunReport;
 
 /// Records an event for every task that has a report in storage and is not in `seen`, and adds its rank to `seen`.
 ///
@@ -24,4 +25,17 @@ pub(crate) async fn record_newly_finished(
         }
     }
     Ok(())
+}
+
+/// Records the failed tasks and the end of a run whose tasks ran on other machines.
+pub(crate) fn record_end(report: &RunReport, events: &dyn EventSink) {
+    for failed in &report.failed {
+        let (rank, attempts, error) = (failed.rank, failed.attempts, failed.error.clone());
+        events.record(&Event::TaskFailed { rank, attempts, error });
+    }
+    events.record(&Event::RunFinished {
+        finished: report.tasks.len(),
+        failed: report.failed.len(),
+        left: report.left.len(),
+    });
 }

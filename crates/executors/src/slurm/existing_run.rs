@@ -1,15 +1,12 @@
 //! Run on a cluster, found by its results folder.
 
-use std::time::Duration;
-
 use pipeline::results::Results;
 use records::plan::Plan;
 use records::submission::Submission;
 
 use super::Slurm;
 use super::cluster::{Cluster, ClusterError};
-use super::stored::{self, SubmissionError};
-use crate::quoted;
+use super::submission_file::{self, SubmissionError};
 
 /// Error of finding or stopping the jobs of a run.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +42,8 @@ pub enum FolderError {
     },
     /// Jobs of the run still run and would write into the folder.
     #[error(
-        "`{url}`: jobs {ids} of this run still wait or run and would write into this folder; stop them first: \
-         cosmicai stop {}",
-        quoted(url)
+        "`{url}`: jobs {ids} of this run still wait or run and would write into this folder; stop them first \
+         with `cosmicai stop`"
     )]
     Running {
         /// Results folder.
@@ -62,19 +58,19 @@ pub enum FolderError {
 /// # Errors
 /// The submission cannot be read.
 pub async fn read_submission(results: &Results, plan: &Plan) -> Result<Option<Submission>, SubmissionError> {
-    Ok(stored::read(results).await?.filter(|submission| submission.run_id == plan.run_id))
+    Ok(submission_file::read(results).await?.filter(|submission| submission.run_id == plan.run_id))
 }
 
-/// Opens the run of a submission, to follow or stop it from this machine.
+/// Opens the run of a submission, to query or stop its jobs from this machine.
 ///
 /// # Errors
 /// This machine has no SLURM, or belongs to another cluster.
-pub async fn of_run(results: Results, submission: &Submission) -> Result<Slurm, FolderError> {
+pub async fn open_run(results: Results, submission: &Submission) -> Result<Slurm, FolderError> {
     let cluster = Cluster::find().await?;
     if cluster.name != submission.cluster {
         return Err(FolderError::OtherCluster { theirs: submission.cluster.clone(), ours: cluster.name });
     }
-    Ok(Slurm { cluster, results, request: None, check_every: Duration::ZERO, submission: Default::default() })
+    Ok(Slurm::new(cluster, results, None, Some(submission.clone())))
 }
 
 /// Makes sure that no job writes into a folder before it is resumed or overwritten. Cancels the summarize job.
@@ -84,7 +80,7 @@ pub async fn of_run(results: Results, submission: &Submission) -> Result<Slurm, 
 pub async fn end_jobs(results: &Results, plan: &Plan) -> Result<(), FolderError> {
     let Some(submission) = read_submission(results, plan).await? else { return Ok(()) };
     let (url, ids) = (results.url(), submission.ids().join(", "));
-    let slurm = match of_run(results.clone(), &submission).await {
+    let slurm = match open_run(results.clone(), &submission).await {
         Ok(slurm) => slurm,
         Err(error) => {
             return Err(FolderError::Unknown { url, ids, cluster: submission.cluster.clone(), cause: Box::new(error) });

@@ -1,18 +1,17 @@
 //! Settings that a forecast considers.
 
-use accounting::assumptions::{Assumption, Assumptions};
-use accounting::forecast::prediction::{RunSetting, architecture, vcpus};
-use accounting::forecast::rates::Rate;
-use accounting::forecast::search::Choices;
-use accounting::prices::Architecture;
 use records::ExecutorKind;
 use records::payload::Payload;
 
-use super::job::ForecastJob;
-use crate::settings::cores;
+use super::prediction::{RunSetting, architecture, vcpus};
+use super::rates::Rate;
+use super::search::Choices;
+use super::work::ForecastJob;
+use crate::assumptions::{Assumption, Assumptions};
+use crate::prices::Architecture;
 
 /// Number of simulated executions for the setting of a payload.
-pub(crate) const EXECUTIONS: usize = 100;
+pub const EXECUTIONS: usize = 100;
 /// Sizes of partitions in the CAI study, in binary MB.
 const PARTITIONS_MB: [f64; 5] = [10.0, 25.0, 50.0, 75.0, 100.0];
 /// Further sizes for data above [`LARGE_BYTES`], in binary MB.
@@ -30,26 +29,28 @@ const THREADS: [f64; 5] = [1.0, 2.0, 4.0, 8.0, 16.0];
 
 /// Settings that the user wants to consider. For an empty list, the forecast chooses.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wanted {
+pub struct Wanted {
     /// Sizes of partitions in binary MB.
-    pub(crate) partition_mb: Vec<f64>,
+    pub partition_mb: Vec<f64>,
     /// Memory of a worker in MB.
-    pub(crate) memory_mb: Vec<f64>,
+    pub memory_mb: Vec<f64>,
     /// Numbers of tasks at a time.
-    pub(crate) concurrency: Vec<u32>,
+    pub concurrency: Vec<u32>,
     /// Numbers of threads of a worker.
-    pub(crate) threads: Vec<u16>,
+    pub threads: Vec<u16>,
     /// Processor architectures.
-    pub(crate) architecture: Vec<Architecture>,
+    pub architecture: Vec<Architecture>,
 }
 
-/// Settings to consider: those that the user wants, otherwise common ones.
-pub(crate) fn choices(
+/// Settings to consider: those that the user wants, otherwise common ones. `cores` is the number of cores of this
+/// machine, for runs on it.
+pub fn choices(
     wanted: &Wanted,
     executor: ExecutorKind,
     job: &ForecastJob,
     rates: Vec<Rate>,
     assumptions: &Assumptions,
+    cores: usize,
 ) -> Choices {
     let or = |given: Vec<f64>, otherwise: Vec<f64>| if given.is_empty() { otherwise } else { given };
     let threads: Vec<f64> = wanted.threads.iter().map(|threads| f64::from(*threads)).collect();
@@ -60,7 +61,7 @@ pub(crate) fn choices(
         None => or(wanted.partition_mb.clone(), [&PARTITIONS_MB, large].concat()),
     };
     let powers_of_two = |max: usize| (0..).map(|power| 1_usize << power).take_while(move |count| *count <= max);
-    let up_to_cores: Vec<f64> = powers_of_two(cores()).map(|count| count as f64).collect();
+    let up_to_cores: Vec<f64> = powers_of_two(cores).map(|count| count as f64).collect();
     // For Lambda only.
     let limit = |limits: &[f64]| {
         let most = assumptions.get(Assumption::Concurrency);
@@ -120,13 +121,15 @@ fn needed_mb(assumptions: &Assumptions, rates: &[Rate]) -> f64 {
     rates.iter().filter_map(|rate| rate.memory_mb).fold(assumptions.get(Assumption::WorkerMemoryMb), f64::max)
 }
 
-/// Setting of a payload, with the defaults of the executor for missing values.
-pub(crate) fn payload_setting(
+/// Setting of a payload, with the defaults of the executor for missing values. `cores` is the number of cores of this
+/// machine, for runs on it.
+pub fn payload_setting(
     payload: &Payload,
     job: &ForecastJob,
     executor: ExecutorKind,
     assumptions: &Assumptions,
     rates: &[Rate],
+    cores: usize,
 ) -> RunSetting {
     let number = |value: Option<usize>| value.map(|value| value as f64);
     let (memory_mb, concurrency, threads) = match executor {
@@ -140,7 +143,7 @@ pub(crate) fn payload_setting(
             number(payload.max_concurrency).unwrap_or(CLUSTER_TASKS[CLUSTER_TASKS.len() - 1]),
             1.0,
         ),
-        ExecutorKind::Local | ExecutorKind::Workers => (needed_mb(assumptions, rates), 1.0, cores() as f64),
+        ExecutorKind::Local | ExecutorKind::Workers => (needed_mb(assumptions, rates), 1.0, cores as f64),
     };
     RunSetting {
         executor,

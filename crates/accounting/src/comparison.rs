@@ -1,0 +1,5 @@
+//! Comparison of measured runs: one row for each setting, with statistics over its repeats, and changes since an earlier
+//! comparison.
+
+pub mod changes;
+pub mod row;
