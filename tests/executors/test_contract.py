@@ -88,7 +88,7 @@ def test_malformed_partition_fails_only_its_task_and_resume_runs_only_that_task(
         stack.put(f"{prefix}/{number}.pt", local / BUCKET / f"10MB/{number}.pt")
     failed = executor.run(tmp_path, payload(path, data_prefix=prefix), check=False)
     assert failed.returncode == 1, failed.stderr
-    for message in (f"{prefix}/12.pt", "1 of 4 tasks are missing", "1 tasks failed: 1", "--resume",
+    for message in (f"{prefix}/12.pt", "1 of 4 tasks are missing", "1 task failed: 1", "--resume",
                     f"--executor {executor.name}"):
         assert message in failed.stderr or (message, executor.name) == ("--executor local", "local"), failed.stderr
     report = stack.json(f"{path}/report.json")

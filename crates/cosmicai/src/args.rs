@@ -124,3 +124,14 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+impl Args {
+    /// Parses a printed command line as a shell and this program do.
+    pub(crate) fn of_line(line: &executors::CommandLine) -> Self {
+        let script = format!("for word in {line}; do printf '%s\\0' \"$word\"; done");
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let words = String::from_utf8(output.stdout).unwrap();
+        Self::try_parse_from(words.split_terminator('\0')).unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+}

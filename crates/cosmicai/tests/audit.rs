@@ -38,6 +38,7 @@ fn found(command: &mut Command) -> (Vec<String>, i32) {
 #[test]
 fn finds_the_planted_errors_of_every_file() {
     let index: Value = serde_json::from_slice(&std::fs::read(corpus().join("expected.json")).unwrap()).unwrap();
+    assert!(index.as_object().unwrap().len() > 10, "{index}");
     for (file, expected) in index.as_object().unwrap() {
         // A payload is read only beside a file with the study's name. The files of this folder have other names.
         if !expected["payload"].is_null() {

@@ -62,3 +62,21 @@ fn demo_writes_predictions_and_plots_and_replaces_them() {
     cosmicai().arg("summarize").arg(&results).arg("--predictions").arg(&merged).assert().code(1);
     assert!(!merged.exists());
 }
+
+/// The commands that the demo prints are for a shell. Their words once broke at spaces.
+#[test]
+fn printed_command_repeats_the_run_in_a_folder_with_a_space() {
+    let sandbox = Sandbox::new();
+    let mut command = cosmicai();
+    let printed = command.current_dir(sandbox.folder.path()).args(["demo", "--out", "my demo", "--galaxies", "300"]);
+    let messages = String::from_utf8_lossy(&printed.assert().success().get_output().stderr).into_owned();
+    let line = messages.lines().find_map(|line| line.strip_prefix("to repeat the run: ")).unwrap().to_owned();
+    let report = sandbox.path("my demo/sky/results/report.json");
+    std::fs::remove_file(&report).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_cosmicai")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
+    let mut shell = std::process::Command::new("sh");
+    let output = shell.args(["-c", &line]).env("PATH", path).current_dir(sandbox.folder.path()).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(report.exists(), "{line}");
+}

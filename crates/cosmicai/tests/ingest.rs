@@ -172,7 +172,7 @@ fn missing_cutout_is_an_error_unless_skip_missing_is_set() {
 
     let output = run(&["--skip-missing"]).assert().code(1).get_output().clone();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(error.contains("1 rows were skipped: `102` (row 2)"), "{error}");
+    assert!(error.contains("error: skipped 1 row: `102` (row 2)"), "{error}");
     let rows = predicted(&sandbox, "out/1.pt");
     assert_eq!(rows[1..].iter().map(|row| row[5].as_str()).collect::<Vec<_>>(), ["100", "101", "103"]);
 

@@ -185,7 +185,7 @@ fn bad_partition_fails_alone_and_resume_finishes_it_after_repair() {
     sandbox.write("sky/10MB/3.pt", &whole[..whole.len() / 2]);
     let payload = sandbox.payload(json!({}));
     let error = error_of(&mut sandbox.run(&payload));
-    assert!(error.contains("3.pt") && error.contains("--resume") && error.contains('2'), "{error}");
+    assert!(error.contains("3.pt") && error.contains("--resume") && error.contains("failed: 2"), "{error}");
     assert!(sandbox.path("sky/results/4.json").exists());
     assert!(!sandbox.path("sky/results/2.json").exists());
     assert!(!sandbox.path("sky/results/combined_data.json").exists());
@@ -202,8 +202,15 @@ fn bad_partition_fails_alone_and_resume_finishes_it_after_repair() {
 
 /// Starts a run on one thread and waits until three of its twelve tasks have finished.
 fn started(sandbox: &Sandbox, results: &str) -> Child {
+    started_by(sandbox, results, &["env"])
+}
+
+/// As [`started`], by another program that executes its last arguments.
+fn started_by(sandbox: &Sandbox, results: &str, starter: &[&str]) -> Child {
     let payload = sandbox.payload(json!({ "result_path": results, "file_limit": 12 }));
-    let child = std::process::Command::new(env!("CARGO_BIN_EXE_cosmicai"))
+    let child = std::process::Command::new(starter[0])
+        .args(&starter[1..])
+        .arg(env!("CARGO_BIN_EXE_cosmicai"))
         .arg("run")
         .arg(&payload)
         .arg("--store")
@@ -219,6 +226,11 @@ fn started(sandbox: &Sandbox, results: &str) -> Child {
         std::thread::sleep(Duration::from_millis(2));
     }
     child
+}
+
+fn send(signal: &str, child: &Child) {
+    let status = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
 }
 
 fn finished(sandbox: &Sandbox, results: &str) -> usize {
@@ -252,7 +264,7 @@ fn resume_after_kill_gives_the_results_of_an_uninterrupted_run() {
 fn ctrl_c_leaves_complete_objects_and_prints_how_to_resume() {
     let sandbox = Sandbox::with_partitions("10MB", 12, 400);
     let child = started(&sandbox, "results");
-    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    send("-INT", &child);
     let output = child.wait_with_output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(130), "{error}");
@@ -266,6 +278,30 @@ fn ctrl_c_leaves_complete_objects_and_prints_how_to_resume() {
     assert!(names.iter().all(|name| !name.contains('#') && !name.starts_with('.')), "{names:?}");
     let payload = sandbox.payload(json!({ "file_limit": 12 }));
     sandbox.run(&payload).arg("--resume").assert().success();
+}
+
+/// A run that was started by `nohup` continues when its terminal closes.
+#[test]
+fn run_that_ignores_hangups_survives_them() {
+    let sandbox = Sandbox::with_partitions("10MB", 12, 400);
+    let child = started_by(&sandbox, "results", &["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""]);
+    send("-HUP", &child);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(finished(&sandbox, "results"), 12);
+}
+
+#[test]
+fn hangup_stops_a_run_like_ctrl_c() {
+    let sandbox = Sandbox::with_partitions("10MB", 12, 400);
+    let child = started(&sandbox, "results");
+    // A terminal that closes may send the signal twice. The second one does not end the run without its report.
+    send("-HUP", &child);
+    send("-HUP", &child);
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{error}");
+    assert!(!sandbox.json("sky/results/report.json")["left"].as_array().unwrap().is_empty());
 }
 
 #[test]
@@ -302,7 +338,7 @@ fn summarize_rewrites_combined_records_and_reports_missing_tasks() {
 
     std::fs::remove_file(sandbox.path("sky/results/tasks/2.json")).unwrap();
     let error = error_of(cosmicai().arg("summarize").arg(sandbox.path("sky/results")));
-    assert!(error.contains('2') && error.contains("--resume"), "{error}");
+    assert!(error.contains("missing: 2;") && error.contains("--resume"), "{error}");
 }
 
 #[test]

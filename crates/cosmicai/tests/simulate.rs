@@ -62,6 +62,11 @@ fn rejects_catalogue_rows_with_invalid_values() {
     }
 }
 
+/// Writing end of a pipe without a reader.
+fn closed_pipe() -> std::io::PipeWriter {
+    std::io::pipe().unwrap().1
+}
+
 /// Regression test: an interrupted simulation once left a large hidden file.
 #[cfg(unix)]
 #[test]
@@ -71,6 +76,8 @@ fn interrupted_simulation_leaves_no_files() {
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_cosmicai"))
         .args(["simulate", "--count", "1000000", "--out"])
         .arg(folder.join("sky.pt"))
+        // Nobody reads the messages, as after the reader of a pipe has ended.
+        .stderr(closed_pipe())
         .spawn()
         .unwrap();
     let names = || std::fs::read_dir(&folder).map_or(0, Iterator::count);

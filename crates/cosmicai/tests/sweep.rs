@@ -347,7 +347,7 @@ fn failed_point_is_reported_and_retried_by_the_next_sweep() {
     sandbox.write("sky/1MB/3.pt", &third[..third.len() / 2]);
     let error = error_of(&mut sweep(&sandbox));
     assert!(error.contains("files/local-f32-1MB-x3-b16-t1, repeat 1: failed"), "{error}");
-    assert!(error.contains("3 runs failed; to try them again: cosmicai sweep"), "{error}");
+    assert!(error.contains("3 runs failed; to try again: cosmicai sweep"), "{error}");
     let before = lines(&sandbox, "tiny.jsonl");
     assert_eq!(before.len(), 9);
     assert!(before.iter().all(|line| line.point != 3));

@@ -4,12 +4,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use accounting::forecast::conditions::of_lambda;
+use accounting::forecast::prediction::{Interval, Prediction, RunSetting};
+use accounting::forecast::work::Work;
+use accounting::prices::{Architecture, Prices};
 use async_trait::async_trait;
-use executors::{Driven, Executor, ExecutorError, Interrupts, drive};
+use executors::{Budget, Driven, Executor, ExecutorError, Interrupts, drive};
 use nix::sys::signal::{Signal, raise};
-use pipeline::event::{Event, EventSink, StopCause, now};
+use pipeline::event::{Event, EventSink, StopCause, Stopwatch, now};
 use pipeline::results::Results;
-use pipeline::storage::{StorageOptions, Stores};
+use pipeline::storage::{StorageError, StorageOptions, Stores};
 use pipeline::unattended::run_report;
 use records::ExecutorKind;
 use records::payload::Payload;
@@ -26,11 +30,23 @@ struct Idle {
     stops_on_request: bool,
     ended: Notify,
     stops: AtomicUsize,
+    /// Number of the next requests to stop that fail.
+    failing_stops: AtomicUsize,
+    /// True if the bill never arrives.
+    has_no_bill: bool,
 }
 
 impl Idle {
     fn new(results: &Results, kind: ExecutorKind, stops_on_request: bool) -> Self {
-        Self { results: results.clone(), kind, stops_on_request, ended: Notify::new(), stops: AtomicUsize::new(0) }
+        Self {
+            results: results.clone(),
+            kind,
+            stops_on_request,
+            ended: Notify::new(),
+            stops: AtomicUsize::new(0),
+            failing_stops: AtomicUsize::new(0),
+            has_no_bill: false,
+        }
     }
 }
 
@@ -47,6 +63,11 @@ impl Executor for Idle {
 
     async fn stop(&self, _reason: &str) -> Result<(), ExecutorError> {
         self.stops.fetch_add(1, Ordering::Relaxed);
+        let left = |left: usize| left.checked_sub(1);
+        if self.failing_stops.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok() {
+            let (location, problem) = ("cluster".into(), "no answer".into());
+            return Err(ExecutorError::Storage(StorageError::Location { location, problem }));
+        }
         if self.stops_on_request {
             self.ended.notify_one();
         }
@@ -57,7 +78,14 @@ impl Executor for Idle {
         self.kind == ExecutorKind::Local
     }
 
+    fn has_written_report(&self) -> bool {
+        self.kind == ExecutorKind::StepFunctions
+    }
+
     async fn add_bill(&self, report: &mut RunReport) -> Result<(), ExecutorError> {
+        if self.has_no_bill {
+            std::future::pending::<()>().await;
+        }
         if self.kind == ExecutorKind::StepFunctions {
             report.billed = Some(Billed { gb_s: 2.0, ..Billed::default() });
         }
@@ -101,9 +129,42 @@ fn interrupt_after(milliseconds: u64) -> tokio::task::JoinHandle<()> {
     })
 }
 
+/// Budget that every run exceeds at the first check of its bill.
+fn budget(executor: ExecutorKind) -> Budget {
+    let interval = |median| Interval { low: 0.0, median, high: 2.0 * median };
+    let mut prices = Prices::default();
+    prices.local_hour.tiers[0].usd = 3_600.0;
+    let prediction = Prediction {
+        setting: RunSetting {
+            executor,
+            partition_mb: 25.0,
+            batch_size: Some(256.0),
+            memory_mb: 2_048.0,
+            architecture: Architecture::Arm,
+            concurrency: 1.0,
+            threads: 1.0,
+        },
+        work: Work { samples: 1_000.0, bytes: 2e7, partition_mb: 25.0, files: 1, tasks: 1, executions: 1 },
+        worker_images_per_s: 100.0,
+        seconds: interval(60.0),
+        map_seconds: interval(50.0),
+        slowest_task_seconds: interval(10.0),
+        usd: interval(1.0),
+    };
+    Budget {
+        prediction,
+        source: "the tests".into(),
+        limit_usd: Some(0.000_001),
+        prices,
+        assumptions: of_lambda(),
+        free_tier: false,
+        since_forecast: Stopwatch::start(),
+    }
+}
+
 /// All signals are in one test, because a signal reaches every listener of the process.
 #[tokio::test]
-async fn interrupts_stop_local_runs_and_detach_from_remote_runs() {
+async fn budgets_and_interrupts_stop_local_runs_and_interrupts_detach_from_remote_runs() {
     let mut interrupts = Interrupts::listen().unwrap();
     let events = Memory::default();
 
@@ -145,4 +206,32 @@ async fn interrupts_stop_local_runs_and_detach_from_remote_runs() {
     assert_eq!((ended.stopped, ended.report.billed.as_ref().unwrap().gb_s), (None, 2.0));
     let json = results.bucket().read(&results.report(), 1 << 20, "a report").await.unwrap();
     assert_eq!(RunReport::parse(&json).unwrap().billed, ended.report.billed, "the bill is not in report.json");
+
+    // A stop that the executor refuses twice is tried again. An interrupt afterwards does not hide the budget.
+    let (results, plan) = run("over-budget");
+    let local = Idle::new(&results, ExecutorKind::Local, false);
+    local.failing_stops.store(2, Ordering::Relaxed);
+    let sender = interrupt_after(1_500);
+    let limit = budget(ExecutorKind::Local);
+    let (driven, ()) = tokio::join!(drive(&local, &plan, Some(&limit), &events, &mut interrupts), async {
+        sender.await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        local.ended.notify_one();
+    });
+    let Driven::Ended(ended) = driven.unwrap() else { panic!() };
+    assert!(matches!(ended.stopped, Some(StopCause::Budget { bill_usd }) if bill_usd > 0.000_001), "{ended:?}");
+    assert_eq!(local.stops.load(Ordering::Relaxed), 4, "two failures, the budget, and the interrupt");
+    let forecast = ended.report.forecast.as_ref().unwrap();
+    assert_eq!((forecast.budget_usd, forecast.usd), (Some(0.000_001), 1.0));
+    let json = results.bucket().read(&results.report(), 1 << 20, "a report").await.unwrap();
+    assert_eq!(RunReport::parse(&json).unwrap().forecast, ended.report.forecast);
+
+    // An interrupt does not wait for a bill that never arrives.
+    let (results, plan) = run("without-bill");
+    let cloud = Idle { has_no_bill: true, ..Idle::new(&results, ExecutorKind::StepFunctions, true) };
+    cloud.ended.notify_one();
+    let sender = interrupt_after(50);
+    let driven = drive(&cloud, &plan, None, &events, &mut interrupts).await.unwrap();
+    sender.await.unwrap();
+    assert!(matches!(driven, Driven::Detached), "{driven:?}");
 }

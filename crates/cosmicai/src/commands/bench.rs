@@ -70,24 +70,30 @@ pub(crate) struct Options {
     galaxies: Option<PathBuf>,
 }
 
-pub(crate) async fn bench(mut options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
+impl Options {
+    /// Measurements to make on this machine.
+    pub(crate) fn request(&self, isa: Isa) -> BenchRequest {
+        let mut threads = self.threads.clone();
+        if threads.is_empty() {
+            threads = vec![1, u16::try_from(cores()).unwrap_or(u16::MAX)];
+        }
+        threads.dedup();
+        let precision = if self.precision.is_empty() { Precision::ALL.to_vec() } else { self.precision.clone() };
+        BenchRequest {
+            model: self.model.clone(),
+            precision,
+            threads,
+            batch: self.batch.clone(),
+            seconds: self.seconds,
+            profile: self.profile,
+            isa,
+        }
+    }
+}
+
+pub(crate) async fn bench(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
     let isa = options.isa.map_or_else(|| settings.isa(), Ok)?;
-    if options.threads.is_empty() {
-        options.threads = vec![1, u16::try_from(cores()).unwrap_or(u16::MAX)];
-    }
-    options.threads.dedup();
-    if options.precision.is_empty() {
-        options.precision = Precision::ALL.to_vec();
-    }
-    let mut request = BenchRequest {
-        model: options.model.clone(),
-        precision: options.precision,
-        threads: options.threads,
-        batch: options.batch,
-        seconds: options.seconds,
-        profile: options.profile,
-        isa,
-    };
+    let mut request = options.request(isa);
     if let Some(galaxies) = &options.galaxies {
         return one_precision::run(&request, galaxies, settings, printer).await;
     }

@@ -3,12 +3,8 @@ use clap::{CommandFactory, Parser};
 use super::*;
 use crate::args::{Args, Command};
 
-/// Parses a command line as a shell and this program would.
 fn parsed(line: &CommandLine) -> (Options, Option<String>) {
-    let script = format!("for word in {line}; do printf '%s\\0' \"$word\"; done");
-    let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
-    let words = String::from_utf8(output.stdout).unwrap();
-    let args = Args::try_parse_from(words.split_terminator('\0')).unwrap_or_else(|error| panic!("{line}: {error}"));
+    let args = Args::of_line(line);
     let Command::Run(options) = args.command else { panic!("{line}") };
     (options, args.endpoint_url)
 }
@@ -42,6 +38,9 @@ fn command_line_of_every_option_parses_back() {
     }
 }
 
+/// Options that a line to resume a run need not repeat.
+const NOT_REPEATED: [&str; 3] = ["help", "version", "format"];
+
 /// A new option of `run` that [`Options::command_line`] forgets fails here.
 #[test]
 fn command_line_has_every_option_of_run() {
@@ -51,11 +50,13 @@ fn command_line_has_every_option_of_run() {
         options.stop_with_parent = true;
         options.command_line(Some("http://127.0.0.1:9000")).to_string()
     });
-    let command = Args::command();
+    let mut command = Args::command();
+    // Gives each command the options of the whole program.
+    command.build();
     let run = command.get_subcommands().find(|command| command.get_name() == "run").unwrap();
     let options: Vec<&str> =
-        run.get_arguments().filter_map(clap::Arg::get_long).filter(|name| *name != "help").collect();
-    assert!(options.len() > 20, "{options:?}");
+        run.get_arguments().filter_map(clap::Arg::get_long).filter(|name| !NOT_REPEATED.contains(name)).collect();
+    assert!(options.len() > 20 && options.contains(&"endpoint-url"), "{options:?}");
     for option in options {
         let is_there = |line: &String| {
             line.contains(&format!(" --{option} "))
