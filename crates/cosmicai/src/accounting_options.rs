@@ -22,6 +22,8 @@ pub(crate) struct TermsOptions {
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) prices: Option<PathBuf>,
     /// Replace the value of an assumption. Repeatable.
+    ///
+    /// The output lists the names and units.
     #[arg(long, value_name = "NAME=VALUE", hide_short_help = true)]
     pub(crate) assume: Vec<String>,
     /// Subtract the monthly free tier of AWS from the bill.

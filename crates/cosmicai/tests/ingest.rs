@@ -217,7 +217,7 @@ fn rejects_invalid_arguments_and_inputs() {
 fn help_has_examples() {
     let printed = cosmicai().args(["ingest", "--help"]).assert().success();
     let text = String::from_utf8_lossy(&printed.get_output().stdout).into_owned();
-    for example in ["cosmicai ingest cutouts.npz", "stamps/{object_id}.fits", "pickles and are", "F.objects.parquet"] {
+    for example in ["cosmicai ingest cutouts.npz", "cutouts/{object_id}.fits", "pickles and are", "F.objects.parquet"] {
         assert!(text.contains(example), "{text}");
     }
 }

@@ -38,7 +38,7 @@ enum Command {
 /// Writes template.yaml, state_machine.asl.json, bootstrap.zip and README.md.
 ///
 /// Build the program once from the sources, for the processor of the functions and for the libc of Lambda:
-/// `cargo lambda build --profile lambda --package lambda`. Pass --arm64 for arm64. cargo-lambda is on PyPI.
+/// `cargo lambda build --profile lambda --package lambda`. Add --arm64 to build for arm64. cargo-lambda is on PyPI.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = examples(["cosmicai deploy render --out deploy"]))]
 struct Render {

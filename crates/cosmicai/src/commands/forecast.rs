@@ -33,10 +33,10 @@ use crate::settings::{Settings, cores};
 
 /// Forecast the time and cost of a run before it starts.
 ///
-/// A seeded simulation schedules the tasks of every sensible setting as AWS does (one child after another, environments
-/// up to the scaling limit, cold starts, stragglers, request rates of S3), or as this machine or a cluster does, many
-/// times. The command prints the Pareto-optimal settings: no other setting is both faster and cheaper. Each has the
-/// interval that contains 90 of 100 executions.
+/// The command simulates many executions of every sensible setting. The simulation starts tasks as AWS does (limits on
+/// starts and on concurrency, cold starts, stragglers, request rates of S3), or as this machine or a cluster does. The
+/// same seed gives the same result. The command prints the Pareto-optimal settings: no other setting is both faster and
+/// cheaper. Each has an interval that contains 90 of 100 executions.
 ///
 /// Worker speed is taken from measured runs (--from: results folders, combined_data.json files of cosmicai or of the
 /// CAI study (Staylor et al., arXiv:2501.06249), records of `cosmicai bench`) or, by default, from a short benchmark on
@@ -81,12 +81,20 @@ pub(crate) struct Options {
     #[arg(long, value_name = "USD", value_parser = positive)]
     budget: Option<f64>,
     /// Partition sizes to compare, in MB (2²⁰ bytes).
+    ///
+    /// For --data-size; the partitions of a payload exist already [default: 10 to 100, and up to 1,000 for large data].
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = positive)]
     partition_mb: Vec<f64>,
-    /// Memory sizes of a worker to compare, in MB.
+    /// Memory sizes of a function to compare, in MB.
+    ///
+    /// In MB of 2²⁰ bytes, as AWS counts. The default is 512 to 10,240 for step-functions. For local and slurm, memory
+    /// changes neither time nor cost, and the default is what a worker needs.
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = positive)]
     memory_mb: Vec<f64>,
     /// Numbers of concurrent tasks to compare.
+    ///
+    /// The default has powers of 2 up to the cores for local, 1 to 1,024 for slurm, and 10 to the assumed limit of the
+    /// account for step-functions.
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=10_000))]
     concurrency: Vec<u32>,
     /// Numbers of threads of a worker to compare.

@@ -36,8 +36,8 @@ use crate::settings::Settings;
 #[command(after_long_help = examples([
     "cosmicai ingest cutouts.npz --out cutouts/1.pt",
     "cosmicai ingest --images i.npy --magnitudes m.npy --redshift z.npy --out 1.pt",
-    "cosmicai ingest sample.fits --cutouts 'stamps/{object_id}.fits' --out 1.pt",
-    "cosmicai ingest sample.csv --cutouts 'stamps/{field}/{objid}-{band}.fits' \\",
+    "cosmicai ingest sample.fits --cutouts 'cutouts/{object_id}.fits' --out 1.pt",
+    "cosmicai ingest sample.csv --cutouts 'cutouts/{field}/{objid}-{band}.fits' \\",
     "    --columns object_id=objid,u=modelMag_u,redshift=specz --crop 32 \\",
     "    --skip-missing --out 1.pt",
     "cosmicai predict --model astromae.pt 1.pt --out catalogue.parquet",
@@ -48,7 +48,7 @@ pub(crate) struct Options {
     input: Option<String>,
     /// Pattern of the paths of cutouts.
     ///
-    /// For example 'stamps/{object_id}.fits' for cubes, or 'stamps/{object_id}-{band}.fits' for a file for each band.
+    /// For example 'cutouts/{object_id}.fits' for cubes, or 'cutouts/{object_id}-{band}.fits' for a file for each band.
     #[arg(long, value_name = "PATTERN", requires = "input")]
     cutouts: Option<String>,
     /// Names of columns: object_id=objid,u=modelMag_u.
@@ -141,7 +141,7 @@ fn request(options: Options) -> Result<IngestRequest> {
             bail!("`{input}` is a single array; pass each array by its option: `--images F.npy --magnitudes F.npy`")
         }
         (Some(input), None, _) => bail!(
-            "`{input}`: a catalogue needs the pattern of its cutouts: `--cutouts 'stamps/{{object_id}}.fits'`; files \
+            "`{input}`: a catalogue needs the pattern of its cutouts: `--cutouts 'cutouts/{{object_id}}.fits'`; files \
              of numpy arrays end in .npz"
         ),
         (None, _, Some((images, magnitudes))) => {

@@ -27,7 +27,7 @@ use serde::Serialize;
 use self::forecast_options::ForecastOptions;
 use self::slurm_options::SlurmOptions;
 use crate::forecast::budget::{Upcoming, forecast_run};
-use crate::help::examples;
+use crate::help::section_and_examples;
 use crate::outcome::Outcome;
 use crate::parent_watch;
 use crate::payload_file::read_payload;
@@ -37,22 +37,29 @@ use crate::settings::Settings;
 
 pub(crate) use local::run_payload;
 
+/// Payload with the keys that a run needs, in `--help`.
+const PAYLOAD: &str = r#"{
+  "data_bucket": "sky", "data_prefix": "25MB",  # partitions: sky/25MB/1.pt, ...
+  "file_limit": 42,                             # number of partitions and tasks
+  "bucket": "sky", "model": "model/astromae.pt",
+  "result_path": "results/first",               # in the same bucket
+  "batch_size": 256
+}"#;
+
 /// Run a payload: predict every partition, write results.
 ///
-/// The payload is JSON in the format of the CAI study (Staylor et al., arXiv:2501.06249): bucket, data_bucket,
-/// data_prefix, result_path, file_limit, batch_size, and the folder of the model (S3_object_name) or its URL (model).
-/// The run writes to `result_path`: <rank>.json and combined_data.json in the format of the CAI study, and plan.json,
+/// The payload is JSON in the format of the CAI study (Staylor et al., arXiv:2501.06249). The run writes to `result_path`: <rank>.json and combined_data.json in the format of the CAI study, and plan.json,
 /// report.json, summary.json, tasks/<rank>.json and predictions/<rank>.parquet.
 ///
 /// --executor slurm runs the payload on a cluster, as an array of jobs. --executor step-functions runs it on AWS
-/// Lambda; this needs a build with `--features aws`. The command follows such a run to its end. Ctrl-C stops following,
-/// and the run continues. `cosmicai status`, `logs` and `stop` take the results folder of the run, or the ARN of the
+/// Lambda; this needs a build with `--features aws`. The command follows such a run to its end; after Ctrl-C, the
+/// command ends and the run continues. A run on this machine stops at Ctrl-C and can be resumed. `cosmicai status`, `logs` and `stop` take the results folder of the run, or the ARN of the
 /// execution.
 ///
-/// With --budget, the command forecasts the run first, does not start it if it may cost more, and stops it when the
-/// running bill exceeds the budget.
+/// With --budget, the command first forecasts the cost. It does not start the run if the cost may exceed the budget, and
+/// stops it when the running bill does.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
-#[command(after_long_help = examples([
+#[command(after_long_help = section_and_examples(("PAYLOAD.json, without the comments", PAYLOAD), [
     "cosmicai run payload.json --store ./buckets",
     "cosmicai run payload.json --store ./buckets --resume",
     "cosmicai run payload.json --store /scratch/ada --executor slurm \\",

@@ -30,7 +30,7 @@ use crate::settings::Settings;
     "cosmicai simulate --catalogue galaxies.csv --seed 7 --out sky.pt",
 ]))]
 pub(crate) struct Options {
-    /// Number of galaxies to simulate.
+    /// Number of galaxies; required without --catalogue.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_SAMPLES as i64))]
     #[arg(required_unless_present = "catalogue", conflicts_with = "catalogue")]
     count: Option<u32>,

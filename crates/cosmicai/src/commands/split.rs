@@ -13,9 +13,9 @@ use crate::settings::Settings;
 
 /// Split a partition into smaller ones: 1.pt, 2.pt and so on.
 ///
-/// Sizes are in binary MB of 20,508 bytes per galaxy of 32×32 pixels, as in the CAI study (Staylor et al.,
-/// arXiv:2501.06249): 25MB are 1,278 galaxies and 100MB are 5,113. Memory does not grow with the size of INPUT. The
-/// file of identifiers and positions beside INPUT (F.objects.parquet) is split too.
+/// A size is in MB of 2²⁰ bytes. As in the CAI study (Staylor et al., arXiv:2501.06249), a galaxy of 32×32 pixels counts
+/// as 20,508 bytes (20,520 in the file), so 25MB is 1,278 galaxies and 100MB is 5,113. Memory does not grow with the
+/// size of INPUT. The file of identifiers and positions beside INPUT (F.objects.parquet) is split too.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = examples(["cosmicai split sky.pt --size 25MB --out data/bucket/25MB"]))]
 pub(crate) struct Options {

@@ -39,7 +39,7 @@ pub(crate) struct Options {
     /// With --store, a bucket and a folder in it: `bucket/results`.
     #[arg(value_name = "RESULTS")]
     results: String,
-    /// Folder, `s3`, `gs`, `az` or URL of the buckets.
+    /// Folder or URL of the buckets, as in `cosmicai run`.
     #[arg(long, value_name = "DIR|s3|URL")]
     store: Option<String>,
     /// Also write all predictions to one file.

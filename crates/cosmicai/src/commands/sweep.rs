@@ -79,7 +79,7 @@ pub(crate) struct Options {
     out: Option<PathBuf>,
     /// Factor for partition and data sizes.
     ///
-    /// The numbers of partitions do not change.
+    /// The numbers of partitions do not change. Use a small factor to try a sweep out.
     #[arg(long, value_name = "X", default_value = "1", value_parser = scale)]
     scale: f64,
     /// ARN of the state machine, for points on step-functions.

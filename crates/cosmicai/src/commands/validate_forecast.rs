@@ -17,7 +17,9 @@ use crate::report::figures;
 /// Forecasts the total times of executions on AWS Lambda from the times of their workers alone, to show how far to
 /// trust `cosmicai forecast`. A few assumptions are fitted to a few of the configurations; the other configurations
 /// test the forecast. The two tables are in the format of the CAI study (Staylor et al., arXiv:2501.06249), which
-/// published worker times and total execution times of its configurations.
+/// published worker times and total execution times of its configurations. WORKERS.csv has the columns
+/// `partition (MB)`, `data (GB)`, `run` and `total_cpu_time (seconds)`; TOTALS.csv has `partition(MB)`, `data(GB)`,
+/// `num_worlds` and `duration`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = examples([
     "cosmicai validate-forecast worker_times.csv total_execution_time.csv",

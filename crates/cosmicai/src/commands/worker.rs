@@ -48,7 +48,7 @@ pub(crate) struct Options {
     /// Folder or URL of the buckets [default: that of the plan].
     #[arg(long, value_name = "DIR|s3|URL")]
     store: Option<String>,
-    /// Rank of the task; with --of, number of this worker, from 0.
+    /// Task to run, from 0; with --of, number of this worker.
     #[arg(long, value_name = "N")]
     rank: usize,
     /// Number of workers that share the tasks.

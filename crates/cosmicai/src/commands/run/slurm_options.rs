@@ -10,12 +10,12 @@ pub(crate) struct SlurmOptions {
     /// Queue (SLURM partition) [default: the cluster's].
     #[arg(long, value_name = "NAME")]
     pub(crate) slurm_partition: Option<String>,
-    /// Account that pays for the jobs.
+    /// Account that pays for the jobs [default: your own].
     #[arg(long, hide_short_help = true, value_name = "NAME")]
     pub(crate) slurm_account: Option<String>,
     /// Time limit of a job: 30 (minutes), 01:30:00.
     ///
-    /// Any time that SLURM accepts, such as 1-12:00:00 for 36 hours.
+    /// Any time that SLURM accepts, such as 1-12:00:00 for 36 hours [default: the cluster's].
     #[arg(long, value_name = "TIME")]
     pub(crate) time: Option<String>,
     /// CPUs of a job, with one compute thread each.
@@ -23,7 +23,7 @@ pub(crate) struct SlurmOptions {
     pub(crate) cpus_per_task: Option<u16>,
     /// Memory of a job, such as 4G.
     ///
-    /// A worker needs about 200 MB.
+    /// A worker needs about 200 MB [default: the cluster's].
     #[arg(long = "mem", value_name = "SIZE")]
     pub(crate) memory: Option<String>,
     /// Most jobs that run at a time.
@@ -41,7 +41,7 @@ pub(crate) struct SlurmOptions {
     pub(crate) sbatch_extra: Vec<String>,
     /// Retry tasks that ran out of memory with FACTOR × the memory.
     ///
-    /// At most three times.
+    /// FACTOR is above 1, up to 16. A task is retried at most three times [default: no retry].
     #[arg(long, hide_short_help = true, value_name = "FACTOR", requires = "memory")]
     pub(crate) retry_memory_factor: Option<f64>,
 }

@@ -9,6 +9,13 @@ fn parsed(line: &CommandLine) -> (Options, Option<String>) {
     (options, args.endpoint_url)
 }
 
+#[test]
+fn payload_in_the_help_is_valid() {
+    let without_comments: String = PAYLOAD.lines().map(|line| line.split('#').next().unwrap()).collect();
+    let payload = Payload::parse(without_comments.as_bytes()).unwrap();
+    assert_eq!(payload.file_limit, 42);
+}
+
 /// Options with every value set that can be set together with the others of this executor.
 fn every_option(executor: &str) -> Options {
     let common = "cosmicai run my_payload.json --store /scratch/it's --model s3://m/x.pt --precision bf16 --attempts 5 \
