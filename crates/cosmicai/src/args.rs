@@ -3,8 +3,9 @@
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::commands::{
-    audit, bench, convert, cost, demo, deploy, executions, forecast, ingest, inspect, logs, metrics, model_init,
-    predict, report, run, simulate, split, status, stop, summarize, sweep, validate_forecast, worker,
+    audit, bench, completions, convert, cost, demo, deploy, executions, forecast, ingest, inspect, logs, man_pages,
+    metrics, model_init, predict, report, run, simulate, split, status, stop, summarize, sweep, validate_forecast,
+    worker,
 };
 use crate::help::{self, GLOBAL};
 use crate::printer::Format;
@@ -103,6 +104,19 @@ pub(crate) enum Command {
     ModelInit(model_init::Options),
     Metrics(metrics::Options),
     Bench(bench::Options),
+    Completions(completions::Options),
+    ManPages(man_pages::Options),
+}
+
+#[cfg(test)]
+impl Args {
+    /// Parses a printed command line as a shell and this program do.
+    pub(crate) fn of_line(line: &executors::CommandLine) -> Self {
+        let script = format!("for word in {line}; do printf '%s\\0' \"$word\"; done");
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let words = String::from_utf8(output.stdout).unwrap();
+        Self::try_parse_from(words.split_terminator('\0')).unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
 }
 
 #[cfg(test)]
@@ -122,16 +136,5 @@ mod tests {
             let length = |text: Option<&clap::builder::StyledStr>| text.map_or(0, |text| text.to_string().len());
             assert!(length(long) > length(short) + 20, "{}: {short:?}, {long:?}", command.get_name());
         }
-    }
-}
-
-#[cfg(test)]
-impl Args {
-    /// Parses a printed command line as a shell and this program do.
-    pub(crate) fn of_line(line: &executors::CommandLine) -> Self {
-        let script = format!("for word in {line}; do printf '%s\\0' \"$word\"; done");
-        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
-        let words = String::from_utf8(output.stdout).unwrap();
-        Self::try_parse_from(words.split_terminator('\0')).unwrap_or_else(|error| panic!("{line}: {error}"))
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod bench;
+pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod cost;
 pub(crate) mod demo;
@@ -11,6 +12,7 @@ pub(crate) mod forecast;
 pub(crate) mod ingest;
 pub(crate) mod inspect;
 pub(crate) mod logs;
+pub(crate) mod man_pages;
 pub(crate) mod metrics;
 pub(crate) mod model_init;
 pub(crate) mod predict;
@@ -59,5 +61,7 @@ pub(crate) async fn run(command: Command, settings: &Settings, printer: &Printer
         Command::Cost(options) => cost::cost(options, settings, printer).await,
         Command::Audit(options) => audit::audit(options, settings, printer).await,
         Command::Metrics(options) => metrics::metrics(options, settings, printer).await,
+        Command::Completions(options) => completions::completions(&options, printer),
+        Command::ManPages(options) => man_pages::man_pages(&options, printer),
     }
 }

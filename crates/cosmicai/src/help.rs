@@ -16,7 +16,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Data", &["ingest", "simulate", "split", "inspect"]),
     ("Measure and account", &["metrics", "bench", "sweep", "report", "audit", "cost", "forecast", "validate-forecast"]),
     ("AWS and clusters", &["status", "logs", "stop", "executions", "deploy"]),
-    ("Models", &["convert", "model-init"]),
+    ("Models and shell", &["convert", "model-init", "completions", "man-pages"]),
 ];
 
 /// Template of the help of the program itself. clap cannot list commands by group, so they come in as `before-help`.
@@ -82,7 +82,7 @@ mod tests {
     /// Most lines that `-h` of a command may have, at 80 columns.
     const SHORT_HELP_LINES_MAX: usize = 30;
     /// The same for the program, whose help lists all commands.
-    const PROGRAM_HELP_LINES_MAX: usize = 40;
+    const PROGRAM_HELP_LINES_MAX: usize = 44;
     const WIDTHS: [usize; 3] = [80, 100, 120];
 
     /// Name and help of the program and of every command, at a width.
