@@ -1,8 +1,11 @@
-//! Progress bar that counts items.
+//! Progress bars on standard error.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::printer::write_message;
+use crate::visible::visible;
 
 /// Makes a bar that counts `what` up to `total` on a terminal, and shows nothing otherwise.
 pub(crate) fn counting_bar(what: &str, total: u64) -> ProgressBar {
@@ -12,4 +15,13 @@ pub(crate) fn counting_bar(what: &str, total: u64) -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+/// Prints a message, above the bar if it is shown.
+pub(crate) fn write_above(bar: &ProgressBar, text: &str) {
+    if bar.is_hidden() {
+        write_message(text);
+    } else {
+        bar.println(visible(text));
+    }
 }

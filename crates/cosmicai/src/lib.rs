@@ -37,6 +37,7 @@ mod report;
 mod run_target;
 pub mod settings;
 mod sweep;
+mod visible;
 #[cfg(not(feature = "aws"))]
 mod without_aws;
 
@@ -67,7 +68,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            write_message(&format!("error: {error:#}"));
+            write_message(&visible::shortened(&format!("error: {error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -9,6 +9,8 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, pre
 pub(crate) use plots::grouped;
 use serde::Serialize;
 
+use crate::visible::{visible, visible_line};
+
 /// Format of results on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -35,7 +37,7 @@ impl Printer {
     /// Prints `value` as JSON, or as the text that `human` makes of it.
     pub(crate) fn print<T: Serialize>(&self, value: &T, human: impl FnOnce(&T) -> String) -> Result<()> {
         let text = match self.format {
-            Format::Human => human(value),
+            Format::Human => visible(&human(value)).into_owned(),
             Format::Json => serde_json::to_string_pretty(value)? + "\n",
         };
         write_out(text.as_bytes())
@@ -47,9 +49,10 @@ impl Printer {
     }
 }
 
-/// Writes a line to standard error. Goes on if standard error is closed, where `eprintln!` would panic.
+/// Writes a message to standard error, with control characters as escapes. Goes on if standard error is closed, where
+/// `eprintln!` would panic.
 pub(crate) fn write_message(text: &str) {
-    drop(writeln!(io::stderr(), "{text}"));
+    drop(writeln!(io::stderr(), "{}", visible(text)));
 }
 
 /// Writes bytes to standard output. A reader that has ended (`| head`) is not an error.
@@ -71,7 +74,8 @@ const TEXT_COLUMN_MIN: usize = 31;
 /// Formats a table for people, as wide as the terminal at most. Columns of numbers are aligned to the right.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let width = Table::new().width().unwrap_or(WIDTH_WITHOUT_TERMINAL);
-    table_of_width(header, &rows.into_iter().collect::<Vec<_>>(), usize::from(width))
+    let rows: Vec<[String; N]> = rows.into_iter().map(|row| row.map(|cell| visible_line(&cell).into_owned())).collect();
+    table_of_width(header, &rows, usize::from(width))
 }
 
 /// Formats a table that is `width` columns wide at most. Cells wrap between words, and after the dash of an interval;

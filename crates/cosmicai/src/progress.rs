@@ -1,12 +1,13 @@
 //! Progress of a run on standard error: a bar on a terminal, otherwise plain lines.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pipeline::event::{Event, EventSink, StopCause};
 
+use crate::counting_bar::write_above;
 use crate::printer::{count, usd};
 
 /// Largest number of plain lines that report finished tasks.
@@ -48,12 +49,7 @@ impl Progress {
 
     /// Prints a line, above the bar if there is one.
     fn line(&self, text: &str) {
-        if self.bar.is_hidden() {
-            // Continue if standard error is closed.
-            drop(writeln!(io::stderr(), "{text}"));
-        } else {
-            self.bar.println(text);
-        }
+        write_above(&self.bar, text);
     }
 }
 

@@ -11,6 +11,7 @@ use crate::outcome::Outcome;
 use crate::printer::write_out;
 use crate::run_target::{self, RunArgument, Target};
 use crate::settings::Settings;
+use crate::visible::visible;
 
 /// Print the logs of the workers of a run.
 ///
@@ -58,7 +59,7 @@ async fn of_execution(arn: &str, filter: Option<&str>, settings: &Settings) -> R
     let found = cloud.describe(arn).await?;
     let groups = cloud.log_groups(&found.arn).await?;
     for line in executors::step_functions::lines(&cloud, &groups, &found, filter).await? {
-        write_out(format!("{}\n", line.text).as_bytes())?;
+        write_out(format!("{}\n", visible(&line.text)).as_bytes())?;
     }
     Ok(Outcome::Done)
 }
@@ -93,7 +94,7 @@ async fn of_jobs(url: &str, store: Option<&str>, options: &Options, settings: &S
         let text = String::from_utf8_lossy(&text);
         let job = name.trim_end_matches(".log");
         let wanted = text.lines().filter(|line| options.filter.as_ref().is_none_or(|filter| line.contains(filter)));
-        write_out(wanted.map(|line| format!("{job}: {line}\n")).collect::<String>().as_bytes())?;
+        write_out(wanted.map(|line| format!("{job}: {}\n", visible(line))).collect::<String>().as_bytes())?;
     }
     Ok(Outcome::Done)
 }

@@ -1,5 +1,6 @@
 //! `cosmicai predict`: a catalogue from a few files.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::outcome::Outcome;
 use crate::printer::{Printer, count, write_out};
 use crate::settings::Settings;
 use crate::settings::cores;
+use crate::visible::visible;
 
 /// Predict the redshifts in a few files and write a catalogue.
 ///
@@ -153,6 +155,10 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
     let catalogue = writer.finish()?;
     match &options.out {
         Some(path) => new_file::write(path, &catalogue)?,
+        // A terminal would obey control characters in identifiers; a program needs them as they are.
+        None if std::io::stdout().is_terminal() => {
+            write_out(visible(&String::from_utf8_lossy(&catalogue)).as_bytes())?;
+        }
         None => write_out(&catalogue)?,
     }
     phases.write = writing.seconds();

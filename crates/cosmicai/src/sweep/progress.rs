@@ -1,6 +1,5 @@
 //! Progress of a sweep on standard error: a bar on a terminal, otherwise a line for each run.
 
-use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use records::sweep::SweepPoint;
 
 use super::points::{Point, Repeat, Sweep};
+use crate::counting_bar::write_above;
 use crate::printer::count;
 
 /// Progress bar of a sweep. It counts bytes, because large runs take longer than small ones; its text counts runs.
@@ -64,12 +64,7 @@ impl SweepProgress {
 
     /// Prints a line, above the bar if there is one.
     pub(crate) fn line(&self, text: &str) {
-        if self.bar.is_hidden() {
-            // Continue if standard error is closed.
-            drop(writeln!(std::io::stderr(), "{text}"));
-        } else {
-            self.bar.println(text);
-        }
+        write_above(&self.bar, text);
     }
 
     fn count(&self) {
