@@ -5,11 +5,13 @@
 
 use super::colours::{Colour, INK, viridis};
 use super::figure::{Anchor, Cell, Mark, Point, Stroke, Text, upright};
-use super::frame::Axes;
+use super::frame::{Axes, with_white_edge};
 use crate::numbers::grouped;
 
 /// Minimum number of points of a filled cell; fewer points are drawn as dots.
 pub(super) const FILLED_MIN: u32 = 3;
+/// Number of points below which each one is a dot of the same colour: the colours of a few cells would mean nothing.
+const SPARSE: usize = 2_000;
 /// Minimum number of points for small cells.
 const MANY: usize = 50_000;
 /// Side of a cell in pixels: for few points, and for [`MANY`].
@@ -31,7 +33,7 @@ pub(super) struct Density {
     pub(super) marks: Vec<Mark>,
     /// Number of points outside the axes.
     pub(super) outside: usize,
-    /// Number of points in the fullest cell.
+    /// Number of points in the fullest cell; 1 if no cell is filled.
     most: u32,
 }
 
@@ -53,6 +55,9 @@ impl Density {
                 counts[row * columns + column] += 1;
                 placed.push((at, row * columns + column));
             }
+        }
+        if points.len() < SPARSE {
+            counts.iter_mut().for_each(|count| *count = (*count).min(1));
         }
         let most = counts.iter().copied().max().unwrap_or(0);
         let mut cells: Vec<Vec<Cell>> = vec![Vec::new(); LEVELS];
@@ -91,6 +96,12 @@ impl Density {
     /// Returns true if any cell is filled, so that a colour bar is needed.
     fn has_cells(&self) -> bool {
         self.most >= FILLED_MIN
+    }
+
+    /// Returns the marks of lines over the points. A white edge makes lines visible on filled cells; it would cut
+    /// pieces out of single dots.
+    pub(super) fn lines_above(&self, lines: Vec<Vec<Point>>, stroke: Stroke) -> Vec<Mark> {
+        if self.has_cells() { with_white_edge(lines, stroke).into() } else { vec![Mark::Lines { lines, stroke }] }
     }
 
     /// Returns the colour bar right of the axes; nothing if no cell is filled.
@@ -199,7 +210,7 @@ mod tests {
 
     #[test]
     fn every_point_is_drawn_or_counted_outside() {
-        let mut points = vec![(0.05, 0.05); 3];
+        let mut points = vec![(0.05, 0.05); SPARSE];
         points.extend([(0.15, 0.05), (0.95, 0.95), (0.96, 0.96), (1.0, 0.0), (1.1, 0.5), (f64::NAN, 0.5)]);
         let density = Density::of(&points, &axes());
         assert_eq!(density.outside, 2);
@@ -207,8 +218,20 @@ mod tests {
     }
 
     #[test]
+    fn few_points_are_dots_of_one_colour_without_colour_bar() {
+        let density = Density::of(&vec![(0.05, 0.05); SPARSE - 1], &axes());
+        assert_eq!((drawn(&density), density.marks.len()), ((SPARSE - 1, 0.0), 1));
+        assert!(density.colour_bar(&axes()).is_empty());
+        let line = vec![vec![(0.0, 0.0), (1.0, 1.0)]];
+        let stroke = Stroke { colour: INK, width: 1.0, dash: None };
+        assert_eq!(density.lines_above(line.clone(), stroke).len(), 1, "no white edge over dots");
+        let dense = Density::of(&vec![(0.05, 0.05); SPARSE], &axes());
+        assert_eq!(dense.lines_above(line, stroke).len(), 2);
+    }
+
+    #[test]
     fn merges_adjacent_cells_of_one_colour() {
-        let points: Vec<Point> = (0..300).map(|i| (f64::from(i % 10) / 10.0 + 0.05, 0.5)).collect();
+        let points: Vec<Point> = (0..3_000).map(|i| (f64::from(i % 10) / 10.0 + 0.05, 0.5)).collect();
         let density = Density::of(&points, &axes());
         let cells: Vec<usize> = density
             .marks

@@ -6,7 +6,7 @@ use super::axis::{Range, Scale};
 use super::colours::{INK, VERMILION};
 use super::density::Density;
 use super::figure::{Figure, Point, Run, Stroke, italic, subscript, upright};
-use super::frame::{Axes, LEFT, TOP_WITH_SCORES as TOP, WIDTH, height, with_white_edge};
+use super::frame::{Axes, LEFT, TOP_WITH_SCORES as TOP, WIDTH, height};
 use super::sample::{Sample, number};
 use super::scatter::{range_of, redshift};
 
@@ -55,13 +55,14 @@ pub(super) fn figure(sample: &Sample) -> Figure {
     );
 
     let bar = density.colour_bar(&axes);
-    let mut marks = density.marks;
     let zero = axes.clip((axes.x.range.low, 0.0), (axes.x.range.high, 0.0));
-    marks.extend(with_white_edge(zero.into_iter().collect(), ZERO));
+    let zero = density.lines_above(zero.into_iter().collect(), ZERO);
     let through = |value: fn(&RedshiftBin) -> f64| line(&bins, value, &axes);
     let spread = [through(|bin| bin.dz_median + bin.nmad), through(|bin| bin.dz_median - bin.nmad)];
-    marks.extend(with_white_edge(spread.to_vec(), SPREAD));
-    marks.extend(with_white_edge(vec![through(|bin| bin.dz_median)], MEDIAN));
+    let spread = density.lines_above(spread.to_vec(), SPREAD);
+    let median = density.lines_above(vec![through(|bin| bin.dz_median)], MEDIAN);
+    let mut marks = density.marks;
+    marks.extend(zero.into_iter().chain(spread).chain(median));
     let ticks = [axes.x.range.ticks(6, 0.0), axes.y.range.ticks(5, 0.0)];
     marks.extend(axes.frame(TITLE, redshift("spectroscopic redshift ", "spec"), dz_label(), ticks));
     marks.extend(bar);

@@ -35,10 +35,11 @@ pub(super) fn figure(sample: &Sample) -> Figure {
         remarks.join("; ")
     );
     let bar = density.colour_bar(&axes);
-    let mut marks = density.marks;
     let line = |dz: f64| axes.clip(at_dz(range.low, dz), at_dz(range.high, dz));
-    marks.extend(with_white_edge([-DZ, DZ].into_iter().filter_map(line).collect(), LIMIT));
-    marks.extend(with_white_edge(line(0.0).into_iter().collect(), DIAGONAL));
+    let limits = density.lines_above([-DZ, DZ].into_iter().filter_map(line).collect(), LIMIT);
+    let diagonal = density.lines_above(line(0.0).into_iter().collect(), DIAGONAL);
+    let mut marks = density.marks;
+    marks.extend(limits.into_iter().chain(diagonal));
     marks.extend(axes.frame(
         TITLE,
         redshift("spectroscopic redshift ", "spec"),

@@ -144,7 +144,7 @@ fn few_galaxies_are_drawn_as_dots() {
 
 #[test]
 fn draws_equal_redshifts() {
-    let (dots, _) = dots_and_cell_area(&draw_and_check(&table([(0.2, Some(0.2)); 300]))[0].svg);
+    let (dots, _) = dots_and_cell_area(&draw_and_check(&table([(0.2, Some(0.2)); 3_000]))[0].svg);
     assert_eq!(dots, 0);
     draw_and_check(&table([(0.0, Some(0.0)); 3]));
     draw_and_check(&table((0..300).map(|index| (f64::from(index) * 1e-3, Some(0.2)))));
