@@ -10,6 +10,7 @@
 //! - [`mod@reference`] computes the same in `f64`, without any optimisation. Tests compare [`Model`] with it.
 //! - [`init`] makes checkpoints with random weights, for tests and benchmarks.
 //! - [`torch`] reads and writes the file format of `torch.save`.
+//! - [`file_kind`] recognises files of other formats, for messages.
 //!
 //! ```
 //! use astromae::checkpoint::Checkpoint;
@@ -36,6 +37,7 @@
 
 pub mod checkpoint;
 mod config;
+pub mod file_kind;
 mod fold;
 mod head;
 mod inception;

@@ -6,12 +6,10 @@ use std::ops::Range;
 use super::source::File;
 use super::tensor::Place;
 use super::{Checkpoint, CheckpointError, Tensor, globals, module};
+use crate::file_kind::{Purpose, START_BYTES};
 use crate::torch::pickle::{MAX_PICKLE_BYTES, Pickle};
 use crate::torch::zip::{Entry, LOCAL_HEADER_BYTES, TAIL_BYTES, locate_directory, parse_directory};
 use crate::torch::{Archive, TensorSpec, TorchError};
-
-/// Number of bytes at the start of a file that identify the older formats of PyTorch.
-const START_BYTES: u64 = 512;
 
 pub(super) fn open(file: File<'_>) -> Result<Checkpoint<'_>, CheckpointError> {
     let archive = open_archive(file)?;
@@ -40,7 +38,7 @@ pub(super) fn open(file: File<'_>) -> Result<Checkpoint<'_>, CheckpointError> {
 fn open_archive(file: File<'_>) -> Result<Archive, CheckpointError> {
     let buffer = &mut Vec::new();
     let bytes = file.bytes();
-    Archive::check_start(file.read(0..bytes.min(START_BYTES), buffer)?)?;
+    Archive::check_start(file.read(0..bytes.min(START_BYTES as u64), buffer)?, Purpose::Model)?;
     let location = locate_directory(file.read(bytes - bytes.min(TAIL_BYTES)..bytes, buffer)?, bytes)?;
     let directory = file.read(location.range.clone(), buffer)?;
     Ok(Archive::new(parse_directory(directory, &location)?)?)

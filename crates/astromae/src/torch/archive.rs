@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::zip::Entry;
 use super::{TORCHSCRIPT, TorchError};
+use crate::file_kind::{self, FileKind, Purpose};
 
 /// Entries of a zip archive that belong to PyTorch.
 #[derive(Debug, Clone)]
@@ -93,38 +94,26 @@ impl Archive {
         }
     }
 
-    /// Checks that a file starts like a zip archive. `start` holds its first bytes; 262 bytes are enough.
+    /// Checks that a file starts like a zip archive. `start` holds its first bytes; [`file_kind::START_BYTES`] are
+    /// enough. `purpose` is what the file was meant for.
     ///
     /// # Errors
-    /// [`TorchError::Unsupported`] for the tar and pickle formats of PyTorch before 1.6, which the message names;
-    /// [`TorchError::Malformed`] for anything else.
-    pub fn check_start(start: &[u8]) -> Result<(), TorchError> {
+    /// [`TorchError::Unsupported`] for a file of another kind, which the message names; [`TorchError::Malformed`] for
+    /// anything else.
+    pub fn check_start(start: &[u8], purpose: Purpose) -> Result<(), TorchError> {
         if start.starts_with(b"PK") {
             return Ok(());
         }
-        if start.is_empty() {
-            return Err(TorchError::malformed("this is an empty file; copy or save it again"));
+        // The file has the name `.pt` wherever this function is called.
+        match file_kind::identify(start, ".pt") {
+            Some(FileKind::Empty) => Err(TorchError::malformed("this is an empty file; copy or save it again")),
+            Some(kind) if kind != FileKind::Text => {
+                Err(TorchError::unsupported(format!("the file is {}; {}", kind.name(), kind.advice(purpose))))
+            }
+            _ => Err(TorchError::malformed(format!(
+                "not a zip archive of torch.save: the file starts with `{}`",
+                start[..start.len().min(8)].escape_ascii()
+            ))),
         }
-        if start.get(257..262) == Some(b"ustar".as_slice()) {
-            return Err(TorchError::unsupported(
-                "the file has the tar format of PyTorch before 0.4; load it in PyTorch and save it again",
-            ));
-        }
-        // The format before 1.6 starts with a pickle of its magic number, an integer of 10 bytes.
-        const LEGACY_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
-        if start.get(..32.min(start.len())).is_some_and(|head| head.windows(10).any(|ten| ten == LEGACY_MAGIC)) {
-            return Err(TorchError::unsupported(
-                "the file has the format of PyTorch before 1.6; load it in PyTorch 1.6 or later and save it again",
-            ));
-        }
-        if start.len() >= 2 && start[0] == 0x80 && (2..=5).contains(&start[1]) {
-            return Err(TorchError::unsupported(
-                "the file is a bare pickle; save it with torch.save of PyTorch 1.6 or later",
-            ));
-        }
-        Err(TorchError::malformed(format!(
-            "not a zip archive of torch.save: the file starts with `{}`",
-            start[..start.len().min(8)].escape_ascii()
-        )))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
+use astromae::file_kind::Purpose;
 use astromae::torch::pickle::{Pickle, Value};
 use astromae::torch::zip::{TAIL_BYTES, locate_directory, parse_directory};
 use astromae::torch::{Archive, Dtype, TensorSpec, TorchError, is_tensor_global};
@@ -73,7 +74,7 @@ async fn open_archive(source: &mut Source) -> Result<Archive, PartitionError> {
         Err(error) => {
             // The start of the file identifies another format, which gives a better message.
             let start = source.fetch(0..file_bytes.min(START_BYTES), kept).await?;
-            let error = Archive::check_start(&start).err().unwrap_or(error);
+            let error = Archive::check_start(&start, Purpose::Partition).err().unwrap_or(error);
             return Err(source.torch_error(error));
         }
     };
@@ -84,7 +85,11 @@ async fn open_archive(source: &mut Source) -> Result<Archive, PartitionError> {
 async fn read_pickle(source: &mut Source, archive: &Archive) -> Result<Vec<TensorSpec>, PartitionError> {
     let entry = archive.pickle();
     if entry.bytes > MAX_PICKLE_BYTES {
-        return Err(source.malformed(format!("a pickle of {} bytes, more than {MAX_PICKLE_BYTES}", entry.bytes)));
+        return Err(source.malformed(format!(
+            "not a partition: its pickle has {} bytes, and that of a TensorDataset has at most {MAX_PICKLE_BYTES}; if it \
+             is a model, name it with `--model`",
+            entry.bytes
+        )));
     }
     let head_end = entry.header_offset + entry.bytes + HEAD_SLACK;
     source.keep(entry.header_offset..head_end.min(source.bytes())).await?;

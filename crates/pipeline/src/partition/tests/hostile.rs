@@ -155,7 +155,7 @@ async fn rejects_scattered_rows_of_a_huge_storage() {
 #[tokio::test]
 async fn rejects_long_pickles() {
     let what = message(entries(&[("data.pkl", &vec![b'N'; 100_000])])).await;
-    assert!(what.contains("a pickle of 100000 bytes"), "{what}");
+    assert!(what.contains("its pickle has 100000 bytes"), "{what}");
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
