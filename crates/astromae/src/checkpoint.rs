@@ -4,26 +4,35 @@
 //! reads only the positions of the tensors, and [`Checkpoint::view`] then reads one tensor at a time.
 //!
 //! Three forms of checkpoint are recognised by their content: a pickled module (`torch.save(model)`), a state dict
-//! (`torch.save(model.state_dict())`, also inside a dict under the key `"state_dict"` or `"model"`), and safetensors.
-//! Tensors have the names of the module tree, without the prefix `module.` that `DataParallel` adds.
+//! (`torch.save(model.state_dict())`), and safetensors. A module or state dict may be inside the dict of a training
+//! file, with an optimizer and other objects beside it, which are skipped. Tensors have the names of the module tree,
+//! without prefixes such as the `module.` that `DataParallel` adds. [`Checkpoint::notes`] states what was chosen.
 //!
 //! Nothing in a pickle is executed: classes are recognised by name, and their attributes are read as data. Errors do
 //! not contain the path of the file, because this crate does not know it; the caller adds it.
 
 mod attributes;
 mod error;
+mod find;
 mod globals;
 mod module;
+mod modules;
+mod names;
+mod nearest;
 mod pytorch;
 mod safetensors;
 mod source;
+mod state_dict;
 mod tensor;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 pub use crate::torch::{Dtype, TensorView};
+pub use attributes::Stated;
+use attributes::{Attributes, Origin};
 pub use error::CheckpointError;
+pub(crate) use modules::{Constant, Module, Modules};
 use source::File;
 pub use source::Source;
 pub use tensor::Tensor;
@@ -70,7 +79,12 @@ pub struct Checkpoint<'a> {
     file: File<'a>,
     form: Form,
     tensors: BTreeMap<String, Tensor>,
-    attributes: BTreeMap<String, f64>,
+    attributes: Attributes,
+    /// Classes and constants of a pickled module; `None` for the other forms, which have only tensors.
+    modules: Option<Modules>,
+    /// Names in a state dict whose values are not tensors that can be read, with their descriptions.
+    unreadable: BTreeMap<String, String>,
+    notes: Vec<String>,
     /// Starts of the storages whose checksums are verified. Several tensors may share a storage.
     checked: Mutex<BTreeSet<u64>>,
 }
@@ -110,9 +124,8 @@ impl<'a> Checkpoint<'a> {
         let mut checkpoint =
             if safetensors::is_safetensors(file)? { safetensors::open(file)? } else { pytorch::open(file)? };
         if let Some(config) = config_json {
-            for (name, value) in attributes::from_json(config)? {
-                checkpoint.attributes.entry(name).or_insert(value);
-            }
+            let numbers = attributes::from_json(config, "config.json")?;
+            checkpoint.attributes.add(Origin { name: Some("config.json".to_owned()), numbers });
         }
         Ok(checkpoint)
     }
@@ -156,7 +169,7 @@ impl<'a> Checkpoint<'a> {
     pub(crate) fn append<T>(
         &self,
         tensor: &Tensor,
-        append: fn(&TensorView<'_>, &mut Vec<T>),
+        append: impl Fn(&TensorView<'_>, &mut Vec<T>),
         buffer: &mut Vec<u8>,
         values: &mut Vec<T>,
     ) -> Result<(), CheckpointError> {
@@ -201,20 +214,61 @@ impl<'a> Checkpoint<'a> {
         Ok(())
     }
 
-    /// Value of a numeric attribute such as `blocks.0.attn.num_heads`, from the pickled attributes, the safetensors
-    /// metadata or `config.json`.
+    /// Value of a numeric attribute such as `blocks.0.attn.num_heads`, and the place that states it.
     ///
-    /// The full name is looked up first. If it does not exist, the last component (`num_heads`) is looked up, because a
-    /// configuration states a number once for all blocks. For `eps` of a module with `norm` in its name (`norm1`,
-    /// `fc_norm`), the general names are `eps` and `layer_norm_eps`; for `eps` of other modules it is `batch_norm_eps`,
-    /// because the two differ.
-    pub fn attribute(&self, name: &str) -> Option<f64> {
-        attributes::find(&self.attributes, name)
+    /// The places are, in this order: the attributes of a pickled module itself; the keys `hyper_parameters`, `config`
+    /// and `args` of the dict around a module or state dict; the metadata of a safetensors file (a JSON object under
+    /// `config.json` or `config`, or one of the general names); and the file `config.json`.
+    ///
+    /// The full name is looked up first. If no place has it, general names are looked up, because a configuration states
+    /// a number once for all layers: `num_heads` or `num_attention_heads`, `qk_scale` for the `scale` of an attention,
+    /// `layer_norm_eps` for the `eps` of a module with `norm` in its name (`norm1`, `fc_norm`), and `batch_norm_eps` for
+    /// the `eps` of other modules.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Unsupported`] if two places state different numbers under general names.
+    pub fn stated(&self, name: &str) -> Result<Option<Stated>, CheckpointError> {
+        self.attributes.find(name)
     }
 
-    /// All numeric attributes, sorted by name.
-    pub fn attributes(&self) -> &BTreeMap<String, f64> {
-        &self.attributes
+    /// Value of a numeric attribute, as [`stated`](Self::stated) finds it; `None` if it is missing or ambiguous.
+    pub fn attribute(&self, name: &str) -> Option<f64> {
+        self.stated(name).ok().flatten().map(|stated| stated.value)
+    }
+
+    /// All numeric attributes, sorted by name. If several places state one, the first counts.
+    pub fn attributes(&self) -> BTreeMap<String, f64> {
+        self.attributes.merged()
+    }
+
+    /// Number of attention heads at a place that is not read, if it is not `assumed`: the path and the number.
+    pub(crate) fn heads_elsewhere(&self, assumed: f64) -> Option<(String, f64)> {
+        self.attributes.heads_elsewhere(assumed)
+    }
+
+    /// Classes and constants of a pickled module; `None` for the other forms, which have only tensors.
+    pub(crate) fn modules(&self) -> Option<&Modules> {
+        self.modules.as_ref()
+    }
+
+    /// Names in a state dict whose values are not tensors that can be read.
+    pub(crate) fn unreadable(&self) -> impl Iterator<Item = &str> {
+        self.unreadable.keys().map(String::as_str)
+    }
+
+    /// Error for a tensor that the checkpoint does not have. It lists the nearest names.
+    pub(crate) fn missing(&self, name: &str) -> CheckpointError {
+        match self.unreadable.get(name) {
+            Some(found) => CheckpointError::Unsupported(format!(
+                "tensor `{name}` is saved as {found}; save it as a dense tensor of PyTorch"
+            )),
+            None => nearest::missing_tensor(name, self.tensors.keys().map(String::as_str)),
+        }
+    }
+
+    /// Decisions about the content of the file that its reader should know, such as which of two models was taken.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Converts the checkpoint to the bytes of a safetensors file. Types and bits of all values are preserved. The
@@ -227,13 +281,16 @@ impl<'a> Checkpoint<'a> {
         safetensors::write(self)
     }
 
-    /// Makes a checkpoint from the tensors and attributes of a file, after removing wrapper prefixes from all names.
+    /// Makes a checkpoint from the tensors and attributes of a file, after removing prefixes from the names of tensors.
     fn new(
         file: File<'a>,
         form: Form,
-        tensors: impl IntoIterator<Item = (String, Tensor)>,
-        attributes: impl IntoIterator<Item = (String, f64)>,
+        tensors: Vec<(String, Tensor)>,
+        attributes: Attributes,
+        mut notes: Vec<String>,
     ) -> Result<Self, CheckpointError> {
+        let tensors = tensors.into_iter().map(|(name, tensor)| (names::without_wrappers(&name), tensor)).collect();
+        let tensors = names::within_model(tensors, &mut notes)?;
         let file_bytes = file.bytes();
         let limit = file_bytes.saturating_mul(MAX_EXPANSION_RATIO).saturating_add(MAX_EXPANSION_BYTES);
         let mut expanded_bytes = 0_u64;
@@ -246,7 +303,6 @@ impl<'a> Checkpoint<'a> {
                      `.contiguous()` on expanded tensors before saving"
                 )));
             }
-            let name = without_wrappers(&name).to_owned();
             if named.contains_key(&name) {
                 return Err(CheckpointError::Malformed(format!("two tensors have the name `{name}`")));
             }
@@ -254,22 +310,18 @@ impl<'a> Checkpoint<'a> {
         }
         if named.is_empty() {
             return Err(CheckpointError::Malformed(
-                "there is no tensor in the file; save a model or its state dict".to_owned(),
+                "there is no tensor in the file; save the state dict: `torch.save(model.state_dict(), …)`".to_owned(),
             ));
         }
-        let attributes = attributes
-            .into_iter()
-            .filter(|(_, value)| value.is_finite())
-            .map(|(name, value)| (without_wrappers(&name).to_owned(), value))
-            .collect();
-        Ok(Self { file, form, tensors: named, attributes, checked: Mutex::default() })
+        Ok(Self {
+            file,
+            form,
+            tensors: named,
+            attributes,
+            modules: None,
+            unreadable: BTreeMap::new(),
+            notes,
+            checked: Mutex::default(),
+        })
     }
-}
-
-/// Removes the prefixes that `DataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) add to a name.
-fn without_wrappers(mut name: &str) -> &str {
-    while let Some(inner) = name.strip_prefix("module.").or_else(|| name.strip_prefix("_orig_mod.")) {
-        name = inner;
-    }
-    name
 }

@@ -22,8 +22,18 @@ pub struct Config {
     pub heads: usize,
     /// Number of parameters in the checkpoint. Buffers are not counted, and a shared tensor is counted once.
     pub parameters: usize,
+    /// Attributes that the checkpoint states, with their values and places. One is
+    /// ``attention heads: 8, from `num_heads` in `config.json` ``.
+    pub stated: Vec<String>,
     /// Attributes that the checkpoint lacks, with the values that were assumed instead. One is `attention heads: 12`.
     pub assumed: Vec<String>,
+    /// Description of the layers without tensors that were assumed, because the checkpoint has no classes; `None` for a
+    /// pickled module, whose classes were checked.
+    pub assumed_layers: Option<&'static str>,
+    /// Decisions about the content of the file, such as which of two models in it was taken.
+    pub notes: Vec<String>,
+    /// Attributes of the modules that are not known and not used. One is `blocks.0.attn.temperature: 2`.
+    pub unused: Vec<String>,
 }
 
 impl Config {
@@ -54,7 +64,7 @@ impl Config {
         }
         let depth = (0..).take_while(|i| layers.has(&format!("blocks.{i}.norm1.weight"))).count();
         if depth == 0 {
-            return Err(CheckpointError::MissingTensor { name: "blocks.0.norm1.weight".to_owned() });
+            return Err(layers.missing("blocks.0.norm1.weight"));
         }
         Ok(Config {
             bands,
@@ -65,8 +75,25 @@ impl Config {
             depth,
             heads: layers.heads("blocks.0", dim)?,
             parameters: layers.parameters(),
+            stated: Vec::new(),
             assumed: Vec::new(),
+            assumed_layers: None,
+            notes: Vec::new(),
+            unused: Vec::new(),
         })
+    }
+
+    /// Lines about what was chosen, read from the file, assumed and not used, for the standard error of a command.
+    pub fn messages(&self) -> Vec<String> {
+        let mut lines = self.notes.clone();
+        if !self.stated.is_empty() {
+            lines.push(self.stated.join("; "));
+        }
+        lines.extend(self.assumed.iter().map(|assumed| format!("assumed {assumed}, which the file does not state")));
+        if !self.unused.is_empty() {
+            lines.push(format!("attributes that are not used: {}", self.unused.join("; ")));
+        }
+        lines
     }
 
     /// Number of tokens of an image: its patches and the class token.

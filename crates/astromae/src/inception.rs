@@ -81,13 +81,13 @@ impl Inception {
         let first = layers.convolution(&name(0), config.bands, 1)?;
         for part in ["weight", "bias"] {
             // The checkpoint has this module a second time, under this name.
-            layers.ignore(&format!("inception_model.conv2d_init.{part}"));
+            layers.copy_of(&format!("{}.{part}", name(0)), &format!("inception_model.conv2d_init.{part}"))?;
         }
         let is_block = |stage: usize| layers.has(&format!("{}.branch1.conv.weight", name(stage)));
         let is_linear = |stage: usize| layers.has(&format!("{}.weight", name(stage)));
         let linear = (1..STAGES_MAX)
             .find(|stage| is_linear(*stage))
-            .ok_or_else(|| CheckpointError::MissingTensor { name: format!("{}.weight", name(10)) })?;
+            .ok_or_else(|| layers.missing(&format!("{}.weight", name(10))))?;
         // A stage without parameters is a pool, except for the flattening before the linear layer.
         if is_block(1) || linear < 3 {
             return Err(unsupported(
@@ -285,8 +285,10 @@ impl Block {
         let branch3 = if without_branch3 == expected {
             // The last block has weights for branch 3 that are never used.
             layers.ignore_all(&format!("{name}.branch3."));
+            layers.flag(name, "is_custom", true)?;
             None
         } else {
+            layers.flag(name, "is_custom", false)?;
             Some(two_convs("branch3", 5)?)
         };
         let outputs = without_branch3 + branch3.as_ref().map_or(0, |branch| branch.convolve.n());

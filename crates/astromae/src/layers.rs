@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kernels::Weights;
 
-use crate::checkpoint::{Checkpoint, CheckpointError, Tensor};
+use crate::checkpoint::{Checkpoint, CheckpointError, Stated, Tensor, TensorView};
 use crate::fold::{Affine, BatchNorm, to_f32};
 use crate::packing::Packing;
 
@@ -25,6 +25,8 @@ pub(crate) struct Layers<'a, 'b> {
     checkpoint: &'b Checkpoint<'a>,
     /// Names of the tensors that were requested.
     requested: RefCell<BTreeSet<String>>,
+    /// Attributes that the checkpoint states, with their values and places.
+    stated: RefCell<BTreeSet<String>>,
     assumed: RefCell<BTreeSet<String>>,
     /// Layers that were packed ahead and not yet requested.
     packed: RefCell<BTreeMap<String, Weights>>,
@@ -43,6 +45,7 @@ impl<'a, 'b> Layers<'a, 'b> {
         Layers {
             checkpoint,
             requested: RefCell::default(),
+            stated: RefCell::default(),
             assumed: RefCell::default(),
             packed: RefCell::default(),
             buffers: RefCell::default(),
@@ -54,6 +57,11 @@ impl<'a, 'b> Layers<'a, 'b> {
         self.checkpoint.tensor(name).is_some()
     }
 
+    /// Error for a tensor that the checkpoint does not have.
+    pub(crate) fn missing(&self, name: &str) -> CheckpointError {
+        self.checkpoint.missing(name)
+    }
+
     /// Shape of the tensor `name`. Fails if it is missing.
     pub(crate) fn shape(&self, name: &str) -> Result<&'b [usize], CheckpointError> {
         Ok(self.find(name)?.shape())
@@ -63,8 +71,10 @@ impl<'a, 'b> Layers<'a, 'b> {
     pub(crate) fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f64>, CheckpointError> {
         let tensor = self.request(name, shape)?;
         let (mut values, buffer) = (Vec::new(), &mut self.buffers.borrow_mut().bytes);
-        let appended = self.checkpoint.append(tensor, |view, values| view.append_f64(values), buffer, &mut values);
-        appended.map(|()| values).map_err(|error| error.in_tensor(name))
+        let append = |view: &TensorView<'_>, values: &mut Vec<f64>| view.append_f64(values);
+        self.checkpoint.append(tensor, append, buffer, &mut values).map_err(|error| error.in_tensor(name))?;
+        check_finite(name, &values, |value| value.abs() <= f64::from(f32::MAX), |value| value)?;
+        Ok(values)
     }
 
     /// Reads and packs a linear layer into which nothing is folded. It is not converted to `f64`, because for the
@@ -78,8 +88,10 @@ impl<'a, 'b> Layers<'a, 'b> {
         }
         let Buffers { bytes, values } = &mut *self.buffers.borrow_mut();
         values.clear();
-        let appended = self.checkpoint.append(weight, |view, values| view.append_f32(values), bytes, values);
-        appended.map_err(|error| error.in_tensor(&format!("{name}.weight")))?;
+        let append = |view: &TensorView<'_>, values: &mut Vec<f32>| view.append_f32(values);
+        let weight_name = format!("{name}.weight");
+        self.checkpoint.append(weight, append, bytes, values).map_err(|error| error.in_tensor(&weight_name))?;
+        check_finite(&weight_name, values, f32::is_finite, f64::from)?;
         Ok(Weights::pack(packing.isa, packing.of_linear(n, k), (n, k), k, values, &to_f32(&bias)))
     }
 
@@ -173,19 +185,43 @@ impl<'a, 'b> Layers<'a, 'b> {
 
     /// Number of attention heads of `{block}.attn`, or the default if the checkpoint does not contain it.
     pub(crate) fn heads(&self, block: &str, dim: usize) -> Result<usize, CheckpointError> {
-        let heads = self.positive_attribute(&format!("{block}.attn.num_heads"), NUM_HEADS, "attention heads")?;
+        let name = format!("{block}.attn.num_heads");
+        let heads = self.positive_attribute(&name, NUM_HEADS, "attention heads")?;
+        if self.checkpoint.stated(&name)?.is_none()
+            && let Some((path, other)) = self.checkpoint.heads_elsewhere(heads)
+        {
+            return Err(CheckpointError::Unsupported(format!(
+                "`{path}` is {other}, but it is at a place that is not read, and {heads} attention heads would be \
+                 assumed; set `num_heads` in a `config.json` next to the file"
+            )));
+        }
         if heads.fract() != 0.0 || !dim.is_multiple_of(heads as usize) {
             return Err(CheckpointError::Unsupported(format!(
-                "`{block}.attn`: {dim} channels cannot be divided among {heads} heads; set `num_heads` in the metadata \
-                 of the file or in a `config.json` next to it"
+                "`{block}.attn`: {dim} channels cannot be divided among {heads} heads; set `num_heads` in a `config.json` \
+                 next to the file"
             )));
         }
         Ok(heads as usize)
     }
 
-    /// Value of an optional attribute.
-    pub(crate) fn attribute(&self, name: &str) -> Option<f64> {
-        self.checkpoint.attribute(name)
+    /// Factor of the queries of `{block}.attn`: its attribute `scale`, or 1/√(channels of a head).
+    pub(crate) fn scale(&self, block: &str, head_dim: usize) -> Result<f64, CheckpointError> {
+        let name = format!("{block}.attn.scale");
+        match self.checkpoint.stated(&name)? {
+            Some(stated) => self.positive(&name, &stated, "attention scale"),
+            None => Ok((head_dim as f64).powf(-0.5)),
+        }
+    }
+
+    /// Checks a flag of a module, such as `is_custom`, if the checkpoint states it.
+    pub(crate) fn flag(&self, module: &str, name: &str, expected: bool) -> Result<(), CheckpointError> {
+        let name = format!("{module}.{name}");
+        match self.checkpoint.stated(&name)? {
+            Some(stated) if stated.value != f64::from(u8::from(expected)) => Err(CheckpointError::Unsupported(
+                format!("`{name}` is {}, but the shapes of the tensors fit only {}", stated.value != 0.0, expected),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Number of parameters: the elements of all tensors except running statistics and the second copy of
@@ -201,8 +237,22 @@ impl<'a, 'b> Layers<'a, 'b> {
             .sum()
     }
 
+    /// Accepts the tensor `name`, which is a second copy of `other`, if it exists. Fails if their values differ.
+    pub(crate) fn copy_of(&self, other: &str, name: &str) -> Result<(), CheckpointError> {
+        if !self.has(name) {
+            return Ok(());
+        }
+        let shape = self.shape(other)?;
+        if self.values(name, shape)? != self.values(other, shape)? {
+            return Err(CheckpointError::Unsupported(format!(
+                "the tensors `{name}` and `{other}` differ, but they are one parameter in AstroMAE"
+            )));
+        }
+        Ok(())
+    }
+
     /// Accepts a tensor whose values are not used.
-    pub(crate) fn ignore(&self, name: &str) {
+    fn ignore(&self, name: &str) {
         self.requested.borrow_mut().insert(name.to_owned());
     }
 
@@ -214,13 +264,13 @@ impl<'a, 'b> Layers<'a, 'b> {
     }
 
     /// Fails if the checkpoint has tensors that were never requested, because ignoring them would give plausible but
-    /// wrong redshifts. Returns the assumed attributes.
-    pub(crate) fn finish(self) -> Result<Vec<String>, CheckpointError> {
+    /// wrong redshifts. Returns the attributes that the checkpoint states, and those that were assumed.
+    pub(crate) fn finish(self) -> Result<(Vec<String>, Vec<String>), CheckpointError> {
         let requested = self.requested.into_inner();
-        let unknown: Vec<&str> =
-            self.checkpoint.tensors().map(|(name, _)| name).filter(|name| !requested.contains(*name)).collect();
+        let names = self.checkpoint.tensors().map(|(name, _)| name).chain(self.checkpoint.unreadable());
+        let unknown: Vec<&str> = names.filter(|name| !requested.contains(*name)).collect();
         match unknown.as_slice() {
-            [] => Ok(self.assumed.into_inner().into_iter().collect()),
+            [] => Ok((self.stated.into_inner().into_iter().collect(), self.assumed.into_inner().into_iter().collect())),
             [first, rest @ ..] => Err(CheckpointError::Unsupported(format!(
                 "the checkpoint has the tensor `{first}`{}, which AstroMAE does not have; it may be another model",
                 if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) }
@@ -229,21 +279,50 @@ impl<'a, 'b> Layers<'a, 'b> {
     }
 
     fn find(&self, name: &str) -> Result<&'b Tensor, CheckpointError> {
-        self.checkpoint.tensor(name).ok_or_else(|| CheckpointError::MissingTensor { name: name.to_owned() })
+        self.checkpoint.tensor(name).ok_or_else(|| self.checkpoint.missing(name))
     }
 
-    /// Value of a positive attribute. If it is missing, returns `default` and records it as assumed, under the name
-    /// `what`.
+    /// Value of a positive attribute. If a state dict lacks it, returns `default` and records it as assumed, under the
+    /// name `what`. A module has all its attributes, so one that it lacks has another name and maybe another meaning.
     fn positive_attribute(&self, name: &str, default: f64, what: &str) -> Result<f64, CheckpointError> {
-        match self.checkpoint.attribute(name) {
-            Some(value) if value > 0.0 && value.is_finite() => Ok(value),
-            Some(value) => Err(CheckpointError::Unsupported(format!(
-                "attribute `{name}` is {value}; a positive number is expected"
-            ))),
+        match self.checkpoint.stated(name)? {
+            Some(stated) => self.positive(name, &stated, what),
+            None if self.checkpoint.modules().is_some() => Err(CheckpointError::Module {
+                path: name.to_owned(),
+                found: "missing".to_owned(),
+                expected: format!("a number ({what})"),
+            }),
             None => {
                 self.assumed.borrow_mut().insert(format!("{what}: {default}"));
                 Ok(default)
             }
         }
     }
+
+    /// Checks that a stated number is positive, and records it under the name `what`.
+    fn positive(&self, name: &str, stated: &Stated, what: &str) -> Result<f64, CheckpointError> {
+        let Stated { value, place } = stated;
+        if !(*value > 0.0 && value.is_finite()) {
+            return Err(CheckpointError::Unsupported(format!(
+                "attribute `{name}` is {value}; a positive number is expected"
+            )));
+        }
+        self.stated.borrow_mut().insert(format!("{what}: {value}, from {place}"));
+        Ok(*value)
+    }
+}
+
+/// Fails if a value is not finite, or too large for `f32`.
+fn check_finite<T: Copy>(
+    name: &str,
+    values: &[T],
+    is_finite: impl Fn(T) -> bool,
+    to_f64: impl Fn(T) -> f64,
+) -> Result<(), CheckpointError> {
+    // Without a branch for each value, the compiler uses vectors.
+    if values.iter().fold(true, |finite, value| finite & is_finite(*value)) {
+        return Ok(());
+    }
+    let first = values.iter().find(|value| !is_finite(**value));
+    Err(CheckpointError::NotFinite { name: name.to_owned(), value: first.map_or(f64::NAN, |value| to_f64(*value)) })
 }

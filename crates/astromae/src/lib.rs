@@ -50,6 +50,7 @@ mod part;
 mod peak;
 mod precision;
 pub mod reference;
+mod structure;
 pub mod torch;
 mod vit;
 

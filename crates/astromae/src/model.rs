@@ -11,6 +11,7 @@ use crate::layers::Layers;
 use crate::packing::Packing;
 use crate::part::{Observer, Part};
 use crate::precision::Precision;
+use crate::structure;
 use crate::vit::{self, Vit, VitScratch};
 
 /// AstroMAE model that is ready to predict. Threads can share it; each thread needs its own [`Scratch`].
@@ -76,6 +77,8 @@ impl Model {
     /// [`Config::assumed`].
     ///
     /// # Errors
+    /// - [`CheckpointError::Module`]: a pickled module has a layer that computes something else than AstroMAE.
+    /// - [`CheckpointError::NotFinite`]: a weight is NaN or infinite.
     /// - [`CheckpointError::MissingTensor`] and [`CheckpointError::Shape`]: a tensor is missing or has another shape.
     /// - [`CheckpointError::Unsupported`]: the checkpoint is not an AstroMAE model, it has additional tensors, or `isa`
     ///   has no instruction for `precision`.
@@ -119,8 +122,15 @@ impl Model {
             )));
         }
         let packing = Packing { isa, precision };
+        if let Some(modules) = checkpoint.modules() {
+            structure::check_root(modules)?;
+        }
         let layers = Layers::new(checkpoint);
         let mut config = Config::read(&layers)?;
+        config.notes = checkpoint.notes().to_vec();
+        if let Some(modules) = checkpoint.modules() {
+            config.unused = structure::check(checkpoint, modules, &config)?;
+        }
         let networks = |layers| {
             let vit = Vit::read(&layers, &config, packing)?;
             let inception = Inception::read(&layers, &config, packing)?;
@@ -130,7 +140,10 @@ impl Model {
         let (mut layers, (vit, vit_norm), (inception, linear)) = networks?;
         layers.set_packed(packed);
         let head = Head::read(&layers, &config, &vit_norm, (&inception, &linear), packing)?;
-        config.assumed = layers.finish()?;
+        (config.stated, config.assumed) = layers.finish()?;
+        if checkpoint.modules().is_none() {
+            config.assumed_layers = Some(structure::ASSUMED_LAYERS);
+        }
         Ok(Model { isa, precision, config, vit, inception, head })
     }
 

@@ -223,8 +223,7 @@ impl Block {
         let head_dim = dim / heads;
         let (gain, bias, norm1_eps) = layers.layer_norm(&format!("{name}.norm1"), dim)?;
         let mut qkv = read_qkv(layers, &format!("{name}.attn"), dim)?;
-        let scale = layers.attribute(&format!("{name}.attn.scale")).unwrap_or((head_dim as f64).powf(-0.5));
-        qkv.scale_outputs(0..dim, scale);
+        qkv.scale_outputs(0..dim, layers.scale(name, head_dim)?);
         let shape = AttentionShape { tokens: config.tokens(), heads, head_dim };
         // q, k and v are put into the order of values that the attention needs. Its output has the same order, which
         // the inputs of the projection follow.
@@ -341,17 +340,18 @@ impl Pcm {
 }
 
 /// Reads `qkv.weight` (3·dim, dim) and its bias. The bias is `qkv.bias` if it exists. Otherwise it consists of `q_bias`
-/// and `v_bias`, which are optional, and 0 for k.
+/// and `v_bias`, and 0 for k; if both are missing, there is no bias.
 fn read_qkv(layers: &Layers<'_, '_>, name: &str, dim: usize) -> Result<Affine, CheckpointError> {
     if layers.has(&format!("{name}.qkv.bias")) {
         return layers.affine(&format!("{name}.qkv"), 3 * dim, &[dim]);
     }
     let weight = layers.values(&format!("{name}.qkv.weight"), &[3 * dim, dim])?;
-    let part = |part: &str| {
-        let name = format!("{name}.{part}");
-        if layers.has(&name) { layers.values(&name, &[dim]) } else { Ok(vec![0.0; dim]) }
+    let [q, v] = ["q_bias", "v_bias"].map(|part| format!("{name}.{part}"));
+    let bias = if layers.has(&q) || layers.has(&v) {
+        [layers.values(&q, &[dim])?, vec![0.0; dim], layers.values(&v, &[dim])?].concat()
+    } else {
+        vec![0.0; 3 * dim]
     };
-    let bias = [part("q_bias")?, vec![0.0; dim], part("v_bias")?].concat();
     Ok(Affine::new(3 * dim, dim, weight, bias))
 }
 

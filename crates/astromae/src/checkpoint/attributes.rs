@@ -1,100 +1,131 @@
-//! Numeric attributes: conversion from and to JSON, and lookup by name.
+//! Numbers that tensors do not contain, such as the number of attention heads: where a checkpoint may state them, and
+//! how they are looked up.
+//!
+//! A number counts only at a named place: an attribute of the module itself, or a documented key in the configuration
+//! of the checkpoint. A training file has many other numbers, and some have the same names: the `scale` beside a state
+//! dict may be that of the pixels, and `eps` that of the optimizer.
+
+mod json;
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use super::CheckpointError;
 
-use super::{CheckpointError, MAX_ATTRIBUTES, MAX_CONFIG_BYTES, MAX_NAME_BYTES};
+pub(super) use json::{from_json, to_json};
 
-/// Integers up to this magnitude are written without a decimal point. They are exact as `f64`.
-const MAX_EXACT_INTEGER: f64 = (1_u64 << 53) as f64;
+/// Keys that state a number for all layers of a kind.
+const GENERAL: [&str; 5] = ["num_heads", "num_attention_heads", "qk_scale", "layer_norm_eps", "batch_norm_eps"];
 
-/// Reads all numbers of a JSON object, named by their dotted paths. A list that repeats one number, such as a kernel
-/// size, counts as that number.
-///
-/// # Errors
-/// If the text is not a JSON object, or exceeds a limit.
-pub(super) fn from_json(text: &str) -> Result<BTreeMap<String, f64>, CheckpointError> {
-    if text.len() > MAX_CONFIG_BYTES {
-        return Err(CheckpointError::Malformed(format!(
-            "`config.json` has {} bytes; at most {MAX_CONFIG_BYTES} are allowed",
-            text.len()
-        )));
-    }
-    let root: Value = serde_json::from_str(text)
-        .map_err(|error| CheckpointError::Malformed(format!("`config.json` is not valid JSON: {error}")))?;
-    if !root.is_object() {
-        return Err(CheckpointError::Malformed(
-            "`config.json` is not a JSON object such as {\"num_heads\": 12}".to_owned(),
-        ));
-    }
-    let mut attributes = BTreeMap::new();
-    let mut pending = vec![(String::new(), root)];
-    while let Some((path, value)) = pending.pop() {
-        if path.len() > MAX_NAME_BYTES || attributes.len() > MAX_ATTRIBUTES {
-            return Err(CheckpointError::Malformed(format!(
-                "`config.json` has more than {MAX_ATTRIBUTES} numbers, or a name longer than {MAX_NAME_BYTES} bytes"
-            )));
-        }
-        match value {
-            Value::Object(fields) => {
-                pending.extend(fields.into_iter().map(|(name, value)| {
-                    let path = if path.is_empty() { name } else { format!("{path}.{name}") };
-                    (path, value)
-                }));
-            }
-            Value::Array(items) => {
-                let first = items.first().and_then(number);
-                if let Some(first) = first.filter(|_| items.iter().all(|item| number(item) == first)) {
-                    attributes.insert(path, first);
-                }
-            }
-            scalar => {
-                if let Some(value) = number(&scalar) {
-                    attributes.insert(path, value);
-                }
-            }
-        }
-    }
-    Ok(attributes)
+/// Place that may state numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Origin {
+    /// Name of the place in messages, such as `hyper_parameters`. `None` for the attributes of the modules themselves.
+    pub(super) name: Option<String>,
+    /// Numbers by their dotted names.
+    pub(super) numbers: BTreeMap<String, f64>,
 }
 
-/// Writes the attributes as one JSON object, sorted by name.
-pub(super) fn to_json(attributes: &BTreeMap<String, f64>) -> String {
-    let fields: serde_json::Map<String, Value> = attributes
-        .iter()
-        .map(|(name, &value)| {
-            let integer = value.fract() == 0.0 && value.abs() <= MAX_EXACT_INTEGER;
-            (name.clone(), if integer { Value::from(value as i64) } else { Value::from(value) })
-        })
-        .collect();
-    Value::Object(fields).to_string()
+/// Number that a checkpoint states.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stated {
+    /// The number.
+    pub value: f64,
+    /// Description of the place that states it, such as `` `hyper_parameters.num_heads` ``.
+    pub place: String,
 }
 
-/// Looks up an attribute by its full name, then by its general name. The documentation of
-/// [`Checkpoint::attribute`](super::Checkpoint::attribute) states the rules.
-pub(super) fn find(attributes: &BTreeMap<String, f64>, name: &str) -> Option<f64> {
-    if let Some(&value) = attributes.get(name) {
-        return Some(value);
+/// Numbers of a checkpoint, by place. Earlier places take precedence.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Attributes {
+    places: Vec<Origin>,
+    /// Numbers of attention heads at places that are not read, with their paths.
+    elsewhere: Vec<(String, f64)>,
+}
+
+impl Attributes {
+    pub(super) fn add(&mut self, place: Origin) {
+        if !place.numbers.is_empty() {
+            self.places.push(place);
+        }
     }
-    let (parents, last) = name.rsplit_once('.')?;
-    let general = |key: &str| attributes.get(key).copied();
-    if last != "eps" {
-        return general(last);
+
+    /// Records a number of attention heads at a place that is not read.
+    pub(super) fn add_elsewhere(&mut self, path: String, value: f64) {
+        self.elsewhere.push((path, value));
     }
+
+    /// All numbers by name. If several places state one, the first counts.
+    pub(super) fn merged(&self) -> BTreeMap<String, f64> {
+        let mut merged = BTreeMap::new();
+        for (name, &value) in self.places.iter().flat_map(|place| &place.numbers) {
+            merged.entry(name.clone()).or_insert(value);
+        }
+        merged
+    }
+
+    /// Looks up a number by its full name, then by its general name. The documentation of
+    /// [`Checkpoint::attribute`](super::Checkpoint::attribute) states the rules.
+    ///
+    /// # Errors
+    /// If two places state different numbers under a general name.
+    pub(super) fn find(&self, name: &str) -> Result<Option<Stated>, CheckpointError> {
+        for place in &self.places {
+            if let Some(&value) = place.numbers.get(name) {
+                let place = match &place.name {
+                    None => "the attributes of the modules".to_owned(),
+                    Some(place) => format!("`{name}` in `{place}`"),
+                };
+                return Ok(Some(Stated { value, place }));
+            }
+        }
+        let mut found: Option<Stated> = None;
+        for place in &self.places {
+            let Some(place_name) = &place.name else { continue };
+            for key in general_names(name) {
+                let Some(&value) = place.numbers.get(*key) else { continue };
+                let stated = Stated { value, place: format!("`{key}` in `{place_name}`") };
+                match &found {
+                    None => found = Some(stated),
+                    Some(first) if first.value == value => {}
+                    Some(first) => {
+                        return Err(CheckpointError::Unsupported(format!(
+                            "{} is {}, but {} is {value}; correct or remove one of them",
+                            first.place, first.value, stated.place
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Number of attention heads at a place that is not read, if it is not `assumed`.
+    pub(super) fn heads_elsewhere(&self, assumed: f64) -> Option<(String, f64)> {
+        let is_heads = |path: &str| matches!(path.rsplit('.').next(), Some("num_heads" | "num_attention_heads"));
+        let nested = self.places.iter().filter_map(|place| Some((place.name.as_ref()?, &place.numbers)));
+        let nested = nested.flat_map(|(place, numbers)| {
+            let paths = numbers.iter().filter(|(path, _)| is_heads(path) && !path.starts_with("blocks."));
+            paths.map(move |(path, &value)| (format!("{place}.{path}"), value))
+        });
+        nested.chain(self.elsewhere.iter().cloned()).find(|(_, value)| *value != assumed)
+    }
+}
+
+/// Returns true for a key that states a number for all layers of a kind.
+pub(super) fn is_general(key: &str) -> bool {
+    GENERAL.contains(&key)
+}
+
+/// General names of the attribute with the full name `name`.
+fn general_names(name: &str) -> &'static [&'static str] {
+    let Some((parents, last)) = name.rsplit_once('.') else { return &[] };
     let module = parents.rsplit('.').next().unwrap_or(parents);
-    if module.contains("norm") {
-        general("eps").or_else(|| general("layer_norm_eps"))
-    } else {
-        general("batch_norm_eps")
-    }
-}
-
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Bool(flag) => Some(f64::from(u8::from(*flag))),
-        Value::Number(number) => number.as_f64(),
-        _ => None,
+    match last {
+        "num_heads" => &["num_heads", "num_attention_heads"],
+        "scale" => &["qk_scale"],
+        "eps" if module.contains("norm") => &["layer_norm_eps"],
+        "eps" => &["batch_norm_eps"],
+        _ => &[],
     }
 }
 
@@ -102,37 +133,68 @@ fn number(value: &Value) -> Option<f64> {
 mod tests {
     use super::*;
 
+    fn place(name: Option<&str>, json: &str) -> Origin {
+        Origin { name: name.map(str::to_owned), numbers: from_json(json, "a place").unwrap() }
+    }
+
+    fn value(attributes: &Attributes, name: &str) -> Option<f64> {
+        attributes.find(name).unwrap().map(|stated| stated.value)
+    }
+
     #[test]
     fn find_prefers_full_names_to_general_names() {
-        let config = r#"{"num_heads": 12, "layer_norm_eps": 1e-6, "blocks": {"1": {"attn": {"num_heads": 3}}},
-            "patch_size": [8, 8], "image_size": [32, 64], "qkv_bias": true, "name": "AstroMAE"}"#;
-        let attributes = from_json(config).unwrap();
-        assert_eq!(find(&attributes, "blocks.0.attn.num_heads"), Some(12.0));
-        assert_eq!(find(&attributes, "blocks.1.attn.num_heads"), Some(3.0));
-        assert_eq!(find(&attributes, "blocks.0.norm1.eps"), Some(1e-6));
-        assert_eq!(find(&attributes, "fc_norm.eps"), Some(1e-6));
-        assert_eq!(find(&attributes, "blocks.0.PCM.1.eps"), None, "the eps of a batch norm is another number");
-        assert_eq!(find(&attributes, "patch_embed.patch_size"), Some(8.0));
-        assert_eq!(find(&attributes, "qkv_bias"), Some(1.0));
-        assert_eq!(find(&attributes, "image_size"), None);
-        assert_eq!(find(&attributes, "name"), None);
+        let mut attributes = Attributes::default();
+        attributes.add(place(
+            Some("config.json"),
+            r#"{"num_heads": 12, "layer_norm_eps": 1e-6, "blocks": {"1": {"attn": {"num_heads": 3}}},
+                "patch_size": [8, 8], "scale": 0.396, "eps": 1e-8, "qkv_bias": true, "name": "AstroMAE"}"#,
+        ));
+        assert_eq!(value(&attributes, "blocks.0.attn.num_heads"), Some(12.0));
+        assert_eq!(value(&attributes, "blocks.1.attn.num_heads"), Some(3.0));
+        assert_eq!(value(&attributes, "blocks.0.norm1.eps"), Some(1e-6));
+        assert_eq!(value(&attributes, "fc_norm.eps"), Some(1e-6));
+        assert_eq!(value(&attributes, "blocks.0.PCM.1.eps"), None, "the eps of a batch norm is another number");
+        assert_eq!(value(&attributes, "blocks.0.attn.scale"), None, "the scale may be that of the pixels");
+        assert_eq!(value(&attributes, "patch_embed.patch_size"), None);
+        assert_eq!(value(&attributes, "patch_size"), Some(8.0));
+        assert_eq!(value(&attributes, "name"), None);
+        let stated = attributes.find("blocks.0.attn.num_heads").unwrap().unwrap();
+        assert_eq!(stated.place, "`num_heads` in `config.json`");
     }
 
     #[test]
-    fn json_preserves_every_number() {
-        let attributes: BTreeMap<String, f64> =
-            [("eps", 1e-6), ("scale", 0.1 + 0.2), ("heads", 12.0), ("tiny", f64::MIN_POSITIVE), ("big", 1e300)]
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect();
-        assert_eq!(from_json(&to_json(&attributes)).unwrap(), attributes);
-        assert!(to_json(&attributes).contains("\"heads\":12,"));
+    fn own_attributes_count_first_and_have_no_general_names() {
+        let mut attributes = Attributes::default();
+        attributes.add(place(None, r#"{"num_heads": 5, "blocks.0.attn.num_heads": 3}"#));
+        attributes.add(place(Some("args"), r#"{"num_heads": 7, "blocks.0.attn.num_heads": 9, "qk_scale": 0.5}"#));
+        assert_eq!(value(&attributes, "blocks.0.attn.num_heads"), Some(3.0));
+        assert_eq!(value(&attributes, "blocks.1.attn.num_heads"), Some(7.0));
+        assert_eq!(value(&attributes, "blocks.1.attn.scale"), Some(0.5));
+        assert_eq!(attributes.merged()["num_heads"], 5.0);
     }
 
     #[test]
-    fn from_json_rejects_text_that_is_not_an_object() {
-        assert!(from_json("[1]").is_err());
-        assert!(from_json("{").is_err());
-        assert!(from_json(&"[".repeat(100_000)).is_err());
+    fn find_rejects_places_that_contradict_each_other() {
+        let mut attributes = Attributes::default();
+        attributes.add(place(Some("args"), r#"{"num_heads": 8}"#));
+        attributes.add(place(Some("config.json"), r#"{"num_attention_heads": 8}"#));
+        assert_eq!(value(&attributes, "blocks.0.attn.num_heads"), Some(8.0));
+        attributes.add(place(Some("config"), r#"{"num_heads": 12}"#));
+        let error = attributes.find("blocks.0.attn.num_heads").unwrap_err().to_string();
+        for words in ["`num_heads` in `args` is 8", "`num_heads` in `config` is 12"] {
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn heads_elsewhere_finds_numbers_at_places_that_are_not_read() {
+        let mut attributes = Attributes::default();
+        attributes.add(place(Some("config"), r#"{"model": {"num_heads": 8}, "num_headsets": 3}"#));
+        assert_eq!(value(&attributes, "blocks.0.attn.num_heads"), None);
+        assert_eq!(attributes.heads_elsewhere(8.0), None);
+        assert_eq!(attributes.heads_elsewhere(12.0), Some(("config.model.num_heads".to_owned(), 8.0)));
+        let mut attributes = Attributes::default();
+        attributes.add_elsewhere("num_heads".to_owned(), 6.0);
+        assert_eq!(attributes.heads_elsewhere(12.0), Some(("num_heads".to_owned(), 6.0)));
     }
 }

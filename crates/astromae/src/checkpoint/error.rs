@@ -10,16 +10,40 @@ pub enum CheckpointError {
     /// The file is truncated, damaged or inconsistent. It must be copied or saved again.
     #[error("{0}")]
     Malformed(String),
-    /// The pickle refers to a class or function that no model needs, given here by its full name. Do not trust the
-    /// file.
+    /// The pickle refers to a class or function that has no place in a checkpoint, given here by its full name. Do not
+    /// trust the file.
     #[error(
-        "the pickle refers to `{0}`, which AstroMAE does not need; the file was rejected and nothing was executed; \
-         save the state dict instead: `torch.save(model.state_dict(), …)`"
+        "the pickle refers to `{0}`, which has no place in a model; the file was rejected and nothing was executed; if \
+         you trust its origin, save the state dict instead: `torch.save(model.state_dict(), …)`"
     )]
     Refused(String),
+    /// The file is a partition.
+    #[error("the file is a partition (a `TensorDataset` of images), not a model; name the model file instead")]
+    IsPartition,
     /// The file is valid, but its format or its model is not supported.
     #[error("{0}")]
     Unsupported(String),
+    /// A module of the model computes something else than AstroMAE does.
+    #[error(
+        "`{path}` is {found}; {expected} is expected, as in AstroMAE; the file was rejected, because its redshifts would \
+         be wrong"
+    )]
+    Module {
+        /// Path of the module, or of its attribute, such as `concat_block.1`.
+        path: String,
+        /// Description of what the file has.
+        found: String,
+        /// Description of what AstroMAE has.
+        expected: String,
+    },
+    /// A tensor holds a value that is not finite, so that every redshift would be NaN.
+    #[error("tensor `{name}` holds a value that is not finite ({value}); the training may have diverged")]
+    NotFinite {
+        /// Name of the tensor.
+        name: String,
+        /// The first such value.
+        value: f64,
+    },
     /// The file could not be read. Its content may be correct.
     #[error("cannot read bytes {} to {}: {reason}", .range.start, .range.end)]
     Unreadable {
@@ -29,15 +53,17 @@ pub enum CheckpointError {
         reason: String,
     },
     /// The checkpoint lacks a tensor of the model.
-    #[error("tensor `{name}` is missing; save the state dict of the complete fine-tuned AstroMAE model")]
+    #[error("tensor `{name}` is missing; {}", .advice)]
     MissingTensor {
-        /// Name of the tensor, without the prefix `module.`.
+        /// Name of the tensor, without prefixes.
         name: String,
+        /// The nearest names in the file, and what to do.
+        advice: String,
     },
     /// The shape of a tensor does not match the other tensors of the model.
     #[error("tensor `{name}`: shape {expected:?} expected, {found:?} found")]
     Shape {
-        /// Name of the tensor, without the prefix `module.`.
+        /// Name of the tensor, without prefixes.
         name: String,
         /// Shape that the other tensors require.
         expected: Vec<usize>,

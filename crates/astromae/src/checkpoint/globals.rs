@@ -1,230 +1,301 @@
-//! Classes and functions that the pickle of a model may refer to. None of them is ever called. A file that refers to
-//! anything else is rejected, because it could not be read completely.
+//! Decides which classes and functions the pickle of a checkpoint may refer to.
+//!
+//! None of them is ever called: an object of any class is data. Most checkpoints of a training hold such data beside
+//! the weights: an optimizer, the arguments of the program, a NumPy number. They are skipped, and rejected only where
+//! the model needs them.
+//!
+//! A function that can have effects, such as `os.system`, has no place in a checkpoint, wherever it stands. A file that
+//! refers to one was made to attack its reader, so its weights cannot be trusted either, and it is rejected by name:
+//!
+//! - the standard library of Python, except for its types of data;
+//! - PyTorch, timm, NumPy and torchvision, except for their classes and for the functions that make data;
+//! - packages whose purpose is to run, load or fetch something;
+//! - any name that reaches such a function on a detour, such as `package.os.system`.
 
-use crate::torch::{Dtype, is_tensor_global};
+mod standard_library;
 
-/// Returns true if the pickle of an AstroMAE model or of its state dict may refer to `module.name`.
-pub(super) fn is_model_global(module: &str, name: &str) -> bool {
-    is_tensor_global(module, name)
-        || EXACT.contains(&(module, name))
-        || (module == "torch" && is_dtype(name))
-        || (is_timm(module) && TIMM.contains(&name))
-        || (is_astromae_module(module) && ASTROMAE.contains(&name))
+use standard_library::is_in_standard_library;
+
+/// Returns true if the pickle of a checkpoint may refer to `module.name`.
+pub(super) fn may_occur(module: &str, name: &str) -> bool {
+    let components = || module.split('.').chain(name.split('.'));
+    if components().any(str::is_empty) || name.split('.').any(|part| has_effects(part) || is_internal(part)) {
+        return false;
+    }
+    if is_in_standard_library(module) {
+        return DATA_OF_PYTHON.contains(&(module, name));
+    }
+    let top = module.split('.').next().unwrap_or(module);
+    match top {
+        "torch" => is_class(name) || is_data_of_torch(module, name),
+        "numpy" => is_class(name) || is_data_of_numpy(name),
+        "timm" | "torchvision" | "torchaudio" => is_class(name),
+        _ => !RUNNERS.contains(&top) && !module.split('.').any(reaches_effects),
+    }
 }
 
-/// Layers and wrappers of PyTorch, each with the module that defines it.
-const EXACT: &[(&str, &str)] = &[
-    ("torch._utils", "_rebuild_parameter"),
-    ("torch._utils", "_rebuild_parameter_with_state"),
-    ("torch._tensor", "_rebuild_from_type_v2"),
-    ("torch", "Tensor"),
-    ("torch", "Size"),
-    ("torch", "device"),
-    ("torch.nn.parameter", "Parameter"),
-    ("torch.nn.parameter", "Buffer"),
-    ("builtins", "set"),
+/// Types of data of the standard library, and the functions that pickles of such data refer to.
+const DATA_OF_PYTHON: &[(&str, &str)] = &[
+    ("__builtin__", "bytearray"),
+    ("__builtin__", "complex"),
+    ("__builtin__", "dict"),
+    ("__builtin__", "float"),
+    ("__builtin__", "frozenset"),
+    ("__builtin__", "int"),
+    ("__builtin__", "list"),
+    ("__builtin__", "long"),
+    ("__builtin__", "object"),
     ("__builtin__", "set"),
-    ("torch.nn.parallel.data_parallel", "DataParallel"),
-    ("torch.nn.parallel.distributed", "DistributedDataParallel"),
-    ("torch.nn.modules.activation", "GELU"),
-    ("torch.nn.modules.activation", "ReLU"),
-    ("torch.nn.modules.activation", "SiLU"),
-    ("torch.nn.modules.batchnorm", "BatchNorm2d"),
-    ("torch.nn.modules.container", "ModuleList"),
-    ("torch.nn.modules.container", "Sequential"),
-    ("torch.nn.modules.conv", "Conv2d"),
-    ("torch.nn.modules.dropout", "Dropout"),
-    ("torch.nn.modules.flatten", "Flatten"),
-    ("torch.nn.modules.linear", "Identity"),
-    ("torch.nn.modules.linear", "Linear"),
-    ("torch.nn.modules.normalization", "LayerNorm"),
-    ("torch.nn.modules.pooling", "AdaptiveAvgPool2d"),
-    ("torch.nn.modules.pooling", "AvgPool2d"),
-    ("torch.nn.modules.pooling", "MaxPool2d"),
+    ("__builtin__", "slice"),
+    ("__builtin__", "str"),
+    ("__builtin__", "tuple"),
+    ("__builtin__", "unicode"),
+    ("__builtin__", "xrange"),
+    ("_codecs", "encode"),
+    ("_io", "BytesIO"),
+    ("argparse", "Namespace"),
+    ("array", "_array_reconstructor"),
+    ("array", "array"),
+    ("builtins", "Ellipsis"),
+    ("builtins", "bool"),
+    ("builtins", "bytearray"),
+    ("builtins", "bytes"),
+    ("builtins", "complex"),
+    ("builtins", "dict"),
+    ("builtins", "float"),
+    ("builtins", "frozenset"),
+    ("builtins", "int"),
+    ("builtins", "list"),
+    ("builtins", "object"),
+    ("builtins", "range"),
+    ("builtins", "set"),
+    ("builtins", "slice"),
+    ("builtins", "str"),
+    ("builtins", "tuple"),
+    ("collections", "ChainMap"),
+    ("collections", "Counter"),
+    ("collections", "OrderedDict"),
+    ("collections", "UserDict"),
+    ("collections", "UserList"),
+    ("collections", "defaultdict"),
+    ("collections", "deque"),
+    ("copy_reg", "_reconstructor"),
+    ("copyreg", "_reconstructor"),
+    ("datetime", "date"),
+    ("datetime", "datetime"),
+    ("datetime", "time"),
+    ("datetime", "timedelta"),
+    ("datetime", "timezone"),
+    ("decimal", "Decimal"),
+    ("fractions", "Fraction"),
+    ("functools", "partial"),
+    ("io", "BytesIO"),
+    ("ipaddress", "IPv4Address"),
+    ("logging", "Logger"),
+    ("logging", "getLogger"),
+    ("pathlib", "Path"),
+    ("pathlib", "PosixPath"),
+    ("pathlib", "PurePath"),
+    ("pathlib", "PurePosixPath"),
+    ("pathlib", "PureWindowsPath"),
+    ("pathlib", "WindowsPath"),
+    ("pathlib._local", "PosixPath"),
+    ("pathlib._local", "PurePosixPath"),
+    ("pathlib._local", "WindowsPath"),
+    ("random", "Random"),
+    ("time", "struct_time"),
+    ("types", "SimpleNamespace"),
+    ("uuid", "SafeUUID"),
+    ("uuid", "UUID"),
+    ("zoneinfo", "ZoneInfo"),
 ];
 
-/// Classes of the library timm for vision transformers. Their modules differ between its releases
-/// (`timm.models.layers.…`, `timm.layers.…`, `timm.models.vision_transformer`).
-const TIMM: &[&str] = &[
-    "Attention",
-    "Block",
-    "DropPath",
-    "Identity",
-    "LayerNorm",
-    "LayerScale",
-    "Mlp",
-    "PatchEmbed",
-    "VisionTransformer",
-];
-
-/// Classes of the original code of AstroMAE. Their modules are files in the folder of its authors (`NormalCell`,
-/// `blocks.photoz`, `blocks.model_vit_inception`), or `__main__` for a notebook.
-const ASTROMAE: &[&str] = &[
-    "Attention",
-    "Block",
-    "ConvBlock",
-    "DropPath",
-    "InceptionBlock",
-    "Input_Mix_Model",
-    "MaskedAutoencoderViT",
-    "Mlp",
-    "NormalCell",
-    "PatchEmbed",
-    "ViT_Astro",
-    "VisionTransformer",
-];
-
-/// First components of modules that cannot contain the code of AstroMAE: those of Python itself and of large libraries.
-/// The lists above contain all accepted names of these modules.
-const NOT_ASTROMAE: &[&str] = &[
-    "__builtin__",
-    "_io",
-    "_pickle",
-    "_thread",
-    "ast",
-    "asyncio",
-    "atexit",
-    "base64",
-    "bdb",
-    "builtins",
+/// Packages that run programs, execute text, load objects or fetch files.
+const RUNNERS: &[&str] = &[
+    "IPython",
+    "_pytest",
+    "aiohttp",
     "cffi",
     "cloudpickle",
-    "code",
-    "codecs",
-    "collections",
-    "commands",
-    "concurrent",
-    "copyreg",
-    "ctypes",
     "dill",
-    "distutils",
-    "exec",
-    "functools",
-    "gc",
-    "getattr",
-    "glob",
-    "http",
-    "importlib",
-    "inspect",
-    "io",
-    "itertools",
+    "docker",
+    "fabric",
+    "fsspec",
+    "gevent",
+    "httpx",
+    "huggingface_hub",
+    "invoke",
+    "ipykernel",
+    "jinja2",
     "joblib",
-    "linecache",
-    "marshal",
-    "multiprocessing",
-    "nt",
-    "numpy",
-    "operator",
-    "os",
-    "pathlib",
-    "pdb",
-    "pickle",
+    "jsonpickle",
+    "llvmlite",
+    "numba",
+    "numexpr",
+    "paramiko",
+    "pexpect",
     "pip",
-    "pkgutil",
-    "platform",
-    "popen2",
-    "posix",
-    "posixpath",
-    "profile",
-    "pty",
-    "pydoc",
+    "pkg_resources",
+    "plumbum",
+    "psutil",
+    "ptyprocess",
+    "py",
+    "pytest",
     "requests",
-    "runpy",
     "setuptools",
-    "shelve",
-    "shutil",
-    "signal",
-    "site",
-    "socket",
-    "ssl",
-    "subprocess",
-    "sys",
-    "tempfile",
-    "threading",
-    "timeit",
-    "timm",
-    "torch",
-    "torchvision",
-    "trace",
-    "types",
-    "urllib",
-    "venv",
-    "webbrowser",
-    "weakref",
-    "xmlrpc",
-    "zipimport",
+    "sh",
+    "sympy",
+    "urllib3",
+    "wheel",
+    "yaml",
 ];
 
-fn is_timm(module: &str) -> bool {
-    ["timm.layers", "timm.models"]
-        .iter()
-        .any(|root| module.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
-}
-
-fn is_astromae_module(module: &str) -> bool {
-    let top = module.split('.').next().unwrap_or(module);
-    !top.is_empty() && !NOT_ASTROMAE.contains(&top)
-}
-
-/// Returns true for names such as `float32` of the module `torch`. Pickles contain them if a layer has a dtype
-/// attribute.
-fn is_dtype(name: &str) -> bool {
-    const ALL: [Dtype; 10] = [
-        Dtype::F64,
-        Dtype::F32,
-        Dtype::F16,
-        Dtype::Bf16,
-        Dtype::I64,
-        Dtype::I32,
-        Dtype::I16,
-        Dtype::I8,
-        Dtype::U8,
-        Dtype::Bool,
+/// Functions with effects, and modules that contain them, as parts of a name.
+fn has_effects(part: &str) -> bool {
+    const FUNCTIONS: &[&str] = &[
+        "apply",
+        "breakpoint",
+        "check_call",
+        "check_output",
+        "compile",
+        "delattr",
+        "eval",
+        "exec",
+        "execfile",
+        "fork",
+        "getattr",
+        "getoutput",
+        "globals",
+        "import_module",
+        "input",
+        "loads",
+        "locals",
+        "open",
+        "popen",
+        "reload",
+        "run_module",
+        "run_path",
+        "runstring",
+        "setattr",
+        "startfile",
+        "system",
+        "vars",
     ];
-    ALL.iter().any(|dtype| dtype.name() == name)
+    FUNCTIONS.contains(&part) || reaches_effects(part) || part.starts_with("spawn") || part.starts_with("execv")
+}
+
+/// Modules that a detour leads to, as in `six.moves.builtins`.
+fn reaches_effects(part: &str) -> bool {
+    const MODULES: &[&str] = &[
+        "__builtin__",
+        "__builtins__",
+        "builtins",
+        "ctypes",
+        "importlib",
+        "marshal",
+        "nt",
+        "os",
+        "pickle",
+        "posix",
+        "pty",
+        "runpy",
+        "shutil",
+        "socket",
+        "subprocess",
+        "sys",
+        "webbrowser",
+    ];
+    MODULES.contains(&part)
+}
+
+/// Attributes of Python's own, such as `__globals__`, from which one reaches every function. Pickles of NumPy's random
+/// generators refer to functions with similar names.
+fn is_internal(part: &str) -> bool {
+    part.starts_with("__") && !part.ends_with("_ctor")
+}
+
+/// Returns true for the name of a class by the rules of PEP 8: `Adam`, `_JoinConfig`, `Outer.Inner`.
+fn is_class(name: &str) -> bool {
+    name.split('.').all(|part| part.trim_start_matches('_').starts_with(|first: char| first.is_ascii_uppercase()))
+}
+
+/// Functions and constants of PyTorch that make or describe data, and activations, which modules hold as attributes.
+fn is_data_of_torch(module: &str, name: &str) -> bool {
+    match module {
+        "torch" => is_type_name(name) || CONSTANTS_OF_TORCH.contains(&name),
+        "torch._utils" => name.starts_with("_rebuild_"),
+        "torch._tensor" => matches!(name, "_rebuild_from_type" | "_rebuild_from_type_v2"),
+        "torch.serialization" => name == "_get_layout",
+        "torch._C._nn" | "torch.nn.functional" | "torch.nn.init" => !name.contains('.'),
+        _ => false,
+    }
+}
+
+const CONSTANTS_OF_TORCH: &[&str] = &[
+    "bool",
+    "channels_last",
+    "channels_last_3d",
+    "contiguous_format",
+    "device",
+    "double",
+    "dtype",
+    "float",
+    "half",
+    "int",
+    "layout",
+    "long",
+    "memory_format",
+    "per_channel_affine",
+    "per_tensor_affine",
+    "preserve_format",
+    "relu",
+    "short",
+    "sigmoid",
+    "sparse_coo",
+    "sparse_csr",
+    "strided",
+    "tanh",
+];
+
+fn is_data_of_numpy(name: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "__bit_generator_ctor",
+        "__generator_ctor",
+        "__randomstate_ctor",
+        "_frombuffer",
+        "_mareconstruct",
+        "_reconstruct",
+        "bool",
+        "bool_",
+        "bytes_",
+        "dtype",
+        "intc",
+        "intp",
+        "longdouble",
+        "longlong",
+        "matrix",
+        "ndarray",
+        "object_",
+        "recarray",
+        "record",
+        "scalar",
+        "str_",
+        "ulonglong",
+        "void",
+    ];
+    NAMES.contains(&name) || is_type_name(name)
+}
+
+/// Returns true for names of element types: letters with a number of bits, such as `float32`, `quint8` or
+/// `float8_e4m3fn`.
+fn is_type_name(name: &str) -> bool {
+    const STARTS: &[&str] =
+        &["float", "bfloat", "int", "uint", "complex", "qint", "quint", "bits", "datetime", "timedelta"];
+    STARTS
+        .iter()
+        .filter_map(|start| name.strip_prefix(start))
+        .any(|rest| rest.starts_with(|first: char| first.is_ascii_digit()) && !rest.contains('.'))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn accepts_names_that_models_use() {
-        for (module, name) in [
-            ("torch._utils", "_rebuild_tensor_v2"),
-            ("torch", "FloatStorage"),
-            ("torch", "float32"),
-            ("NormalCell", "NormalCell"),
-            ("blocks.model_vit_inception", "ViT_Astro"),
-            ("__main__", "Mlp"),
-            ("timm.models.layers.patch_embed", "PatchEmbed"),
-            ("timm.layers", "DropPath"),
-        ] {
-            assert!(is_model_global(module, name), "{module}.{name}");
-        }
-    }
-
-    #[test]
-    fn rejects_all_other_names() {
-        for (module, name) in [
-            ("os", "system"),
-            ("posix", "system"),
-            ("builtins", "eval"),
-            ("builtins", "getattr"),
-            ("__builtin__", "exec"),
-            ("os", "Attention"),
-            ("torch.hub", "Block"),
-            ("torch.nn.modules.conv", "_ConvNd"),
-            ("torch", "load"),
-            ("torch", "ComplexFloatStorage"),
-            ("timm.models_evil", "system"),
-            ("timmy", "create_model"),
-            ("NormalCell", "os.system"),
-            ("NormalCell", "eval"),
-            ("", "Block"),
-            (".os", "Block"),
-        ] {
-            assert!(!is_model_global(module, name), "{module}.{name}");
-        }
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::source::File;
 use super::tensor::Place;
-use super::{Checkpoint, CheckpointError, Tensor, globals, module};
+use super::{Checkpoint, CheckpointError, Tensor, globals, state_dict};
 use crate::file_kind::{Purpose, START_BYTES};
 use crate::torch::pickle::{MAX_PICKLE_BYTES, Pickle};
 use crate::torch::zip::{Entry, LOCAL_HEADER_BYTES, TAIL_BYTES, locate_directory, parse_directory};
@@ -23,16 +23,17 @@ pub(super) fn open(file: File<'_>) -> Result<Checkpoint<'_>, CheckpointError> {
         )));
     }
     let mut buffer = Vec::new();
-    let pickle = Pickle::read(entry_data(file, archive.pickle(), &mut buffer)?, globals::is_model_global)?;
-    let tree = module::read(&pickle)?;
+    let pickle = Pickle::read(entry_data(file, archive.pickle(), &mut buffer)?, globals::may_occur)?;
+    let content = state_dict::read(&pickle)?;
 
     let mut storages = BTreeMap::new();
-    let mut tensors = Vec::with_capacity(tree.tensors.len());
-    for (name, spec) in tree.tensors {
+    let mut tensors = Vec::with_capacity(content.tensors.len());
+    for (name, spec) in content.tensors {
         let tensor = place(file, &archive, &mut storages, spec).map_err(|error| error.in_tensor(&name))?;
         tensors.push((name, tensor));
     }
-    Checkpoint::new(file, tree.form, tensors, tree.attributes)
+    let checkpoint = Checkpoint::new(file, content.form, tensors, content.attributes, content.notes)?;
+    Ok(Checkpoint { modules: content.modules, unreadable: content.unreadable, ..checkpoint })
 }
 
 fn open_archive(file: File<'_>) -> Result<Archive, CheckpointError> {

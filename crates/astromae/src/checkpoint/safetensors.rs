@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use ::safetensors::serialize;
 use ::safetensors::tensor::{Dtype as FileDtype, Metadata, TensorInfo, TensorView as FileTensor};
 
+use super::attributes::{Attributes, Origin, from_json, is_general, to_json};
 use super::source::File;
 use super::tensor::Place;
-use super::{Checkpoint, CheckpointError, Form, Tensor, attributes};
+use super::{Checkpoint, CheckpointError, Form, MAX_TENSORS, Tensor};
 use crate::torch::{Dtype, row_major_strides};
 
-/// Metadata key of the attributes, which are a JSON object.
+/// Metadata key of the attributes, which are a JSON object. This crate writes it.
 const CONFIG: &str = "config.json";
+/// Metadata key that other programs write instead.
+const OTHER_CONFIG: &str = "config";
 
 /// Size of the first field of a file, which is the length of the header.
 const LENGTH_BYTES: u64 = 8;
@@ -41,8 +44,11 @@ pub(super) fn open(file: File<'_>) -> Result<Checkpoint<'_>, CheckpointError> {
     let start = LENGTH_BYTES + length;
     let header: Metadata = serde_json::from_slice(file.read(LENGTH_BYTES..start, buffer)?)
         .map_err(|error| malformed(format!("invalid header: {error}")))?;
-    let config = header.metadata().as_ref().and_then(|map| map.get(CONFIG));
-    let attributes = config.map(|text| attributes::from_json(text)).transpose()?.unwrap_or_default();
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let attributes = attributes(&metadata)?;
+    if header.tensors().len() > MAX_TENSORS {
+        return Err(malformed(format!("more than {MAX_TENSORS} tensors")));
+    }
 
     let mut infos: Vec<(String, &TensorInfo)> = header.tensors().into_iter().collect();
     infos.sort_by_key(|(_, info)| info.data_offsets);
@@ -73,7 +79,46 @@ pub(super) fn open(file: File<'_>) -> Result<Checkpoint<'_>, CheckpointError> {
     if end != file.bytes() {
         return Err(malformed(format!("the tensors end at byte {end}, but the file has {} bytes", file.bytes())));
     }
-    Checkpoint::new(file, Form::Safetensors, tensors, attributes)
+    let mut notes = Vec::new();
+    add_shared(&metadata, &mut tensors, &mut notes);
+    Checkpoint::new(file, Form::Safetensors, tensors, attributes, notes)
+}
+
+/// Numbers in the metadata: JSON objects under [`CONFIG`] or [`OTHER_CONFIG`], and general keys such as `num_heads`.
+fn attributes(metadata: &HashMap<String, String>) -> Result<Attributes, CheckpointError> {
+    let mut attributes = Attributes::default();
+    for key in [CONFIG, OTHER_CONFIG] {
+        if let Some(text) = metadata.get(key) {
+            attributes.add(Origin { name: Some(key.to_owned()), numbers: from_json(text, key)? });
+        }
+    }
+    let general = metadata.iter().filter(|(key, _)| is_general(key)).map(|(key, text)| match text.trim().parse() {
+        Ok(number) => Ok((key.clone(), number)),
+        Err(_) => Err(CheckpointError::Unsupported(format!(
+            "`{key}` in the metadata of the file is `{}`; a number is expected",
+            text.chars().take(64).flat_map(char::escape_debug).collect::<String>()
+        ))),
+    });
+    attributes.add(Origin { name: Some("metadata".to_owned()), numbers: general.collect::<Result<_, _>>()? });
+    Ok(attributes)
+}
+
+/// Adds the names that `safetensors.torch.save_model` left out: of several names of one tensor it writes one, and the
+/// metadata map each of the others to it.
+fn add_shared(metadata: &HashMap<String, String>, tensors: &mut Vec<(String, Tensor)>, notes: &mut Vec<String>) {
+    let written: HashMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let is_left_out = |name: &str| !written.contains_key(name);
+    let mut shared: Vec<(String, Tensor)> = metadata
+        .iter()
+        .filter(|(name, _)| is_left_out(name))
+        .filter_map(|(name, kept)| Some((name.clone(), (*written.get(kept.as_str())?).clone())))
+        .collect();
+    shared.sort_by(|a, b| a.0.cmp(&b.0));
+    shared.truncate(MAX_TENSORS);
+    if !shared.is_empty() {
+        notes.push(format!("{} tensors are shared with others, as the metadata state", shared.len()));
+    }
+    tensors.append(&mut shared);
 }
 
 pub(super) fn write(checkpoint: &Checkpoint<'_>) -> Result<Vec<u8>, CheckpointError> {
@@ -89,7 +134,7 @@ pub(super) fn write(checkpoint: &Checkpoint<'_>) -> Result<Vec<u8>, CheckpointEr
         tensors.push((name.as_str(), tensor));
     }
     // Only one key, because the order of several keys would differ from run to run.
-    let metadata = HashMap::from([(CONFIG.to_owned(), attributes::to_json(&checkpoint.attributes))]);
+    let metadata = HashMap::from([(CONFIG.to_owned(), to_json(&checkpoint.attributes()))]);
     serialize(tensors, Some(metadata)).map_err(unsupported)
 }
 

@@ -88,12 +88,11 @@ impl Block {
         } else {
             None
         };
-        let scale = layers.attribute(&format!("{name}.attn.scale"));
         Ok(Block {
             norm1: LayerNorm::read(layers, &format!("{name}.norm1"), dim)?,
             qkv: Linear::from_parts(dim, weight, bias),
             heads,
-            scale: scale.unwrap_or(1.0 / ((dim / heads) as f64).sqrt()),
+            scale: layers.scale(name, dim / heads)?,
             proj: Linear::read(layers, &format!("{name}.attn.proj"))?,
             norm2: LayerNorm::read(layers, &format!("{name}.norm2"), dim)?,
             fc1: Linear::read(layers, &format!("{name}.mlp.fc1"))?,

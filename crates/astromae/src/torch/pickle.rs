@@ -2,7 +2,8 @@
 //!
 //! A pickle is a program for a stack machine that may call any function by name. [`Pickle::read`] runs the stack
 //! machine but makes no calls: the operations `REDUCE`, `NEWOBJ` and `BUILD` become a [`Node::Call`], which records the
-//! function and its arguments. Names that are not on the list of the caller are rejected where they occur.
+//! function and its arguments. The caller decides which names may occur; the others are rejected where they occur, also
+//! if no value uses them.
 //!
 //! Values are indices into one arena. Shared and cyclic objects therefore need no additional memory, dropping does not
 //! recurse, and the length of the pickle bounds the memory. A small pickle can describe exponentially many paths, so
@@ -18,6 +19,9 @@ pub const MAX_PICKLE_BYTES: u64 = 16 << 20;
 /// Largest number of operations of a pickle.
 pub const MAX_OPERATIONS: usize = 1_000_000;
 
+/// Largest length of the full name of a class or function, in bytes.
+pub const MAX_GLOBAL_BYTES: usize = 1_024;
+
 /// Value in a pickle. Strings and bytes are borrowed from the pickle.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'p> {
@@ -27,11 +31,13 @@ pub enum Value<'p> {
     Bool(bool),
     /// An integer of at most 64 bits.
     Int(i64),
+    /// An integer of more than 64 bits: its two's complement, little-endian.
+    BigInt(&'p [u8]),
     /// A float.
     Float(f64),
     /// A string.
     Str(&'p str),
-    /// `bytes`.
+    /// `bytes` or `bytearray`.
     Bytes(&'p [u8]),
     /// A class or function: its module and name.
     Global(&'p str, &'p str),
@@ -71,7 +77,7 @@ pub struct Call<'p> {
     pub arguments: Value<'p>,
     /// Argument of `__setstate__`.
     pub state: Option<Value<'p>>,
-    /// Items that are set on the object, as for an `OrderedDict`.
+    /// Items that are set on the object, as for an `OrderedDict`. Items that are appended to it are not kept.
     pub items: Vec<(Value<'p>, Value<'p>)>,
 }
 
@@ -149,6 +155,16 @@ impl<'p> Pickle<'p> {
         }
     }
 
+    /// Items of a dict or of an object of a subclass of dict, or the attributes of any other object. `None` if `value` is
+    /// none of them.
+    pub fn fields(&self, value: Value<'p>) -> Option<&[(Value<'p>, Value<'p>)]> {
+        if let Some(items) = self.items(value) {
+            return Some(items);
+        }
+        let call = self.call(value)?;
+        if call.items.is_empty() { self.items(call.state?) } else { Some(&call.items) }
+    }
+
     /// Last value of `key` in a dict or an `OrderedDict`.
     pub fn get(&self, dict: Value<'p>, key: &str) -> Option<Value<'p>> {
         let items = self.items(dict)?;
@@ -171,7 +187,7 @@ impl<'p> Pickle<'p> {
         match value {
             Value::None => "None".to_owned(),
             Value::Bool(_) => "a bool".to_owned(),
-            Value::Int(_) => "an int".to_owned(),
+            Value::Int(_) | Value::BigInt(_) => "an int".to_owned(),
             Value::Float(_) => "a float".to_owned(),
             Value::Str(_) => "a string".to_owned(),
             Value::Bytes(_) => "bytes".to_owned(),

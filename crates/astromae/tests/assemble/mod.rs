@@ -4,6 +4,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of this module")]
 
+pub(crate) mod model_tree;
+
 use astromae::torch::zip::Writer;
 
 pub(crate) fn global(module: &str, name: &str) -> Vec<u8> {

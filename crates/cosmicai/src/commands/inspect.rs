@@ -40,19 +40,22 @@ pub(crate) async fn inspect(options: Options, settings: &Settings, printer: &Pri
             printer.print(&report, partition::human)?;
         }
         Err(not_a_partition) => {
-            let model = model::look(&stores, &options.url, options.precision, isa).await;
-            match model {
+            match model::look(&stores, &options.url, options.precision, isa).await {
                 Ok(report) => printer.print(&report, model::human)?,
-                Err(not_a_model) => {
-                    anyhow::bail!(
-                        "`{}` is neither a partition nor a model: {not_a_partition}; {not_a_model:#}",
-                        options.url
-                    )
-                }
+                // A damaged partition.
+                Err(error) if is_partition(&error) => return Err(not_a_partition.into()),
+                Err(error) => return Err(error),
             }
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Returns true if a file could not be read as a model because it is a partition.
+fn is_partition(error: &anyhow::Error) -> bool {
+    use pipeline::model_file::ModelFileError::Checkpoint;
+    let error = error.downcast_ref();
+    matches!(error, Some(Checkpoint { error: astromae::checkpoint::CheckpointError::IsPartition, .. }))
 }
 
 /// Opens a file as a partition. Returns `Ok(Err)` if it is not a partition, and `Err` if the store fails.

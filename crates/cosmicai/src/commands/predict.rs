@@ -45,7 +45,8 @@ use crate::visible::visible;
 pub(crate) struct Options {
     /// Model file or URL.
     ///
-    /// A pickled module, a state dict or safetensors.
+    /// A pickled module, a state dict or safetensors. Training files that hold other objects beside the model are read,
+    /// too; nothing in them is executed.
     #[arg(long, value_name = "URL")]
     model: String,
     /// Partitions: files, folders, URLs.
@@ -114,8 +115,8 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
         Ok::<_, anyhow::Error>((inputs, first))
     };
     let (model, (inputs, mut next)) = futures::future::try_join(model, inputs).await?;
-    for assumed in &model.config().assumed {
-        printer.tell(&format!("model `{}`: assumed {assumed}, which the file does not state", options.model));
+    for message in model.config().messages() {
+        printer.tell(&format!("model `{}`: {message}", options.model));
     }
     let mut writer = match inputs.iter().any(|input| input.objects.is_some()) {
         true => Writer::with_objects(format, model.bands())?,

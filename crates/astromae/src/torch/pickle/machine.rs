@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::program::Program;
-use super::{Call, MAX_OPERATIONS, MAX_PICKLE_BYTES, Node, NodeId, Pickle, Value};
+use super::{Call, MAX_GLOBAL_BYTES, MAX_OPERATIONS, MAX_PICKLE_BYTES, Node, NodeId, Pickle, Value};
 use crate::torch::TorchError;
 
 /// Runs the program in `bytes`.
@@ -77,7 +77,14 @@ impl<'p> Machine<'p> {
                 let int = u16::from_le_bytes(self.program.array()?);
                 self.push(Value::Int(i64::from(int)));
             }
-            0x8a => self.long()?,
+            0x8a => {
+                let bytes = self.program.counted(1)?;
+                self.long(bytes);
+            }
+            0x8b => {
+                let bytes = self.program.counted(4)?;
+                self.long(bytes);
+            }
             b'G' => {
                 let float = f64::from_be_bytes(self.program.array()?);
                 self.push(Value::Float(float));
@@ -88,10 +95,11 @@ impl<'p> Machine<'p> {
             0x8d => self.string(8)?,
             b'C' => self.byte_string(1)?,
             b'B' => self.byte_string(4)?,
-            0x8e => self.byte_string(8)?,
+            0x8e | 0x96 => self.byte_string(8)?, // BINBYTES8 and BYTEARRAY8
 
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
+            b'1' => drop(self.pop_to_mark()?), // Python writes it for a tuple that contains itself.
             b')' => self.push_node(Node::Tuple(Vec::new())),
             0x85 => self.short_tuple(1)?,
             0x86 => self.short_tuple(2)?,
@@ -154,6 +162,11 @@ impl<'p> Machine<'p> {
                 _ => return Err(TorchError::malformed("the name of a class or function is not a string")),
             },
             b'R' | 0x81 => self.call()?,
+            0x92 => {
+                // NEWOBJ_EX: the keyword arguments are not needed, because no part of a model has them.
+                self.pop()?;
+                self.call()?;
+            }
             b'b' => self.build()?,
             b'Q' => {
                 let id = self.pop()?;
@@ -183,18 +196,16 @@ impl<'p> Machine<'p> {
         Ok(root)
     }
 
-    /// LONG1: pushes a two's complement integer of a given number of bytes.
-    fn long(&mut self) -> Result<(), TorchError> {
-        let length = usize::from(self.program.byte()?);
-        let bytes = self.program.take(length)?;
-        if length > 8 {
-            return Err(TorchError::unsupported(format!("an integer has {length} bytes; at most 8 are supported")));
-        }
+    /// LONG1 and LONG4: pushes a two's complement integer. One of more than 64 bits is kept as its bytes.
+    fn long(&mut self, bytes: &'p [u8]) {
         let negative = bytes.last().is_some_and(|&high| high >= 0x80);
-        let mut wide = [if negative { 0xff } else { 0 }; 8];
-        wide[..length].copy_from_slice(bytes);
-        self.push(Value::Int(i64::from_le_bytes(wide)));
-        Ok(())
+        let fill = if negative { 0xff } else { 0 };
+        let (low, high) = bytes.split_at(bytes.len().min(8));
+        let mut wide = [fill; 8];
+        wide[..low.len()].copy_from_slice(low);
+        let int = i64::from_le_bytes(wide);
+        let fits = (int < 0) == negative && high.iter().all(|&byte| byte == fill);
+        self.push(if fits { Value::Int(int) } else { Value::BigInt(bytes) });
     }
 
     fn string(&mut self, length_bytes: usize) -> Result<(), TorchError> {
@@ -229,6 +240,8 @@ impl<'p> Machine<'p> {
                 list.extend(items);
                 Ok(())
             }
+            // An object of a subclass of list. No part of a model is one, so its items are not needed.
+            Node::Call(_) => Ok(()),
             _ => Err(TorchError::malformed("items are appended to a value that is not a list")),
         }
     }
@@ -254,6 +267,7 @@ impl<'p> Machine<'p> {
                 set.extend(items);
                 Ok(())
             }
+            Node::Call(_) => Ok(()),
             _ => Err(TorchError::malformed("items are added to a value that is not a set")),
         }
     }
@@ -271,7 +285,7 @@ impl<'p> Machine<'p> {
     }
 
     fn global(&mut self, module: &'p str, name: &'p str) -> Result<(), TorchError> {
-        if !(self.allowed)(module, name) {
+        if module.len() + name.len() > MAX_GLOBAL_BYTES || !(self.allowed)(module, name) {
             return Err(TorchError::Refused(printable(module, name)));
         }
         self.push(Value::Global(module, name));
@@ -350,7 +364,6 @@ impl<'p> Machine<'p> {
 
 /// Full name of a class or function, shortened and escaped for messages, because the file may contain any bytes.
 fn printable(module: &str, name: &str) -> String {
-    let full = format!("{module}.{name}");
-    let short: String = full.chars().take(200).collect();
-    short.escape_debug().collect()
+    let full = module.chars().chain(['.']).chain(name.chars());
+    full.take(200).flat_map(char::escape_debug).collect()
 }

@@ -82,19 +82,53 @@ fn rejects_malformed_pickles() {
 
 #[test]
 fn rejects_operations_that_pytorch_does_not_write() {
-    // INST, OBJ, PERSID, EXT1, NEWOBJ_EX, an integer of 9 bytes, protocol 1 and 6.
-    for program in [
-        &b"(ios\nsystem\n."[..],
-        b"(o.",
-        b"Pid\n.",
-        b"\x82\x01.",
-        b"NNN\x92.",
-        b"\x8a\x09\0\0\0\0\0\0\0\0\x01.",
-        b"\x80\x01N.",
-        b"\x80\x06N.",
-    ] {
+    // INST, OBJ, PERSID, EXT1, an out-of-band buffer, protocol 1 and 6.
+    for program in [&b"(ios\nsystem\n."[..], b"(o.", b"Pid\n.", b"\x82\x01.", b"\x97.", b"\x80\x01N.", b"\x80\x06N."] {
         assert!(matches!(error(program), TorchError::Unsupported(_)), "{program:?}");
     }
+}
+
+#[test]
+fn reads_integers_of_any_length() {
+    let read = |program: &[u8]| Pickle::read(program, none).map(|pickle| format!("{:?}", pickle.root()));
+    for (program, expected) in [
+        (&b"\x8a\x00."[..], "Int(0)"),
+        (b"\x8a\x01\xff.", "Int(-1)"),
+        (b"\x8a\x09\xff\xff\xff\xff\xff\xff\xff\x7f\0.", "Int(9223372036854775807)"),
+        (b"\x8a\x09\0\0\0\0\0\0\0\x80\xff.", "Int(-9223372036854775808)"),
+        (b"\x8b\x02\0\0\0\x39\x05.", "Int(1337)"),
+        (b"\x8a\x09\0\0\0\0\0\0\0\0\x01.", "BigInt([0, 0, 0, 0, 0, 0, 0, 0, 1])"),
+        // 2⁶³, −2⁶³ − 1 and −2⁶⁴: the sign is that of the last byte.
+        (b"\x8a\x09\0\0\0\0\0\0\0\x80\0.", "BigInt([0, 0, 0, 0, 0, 0, 0, 128, 0])"),
+        (b"\x8a\x09\xff\xff\xff\xff\xff\xff\xff\x7f\xff.", "BigInt([255, 255, 255, 255, 255, 255, 255, 127, 255])"),
+        (b"\x8b\x09\0\0\0\0\0\0\0\0\0\0\0\xff.", "BigInt([0, 0, 0, 0, 0, 0, 0, 0, 255])"),
+    ] {
+        assert_eq!(read(program).unwrap(), expected, "{program:?}");
+    }
+    // LONG4 that claims 4 GB.
+    assert!(error(b"\x8b\xff\xff\xff\xff\x01.").to_string().contains("truncated"));
+}
+
+#[test]
+fn reads_objects_with_keywords_and_items() {
+    // NEWOBJ_EX, then BUILD; items that are appended or added to an object; a tuple that contains itself.
+    assert!(error(b"cm\nC\n)}\x92.").to_string().contains("m.C"));
+    for program in
+        [&b"cm\nC\n)}\x92Nb."[..], b"cm\nC\n)\x81(K\x01K\x02e.", b"cm\nC\n)\x81(K\x01\x90.", b"cm\nC\n)\x81Na."]
+    {
+        let pickle = Pickle::read(program, all).unwrap();
+        assert!(pickle.call(pickle.root()).unwrap().is("m", "C"), "{program:?}");
+    }
+    assert_eq!(Pickle::read(b"N(K\x01K\x021.", none).unwrap().root(), Value::None);
+    assert!(error(b"N1.").to_string().contains("no mark"));
+    assert_eq!(Pickle::read(b"\x96\x02\0\0\0\0\0\0\0xy.", none).unwrap().root(), Value::Bytes(b"xy"));
+}
+
+#[test]
+fn rejects_names_of_any_length_without_copying_them() {
+    let program = [b"c", &b"m".repeat(1 << 20)[..], b"\nn\n."].concat();
+    let TorchError::Refused(name) = Pickle::read(&program, all).unwrap_err() else { panic!("not rejected") };
+    assert_eq!(name.len(), 200);
 }
 
 #[test]

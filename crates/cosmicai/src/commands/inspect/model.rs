@@ -21,7 +21,16 @@ pub(super) struct Report {
     isa_available: Vec<String>,
     precision: String,
     sizes: Sizes,
+    /// Decisions about the content of the file, such as which of two models in it was taken.
+    notes: Vec<String>,
+    /// Attributes that the file states, with their values and places.
+    stated: Vec<String>,
+    /// Attributes that the file does not state, with the values that were assumed.
     assumed: Vec<String>,
+    /// Description of the layers that were assumed, because the file has no classes.
+    assumed_layers: Option<&'static str>,
+    /// Attributes of the modules that are not used.
+    unused: Vec<String>,
     tensors: Vec<Tensor>,
 }
 
@@ -54,7 +63,8 @@ pub(super) async fn look(stores: &Stores, url: &str, precision: Precision, isa: 
         dtype: tensor.dtype().name().to_owned(),
         bytes: tensor.bytes(),
     });
-    let Config { bands, image_size, patch_size, dim, depth, heads, .. } = *model.config();
+    let config = model.config().clone();
+    let Config { bands, image_size, patch_size, dim, depth, heads, .. } = config;
     Ok(Report {
         kind: "model",
         url: url.to_owned(),
@@ -67,7 +77,11 @@ pub(super) async fn look(stores: &Stores, url: &str, precision: Precision, isa: 
         isa_available: Isa::available().map(|isa| isa.to_string()).collect(),
         precision: model.precision().to_string(),
         sizes: Sizes { bands, image_size, patch_size, dim, depth, heads },
-        assumed: model.config().assumed.clone(),
+        notes: config.notes,
+        stated: config.stated,
+        assumed: config.assumed,
+        assumed_layers: config.assumed_layers,
+        unused: config.unused,
         tensors: tensors.collect(),
     })
 }
@@ -86,10 +100,26 @@ pub(super) fn human(report: &Report) -> String {
     text += &format!("parameters {} in {} tensors\n", grouped(report.parameters as u64), report.tensors.len());
     text += &format!("images     {bands}×{image_size}×{image_size}, patches {patch_size}×{patch_size}\n");
     text += &format!("blocks     {depth}, {dim} values a token, {heads} heads\n");
+    for note in &report.notes {
+        text += &format!("note       {note}\n");
+    }
+    for stated in &report.stated {
+        text += &format!("stated     {stated}\n");
+    }
     for assumed in &report.assumed {
         text += &format!("assumed    {assumed} (the file does not state it)\n");
     }
+    if let Some(layers) = report.assumed_layers {
+        text += &format!("assumed    {layers} (the file has no classes)\n");
+    }
+    for unused in &report.unused {
+        text += &format!("not used   {unused}\n");
+    }
     text +=
         &format!("runs on    {}, {} (available: {})\n", report.isa, report.precision, report.isa_available.join(", "));
-    text + "valid      has every tensor that the model needs, of the right shape, and no other\n"
+    let tensors = "every tensor that the model needs, of the right shape and finite, and no other";
+    text + &match report.assumed_layers {
+        None => format!("valid      has {tensors}; its layers and constants were checked\n"),
+        Some(_) => format!("valid      has {tensors}; its layers were assumed\n"),
+    }
 }

@@ -28,8 +28,8 @@ pub(crate) async fn run_payload(
         prepare(stores, payload, options.model.as_deref(), options.if_taken(), origin()).await?;
     let watch = Stopwatch::start();
     let model = model.load(plan.payload.precision, isa)?;
-    for assumed in &model.config().assumed {
-        printer.tell(&format!("model `{}`: assumed {assumed}, which the file does not state", plan.model.url));
+    for message in model.config().messages() {
+        printer.tell(&format!("model `{}`: {message}", plan.model.url));
     }
     let workers = options.workers.map_or(1, usize::from);
     let executor = Local {

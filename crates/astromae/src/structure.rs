@@ -1,0 +1,361 @@
+//! Checks the classes and constants of a pickled module: each module must compute what this crate computes.
+//!
+//! The tensors of a model with GELU in place of ReLU, or with another padding, have the same names and shapes. Only a
+//! pickled module states the difference. The functions here describe the tree of AstroMAE, module by module; a module
+//! that the description does not contain is rejected, unless it does nothing in a prediction (`Identity`, `Dropout`).
+//!
+//! Classes of PyTorch and timm are recognised by their full names. Classes of the model itself are recognised by the
+//! names that its authors gave them (`NormalCell`, `InceptionBlock`, …), in any Python module.
+
+mod layer;
+
+use std::collections::BTreeSet;
+
+use layer::{Activation, is_harmless, is_timm};
+
+use crate::checkpoint::{Checkpoint, CheckpointError, Constant, Module, Modules};
+use crate::config::Config;
+
+/// Class of the whole model.
+const MODEL: &str = "ViT_Astro";
+/// Upper bound of the search for stages of `vis_inception`.
+const STAGES_MAX: usize = 64;
+/// Largest number of attributes that are listed as unused.
+const MAX_UNUSED: usize = 16;
+
+/// Layers that a checkpoint without classes does not describe, as they are assumed.
+pub(crate) const ASSUMED_LAYERS: &str = "layers without tensors as in AstroMAE: ReLU, GELU (exact) in `mlp`, SiLU in \
+                                         `PCM`, average pools 2×2, max pools 3×3, and zero padding";
+
+/// Checks the class of the whole model. This check comes first, because another model lacks most tensors.
+pub(crate) fn check_root(modules: &Modules) -> Result<(), CheckpointError> {
+    match modules.get("") {
+        Some(root) if root.class == MODEL && !is_library(&root.package) => Ok(()),
+        Some(root) => Err(CheckpointError::Unsupported(format!(
+            "the model is a `{}`, whose code is not known; a `{MODEL}` is expected; if it holds an AstroMAE, save the \
+             state dict of that part: `torch.save(model.….state_dict(), …)`",
+            root.full_class()
+        ))),
+        None => Err(differs("", "missing", MODEL)),
+    }
+}
+
+/// Checks the modules of `checkpoint`. Returns the attributes that are not known and not used.
+pub(crate) fn check(
+    checkpoint: &Checkpoint<'_>,
+    modules: &Modules,
+    config: &Config,
+) -> Result<Vec<String>, CheckpointError> {
+    let mut tree = Tree { checkpoint, modules, config, known: BTreeSet::new(), unused: Vec::new() };
+    tree.model()?;
+    tree.reject_unknown()?;
+    tree.unused.truncate(MAX_UNUSED);
+    Ok(tree.unused)
+}
+
+struct Tree<'a, 'b> {
+    checkpoint: &'b Checkpoint<'a>,
+    modules: &'b Modules,
+    config: &'b Config,
+    /// Paths of the modules that the description contains.
+    known: BTreeSet<String>,
+    unused: Vec<String>,
+}
+
+impl<'b> Tree<'_, 'b> {
+    fn model(&mut self) -> Result<(), CheckpointError> {
+        self.composite("", &[MODEL], &[])?;
+        self.attributes("", &[("embed_dim", Some(self.config.dim as f64))])?;
+        self.patch_embed()?;
+        let depth = self.config.depth;
+        self.list("blocks", depth)?;
+        for block in 0..depth {
+            self.block(&format!("blocks.{block}"))?;
+        }
+        self.layer_norm("fc_norm")?;
+        self.linear("head")?;
+        self.inception_model()?;
+        self.perceptron("vit_block", 2)?;
+        self.perceptron("concat_block", 2)
+    }
+
+    fn patch_embed(&mut self) -> Result<(), CheckpointError> {
+        let &Config { patch_size, image_size, grid, .. } = self.config;
+        self.composite("patch_embed", &["PatchEmbed"], &["PatchEmbed"])?;
+        self.attributes(
+            "patch_embed",
+            &[
+                ("img_size", Some(image_size as f64)),
+                ("patch_size", Some(patch_size as f64)),
+                ("grid_size", Some(grid as f64)),
+                ("num_patches", Some((grid * grid) as f64)),
+                ("flatten", Some(1.0)),
+                ("output_fmt", None),
+                ("strict_img_size", None),
+                ("dynamic_img_pad", None),
+                ("in_chans", None),
+                ("embed_dim", None),
+            ],
+        )?;
+        self.convolution("patch_embed.proj", patch_size, |_| 0)
+    }
+
+    fn block(&mut self, path: &str) -> Result<(), CheckpointError> {
+        let module = self.composite(path, &["NormalCell", "Block"], &["Block"])?;
+        // PCM in a block without a class token would see all tokens as a map.
+        self.attributes(path, &[("class_token", Some(1.0))])?;
+        self.layer_norm(&format!("{path}.norm1"))?;
+        self.attention(&format!("{path}.attn"))?;
+        self.layer_norm(&format!("{path}.norm2"))?;
+        let mlp = format!("{path}.mlp");
+        self.composite(&mlp, &["Mlp"], &["Mlp"])?;
+        self.attributes(&mlp, &[("in_features", None), ("hidden_features", None), ("out_features", None)])?;
+        self.linear(&format!("{mlp}.fc1"))?;
+        self.activation(&format!("{mlp}.act"), Activation::Gelu)?;
+        self.linear(&format!("{mlp}.fc2"))?;
+        if module.class != "NormalCell" || !module.children.iter().any(|child| child == "PCM") {
+            return Ok(());
+        }
+        let pcm = format!("{path}.PCM");
+        self.sequential(&pcm, 4)?;
+        self.convolution(&format!("{pcm}.0"), 1, |window| window / 2)?;
+        self.batch_norm(&format!("{pcm}.1"))?;
+        self.activation(&format!("{pcm}.2"), Activation::Silu)?;
+        self.convolution(&format!("{pcm}.3"), 1, |window| window / 2)
+    }
+
+    fn attention(&mut self, path: &str) -> Result<(), CheckpointError> {
+        let module = self.composite(path, &["Attention"], &["Attention"])?;
+        let heads = module.constants.get("num_heads").and_then(Constant::number).unwrap_or(1.0);
+        let head_dim = self.config.dim as f64 / heads;
+        self.attributes(
+            path,
+            &[
+                ("num_heads", None),
+                ("scale", None),
+                ("head_dim", Some(head_dim)),
+                ("attn_dim", Some(self.config.dim as f64)),
+                ("fused_attn", None),
+                ("qk_norm", Some(0.0)),
+            ],
+        )?;
+        // The fused attention of timm does not read `scale`.
+        let is_fused = module.constants.get("fused_attn") == Some(&Constant::Bool(true));
+        if let (true, Some(scale)) = (is_fused, module.constants.get("scale").and_then(Constant::number)) {
+            let expected = head_dim.powf(-0.5);
+            if (scale - expected).abs() > 1e-12 * expected {
+                return Err(differs(&format!("{path}.scale"), scale, &expected.to_string()));
+            }
+        }
+        let qkv = format!("{path}.qkv");
+        self.leaf(&qkv, layer::LINEAR, "a Linear")?;
+        self.attributes(&qkv, &[("in_features", None), ("out_features", None)])?;
+        self.linear(&format!("{path}.proj"))
+    }
+
+    fn inception_model(&mut self) -> Result<(), CheckpointError> {
+        let path = "inception_model";
+        self.composite(path, &["Input_Mix_Model"], &[])?;
+        self.attributes(
+            path,
+            &[
+                ("Inception_only", Some(0.0)),
+                ("magnitude", Some(1.0)),
+                ("uk_paper", Some(0.0)),
+                ("embed_dim", None),
+                ("device", None),
+                ("config", None),
+            ],
+        )?;
+        // `avgpool` is also stage 1 of `vis_inception`, and `avgpool2` is never used.
+        for unused in ["avgpool", "avgpool2"] {
+            self.known.insert(format!("{path}.{unused}"));
+        }
+        if self.modules.contains_key("inception_model.conv2d_init") {
+            self.convolution("inception_model.conv2d_init", 1, |_| 0)?;
+        }
+        let layers = (0..STAGES_MAX)
+            .take_while(|layer| self.has(&format!("{path}.magnitude_block.{}.weight", 2 * layer)))
+            .count();
+        self.perceptron("inception_model.magnitude_block", layers)?;
+
+        let stages = "inception_model.vis_inception";
+        self.convolution(&format!("{stages}.0"), 1, |_| 0)?;
+        let linear = (1..STAGES_MAX).find(|stage| self.has(&format!("{stages}.{stage}.weight"))).unwrap_or(STAGES_MAX);
+        self.sequential(stages, linear + 3)?;
+        for stage in 1..linear - 1 {
+            let stage = format!("{stages}.{stage}");
+            if self.has(&format!("{stage}.branch1.conv.weight")) {
+                self.inception_block(&stage)?;
+            } else {
+                self.average_pool(&stage)?;
+            }
+        }
+        self.flatten(&format!("{stages}.{}", linear - 1))?;
+        self.linear(&format!("{stages}.{linear}"))?;
+        self.activation(&format!("{stages}.{}", linear + 1), Activation::Relu)?;
+        self.linear(&format!("{stages}.{}", linear + 2))
+    }
+
+    fn inception_block(&mut self, path: &str) -> Result<(), CheckpointError> {
+        self.composite(path, &["InceptionBlock"], &[])?;
+        // The reader of the weights checks `is_custom`.
+        self.attributes(path, &[("is_custom", None)])?;
+        self.conv_block(&format!("{path}.branch1"))?;
+        for branch in ["branch2", "branch3"] {
+            self.sequential(&format!("{path}.{branch}"), 2)?;
+            self.conv_block(&format!("{path}.{branch}.0"))?;
+            self.conv_block(&format!("{path}.{branch}.1"))?;
+        }
+        self.sequential(&format!("{path}.branch4"), 2)?;
+        self.max_pool(&format!("{path}.branch4.0"))?;
+        self.conv_block(&format!("{path}.branch4.1"))
+    }
+
+    fn conv_block(&mut self, path: &str) -> Result<(), CheckpointError> {
+        let module = self.composite(path, &["ConvBlock"], &[])?;
+        self.attributes(path, &[])?;
+        self.convolution(&format!("{path}.conv"), 1, |window| window / 2)?;
+        self.batch_norm(&format!("{path}.bn"))?;
+        // Code that has the activation as a child computes the same as code that calls a function.
+        for child in module.children.iter().filter(|child| !["conv", "bn"].contains(&child.as_str())) {
+            let child = format!("{path}.{child}");
+            if !is_harmless(self.module(&child, "a ReLU")?) {
+                self.activation(&child, Activation::Relu)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `layers` linear layers with ReLU between them.
+    fn perceptron(&mut self, path: &str, layers: usize) -> Result<(), CheckpointError> {
+        self.sequential(path, (2 * layers).saturating_sub(1))?;
+        for layer in 0..layers {
+            if layer > 0 {
+                self.activation(&format!("{path}.{}", 2 * layer - 1), Activation::Relu)?;
+            }
+            self.linear(&format!("{path}.{}", 2 * layer))?;
+        }
+        Ok(())
+    }
+
+    /// `Sequential` of `length` modules.
+    fn sequential(&mut self, path: &str, length: usize) -> Result<(), CheckpointError> {
+        self.leaf(path, &[("torch.nn.modules.container", "Sequential")], "a Sequential")?;
+        self.in_order(path, length)
+    }
+
+    /// `ModuleList` or `Sequential` of `length` modules.
+    fn list(&mut self, path: &str, length: usize) -> Result<(), CheckpointError> {
+        let classes = [("torch.nn.modules.container", "ModuleList"), ("torch.nn.modules.container", "Sequential")];
+        self.leaf(path, &classes, "a ModuleList or a Sequential")?;
+        self.in_order(path, length)
+    }
+
+    /// The children are named 0 to `length` − 1 and run in this order.
+    fn in_order(&mut self, path: &str, length: usize) -> Result<(), CheckpointError> {
+        let children = &self.module(path, "")?.children;
+        let is_in_order = children.iter().enumerate().all(|(index, child)| *child == index.to_string());
+        if children.len() == length && is_in_order {
+            return self.attributes(path, &[]);
+        }
+        let expected = format!("a chain of {length} modules, named 0 to {}", length.saturating_sub(1));
+        Err(differs(path, format!("a chain of {} modules ({})", children.len(), children.join(", ")), &expected))
+    }
+
+    fn has(&self, tensor: &str) -> bool {
+        self.checkpoint.tensor(tensor).is_some()
+    }
+
+    fn module(&self, path: &str, expected: &str) -> Result<&'b Module, CheckpointError> {
+        self.modules.get(path).ok_or_else(|| differs(path, "missing", expected))
+    }
+
+    /// Module of the model's own code, or of timm if its class is in `timm`.
+    fn composite(&mut self, path: &str, own: &[&str], timm: &[&str]) -> Result<&'b Module, CheckpointError> {
+        let expected = || format!("a {}", own.join(" or a "));
+        let module = self.module(path, &expected())?;
+        let class = module.class.as_str();
+        let is_expected = if is_timm(&module.package) {
+            timm.contains(&class)
+        } else {
+            own.contains(&class) && !is_library(&module.package)
+        };
+        if !is_expected {
+            return Err(differs(path, class_of(module), &expected()));
+        }
+        self.known.insert(path.to_owned());
+        unchanged(path, module)?;
+        Ok(module)
+    }
+
+    /// Module of one of the given classes.
+    fn leaf(&mut self, path: &str, classes: &[(&str, &str)], expected: &str) -> Result<&'b Module, CheckpointError> {
+        let module = self.module(path, expected)?;
+        let is_timm = is_timm(&module.package);
+        let is_class = |&(package, class): &(&str, &str)| {
+            class == module.class && (package == module.package || package == layer::TIMM && is_timm)
+        };
+        if !classes.iter().any(is_class) {
+            return Err(differs(path, class_of(module), expected));
+        }
+        self.known.insert(path.to_owned());
+        unchanged(path, module)?;
+        Ok(module)
+    }
+
+    /// Checks the attributes of a module. `expected` lists those that are known, with the number that they must have if
+    /// they exist, or `None` if they have no effect or are checked elsewhere. Pairs must have the number twice.
+    fn attributes(&mut self, path: &str, expected: &[(&str, Option<f64>)]) -> Result<(), CheckpointError> {
+        for (key, constant) in &self.module(path, "")?.constants {
+            let name = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            match (expected.iter().find(|(known, _)| known == key), constant) {
+                (Some((_, None)), _) | (Some(_), Constant::None) => {}
+                (Some((_, Some(number))), _) => {
+                    let equal = constant.numbers(1).is_some_and(|found| found.iter().all(|found| found == number));
+                    if !equal {
+                        return Err(differs(&name, constant, &number.to_string()));
+                    }
+                }
+                (None, Constant::Tensor | Constant::Reference(_)) => {
+                    return Err(differs(&name, constant, "no tensor or function among the attributes"));
+                }
+                (None, _) => self.unused.push(format!("{name}: {constant}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails if there is a module that the description does not contain and that may change a prediction.
+    fn reject_unknown(&self) -> Result<(), CheckpointError> {
+        for (path, module) in self.modules.iter().filter(|(path, _)| !self.known.contains(*path)) {
+            if !is_harmless(module) {
+                return Err(differs(path, class_of(module), "no such module"));
+            }
+            unchanged(path, module)?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns true for the Python modules of libraries, which do not contain the code of the model.
+fn is_library(package: &str) -> bool {
+    matches!(package.split('.').next(), Some("torch" | "torchvision" | "torchaudio" | "timm" | "numpy"))
+}
+
+fn class_of(module: &Module) -> String {
+    format!("a `{}`", module.full_class())
+}
+
+/// Fails if the module has a hook or a method of its own, which this crate cannot compute.
+fn unchanged(path: &str, module: &Module) -> Result<(), CheckpointError> {
+    match &module.changed_by {
+        None => Ok(()),
+        Some(change) => Err(differs(path, format!("a `{}` with a {change}", module.full_class()), "none")),
+    }
+}
+
+fn differs(path: &str, found: impl ToString, expected: &str) -> CheckpointError {
+    let path = if path.is_empty() { "the model".to_owned() } else { path.to_owned() };
+    CheckpointError::Module { path, found: found.to_string(), expected: expected.to_owned() }
+}
