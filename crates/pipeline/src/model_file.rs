@@ -42,6 +42,14 @@ pub enum ModelFileError {
         /// Description of the candidates.
         found: String,
     },
+    /// The URL is that of a folder.
+    #[error("model `{url}`: this is a folder; name the file in it ({found})")]
+    Folder {
+        /// URL of the folder.
+        url: String,
+        /// Description of the model files in it.
+        found: String,
+    },
     /// The file changed after the run was planned.
     #[error(
         "model `{url}`: has changed since the run was planned (SHA-256 {found}, {planned} planned); plan again with \
@@ -178,11 +186,15 @@ impl ModelFile {
     async fn read(bucket: &Bucket, key: &str) -> Result<Self, ModelFileError> {
         let config_key =
             key.rsplit_once('/').map_or("config.json".to_owned(), |(folder, _)| format!("{folder}/config.json"));
-        let (content, config) = futures::future::try_join(
+        let read = futures::future::try_join(
             bucket.read_content(key, MAX_MODEL_BYTES, "a model"),
             bucket.read_if_there(&config_key, MAX_CONFIG_BYTES, "a model's config.json"),
         )
-        .await?;
+        .await;
+        let (content, config) = match read {
+            Ok(read) => read,
+            Err(error) => return Err(folder_error(bucket, key).await.unwrap_or_else(|| error.into())),
+        };
         let config_json = config.map(|config| String::from_utf8_lossy(&config).into());
         Ok(Self { url: bucket.url(key), content: Arc::new(content), config_json, planned: None })
     }
@@ -219,24 +231,39 @@ async fn location_of_payload(
     }
 }
 
+/// Error for a key that is a folder; `None` if it is not.
+async fn folder_error(bucket: &Bucket, key: &str) -> Option<ModelFileError> {
+    // A store that cannot list gives its first error, which says more.
+    let objects = bucket.list(key).await.ok().filter(|objects| !objects.is_empty())?;
+    let models: Vec<String> =
+        objects.iter().filter(|object| is_model(object)).map(|object| bucket.url(&object.key)).collect();
+    Some(ModelFileError::Folder { url: bucket.url(key), found: described(&models) })
+}
+
+fn is_model(object: &StoredObject) -> bool {
+    ENDINGS.iter().any(|ending| object.key.ends_with(ending))
+}
+
+/// Describes the model files in a folder.
+fn described(models: &[String]) -> String {
+    let listed = models.iter().take(MAX_LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match models.len() {
+        0 => format!("none (expected a name ending in {})", ENDINGS.join(", ")),
+        1 => listed,
+        count if count > MAX_LISTED => format!("{count} files ({listed}, …)"),
+        count => format!("{count} files ({listed})"),
+    }
+}
+
 /// Finds the only model file in a folder. If there are several, the only one in [`STUDY_FOLDER`] is used.
 async fn only_model(bucket: &Bucket, folder: &str) -> Result<String, ModelFileError> {
-    let is_model = |object: &StoredObject| ENDINGS.iter().any(|ending| object.key.ends_with(ending));
     let found: Vec<String> = bucket.list(folder).await?.into_iter().filter(is_model).map(|object| object.key).collect();
     let in_study_folder = |key: &&String| key.split('/').rev().nth(1) == Some(STUDY_FOLDER);
     match found.as_slice() {
         [one] => Ok(one.clone()),
         many => match many.iter().filter(in_study_folder).collect::<Vec<_>>().as_slice() {
             [one] => Ok((*one).clone()),
-            _ => {
-                let listed: Vec<&str> = many.iter().take(MAX_LISTED).map(String::as_str).collect();
-                let found = match many.len() {
-                    0 => format!("none (expected a name ending in {})", ENDINGS.join(", ")),
-                    count if count > MAX_LISTED => format!("{count} files ({}, …)", listed.join(", ")),
-                    count => format!("{count} files ({})", listed.join(", ")),
-                };
-                Err(ModelFileError::Ambiguous { url: bucket.url(folder), found })
-            }
+            _ => Err(ModelFileError::Ambiguous { url: bucket.url(folder), found: described(many) }),
         },
     }
 }
