@@ -220,11 +220,13 @@ fn numbers_are_taken_only_from_named_places() {
     for (key, value) in [
         ("num_heads", int(3)),
         ("extra", dict(&[("num_heads", int(3))])),
-        ("config", { dict(&[("model", dict(&[("num_heads", int(3))]))]) }),
+        ("config", dict(&[("model", dict(&[("num_heads", int(3))]))])),
+        ("args", dict(&[("n_heads", int(3))])),
+        ("train_state", object(global("my", "State"), dict(&[("heads", int(3))]))),
     ] {
         let file = dict(&[("state_dict", tree.state_dict("")), (key, value)]);
         let error = load_with(&tree, &file, None).unwrap_err().to_string();
-        assert!(error.contains("num_heads` is 3") && error.contains("config.json"), "{error}");
+        assert!(error.contains("heads` is 3") && error.contains("config.json"), "{error}");
         assert_eq!(redshift(&load(&tree, &file).unwrap()), expected, "{key}");
     }
     // Two places that differ.

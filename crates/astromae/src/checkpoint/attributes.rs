@@ -101,7 +101,7 @@ impl Attributes {
 
     /// Number of attention heads at a place that is not read, if it is not `assumed`.
     pub(super) fn heads_elsewhere(&self, assumed: f64) -> Option<(String, f64)> {
-        let is_heads = |path: &str| matches!(path.rsplit('.').next(), Some("num_heads" | "num_attention_heads"));
+        let is_heads = |path: &str| is_number_of_heads(path.rsplit('.').next().unwrap_or(path));
         let nested = self.places.iter().filter_map(|place| Some((place.name.as_ref()?, &place.numbers)));
         let nested = nested.flat_map(|(place, numbers)| {
             let paths = numbers.iter().filter(|(path, _)| is_heads(path) && !path.starts_with("blocks."));
@@ -114,6 +114,12 @@ impl Attributes {
 /// Returns true for a key that states a number for all layers of a kind.
 pub(super) fn is_general(key: &str) -> bool {
     GENERAL.contains(&key)
+}
+
+/// Returns true for the names that programs give to the number of attention heads. Only two of them are read.
+pub(super) fn is_number_of_heads(key: &str) -> bool {
+    const NAMES: [&str; 7] = ["num_heads", "num_attention_heads", "n_heads", "nheads", "nhead", "n_head", "heads"];
+    NAMES.contains(&key)
 }
 
 /// General names of the attribute with the full name `name`.

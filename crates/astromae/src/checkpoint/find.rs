@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use super::attributes::is_number_of_heads;
 use super::module::module_state;
 use crate::torch::TensorSpec;
 use crate::torch::pickle::{Node, Pickle, Value};
@@ -101,7 +102,7 @@ pub(super) fn find<'p>(pickle: &Pickle<'p>) -> Option<Found<'p>> {
                     entered += 1;
                     pending.push_back((inner, inner_path, Some(key), around));
                 }
-                _ if matches!(key, "num_heads" | "num_attention_heads") => heads.push((inner_path, inner)),
+                _ if is_number_of_heads(key) => heads.push((inner_path, inner)),
                 _ => {}
             }
         }

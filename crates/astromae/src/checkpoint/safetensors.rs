@@ -9,6 +9,7 @@ use super::attributes::{Attributes, Origin, from_json, is_general, to_json};
 use super::source::File;
 use super::tensor::Place;
 use super::{Checkpoint, CheckpointError, Form, MAX_TENSORS, Tensor};
+use crate::file_kind::{FileKind, START_BYTES, identify};
 use crate::torch::{Dtype, row_major_strides};
 
 /// Metadata key of the attributes, which are a JSON object. This crate writes it.
@@ -21,11 +22,11 @@ const LENGTH_BYTES: u64 = 8;
 /// Largest length of the header: the limit of the safetensors library.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
-/// Returns true if the file starts like safetensors: with a length, then a JSON object.
+/// Returns true if the file starts like safetensors.
 pub(super) fn is_safetensors(file: File<'_>) -> Result<bool, CheckpointError> {
     let buffer = &mut Vec::new();
-    let start = file.read(0..file.bytes().min(LENGTH_BYTES + 1), buffer)?;
-    Ok(!start.starts_with(b"PK") && start.get(LENGTH_BYTES as usize) == Some(&b'{'))
+    let start = file.read(0..file.bytes().min(START_BYTES as u64), buffer)?;
+    Ok(identify(start, "") == Some(FileKind::Safetensors))
 }
 
 pub(super) fn open(file: File<'_>) -> Result<Checkpoint<'_>, CheckpointError> {

@@ -51,14 +51,14 @@ pub(super) fn read(pickle: &Pickle<'_>) -> Result<Content, CheckpointError> {
     }
     for &dict in &found.around {
         for key in CONFIGURATIONS {
-            if let Some(configuration) = pickle.get(dict, key) {
+            let fields = pickle.fields(dict).unwrap_or_default();
+            if let Some(&(_, configuration)) = fields.iter().rev().find(|(name, _)| *name == Value::Str(key)) {
                 let numbers = configured_numbers(pickle, key, configuration)?;
                 content.attributes.add(Origin { name: Some(key.to_owned()), numbers });
             }
         }
     }
-    let is_read = |path: &str| CONFIGURATIONS.iter().any(|key| path.rsplit('.').nth(1) == Some(*key));
-    for (path, value) in found.heads.into_iter().filter(|(path, _)| !is_read(path)) {
+    for (path, value) in found.heads {
         if let Some(heads) = number(pickle, value) {
             content.attributes.add_elsewhere(path, heads);
         }
