@@ -39,7 +39,7 @@ pub use tensor::Tensor;
 
 /// Largest number of tensors in a checkpoint. AstroMAE has 510.
 pub const MAX_TENSORS: usize = 16_384;
-/// Largest number of numeric attributes in a checkpoint. AstroMAE has about 3,000.
+/// Largest number of attributes in a checkpoint. AstroMAE has about 4,000.
 pub const MAX_ATTRIBUTES: usize = 65_536;
 /// Largest length of a name, in bytes.
 pub const MAX_NAME_BYTES: usize = 1_024;

@@ -106,7 +106,9 @@ fn finds_the_state_dict_under_any_key() {
         assert_eq!(redshift(&model), expected, "{key}");
         assert!(model.config().notes.contains(&format!("the model is under `{key}`")), "{:?}", model.config().notes);
     }
+    let mean = tree.tensor(&[1], 0);
     for (value, path) in [
+        (dict(&[("mean", mean.clone()), ("data", dict(&[("std", mean), ("weights", weights())]))]), "data.weights"),
         (dict(&[("checkpoint", dict(&[("model", weights())]))]), "checkpoint.model"),
         (tuple(&[weights(), dict(&[("state", dict(&[]))])]), "0"),
         (object(global("train", "State"), dict(&[("net", weights())])), "net"),

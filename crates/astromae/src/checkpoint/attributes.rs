@@ -73,7 +73,7 @@ impl Attributes {
             if let Some(&value) = place.numbers.get(name) {
                 let place = match &place.name {
                     None => "the attributes of the modules".to_owned(),
-                    Some(place) => format!("`{name}` in `{place}`"),
+                    Some(place) => format!("`{place}`"),
                 };
                 return Ok(Some(Stated { value, place }));
             }

@@ -36,8 +36,8 @@ pub enum CheckpointError {
         /// Description of what AstroMAE has.
         expected: String,
     },
-    /// A tensor holds a value that is not finite, so that every redshift would be NaN.
-    #[error("tensor `{name}` holds a value that is not finite ({value}); the training may have diverged")]
+    /// A tensor holds a value that is not finite as `f32`, so that every redshift would be NaN.
+    #[error("tensor `{name}` holds a value that is not finite in float32 ({value}); the training may have diverged")]
     NotFinite {
         /// Name of the tensor.
         name: String,

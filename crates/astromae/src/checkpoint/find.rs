@@ -82,8 +82,8 @@ pub(super) fn find<'p>(pickle: &Pickle<'p>) -> Option<Found<'p>> {
         if let Some(is_anchored) = kind_of_model(pickle, value) {
             let rank = (!is_anchored, rank_of_key(key));
             candidates.push(Candidate { object: value, path: path.clone(), around: around.clone(), rank });
-            // The root may be a dict of tensors with a state dict beside them.
-            if key.is_some() || module_state(pickle, value).is_some() {
+            // A dict of other tensors may have a state dict beside them, and so may the root.
+            if is_anchored && key.is_some() || module_state(pickle, value).is_some() {
                 continue;
             }
         }

@@ -46,8 +46,7 @@ pub(super) struct Tree {
 pub(super) fn read<'p>(pickle: &Pickle<'p>, root: Value<'p>) -> Result<Tree, CheckpointError> {
     let mut tree = Tree::default();
     let mut pending = vec![(String::new(), unwrapped(pickle, root), 0)];
-    let mut modules = 1;
-    let mut steps = 0;
+    let (mut modules, mut constants, mut steps) = (1, 0, 0);
     while let Some((path, value, depth)) = pending.pop() {
         if depth > MAX_DEPTH {
             return Err(CheckpointError::Malformed(format!(
@@ -113,10 +112,11 @@ pub(super) fn read<'p>(pickle: &Pickle<'p>, root: Value<'p>) -> Result<Tree, Che
                     if let Some(number) = number(pickle, value) {
                         tree.numbers.insert(name, number);
                     }
+                    constants += 1;
                     module.constants.insert(key.to_owned(), Constant::read(pickle, value));
                 }
             }
-            if tree.tensors.len() > MAX_TENSORS || tree.numbers.len() > MAX_ATTRIBUTES {
+            if tree.tensors.len() > MAX_TENSORS || constants > MAX_ATTRIBUTES {
                 return Err(CheckpointError::Malformed(format!(
                     "the model has more than {MAX_TENSORS} tensors or more than {MAX_ATTRIBUTES} attributes"
                 )));
