@@ -16,7 +16,9 @@ use crate::settings::Settings;
 /// Check a model or a partition and show its contents.
 ///
 /// Nothing in the file is executed. A partition is read completely: the command counts pixels that are not finite and
-/// magnitudes outside 0–40. A model is prepared as for predicting.
+/// magnitudes outside 0–40. A model is prepared as for predicting: every tensor must have the right shape and finite
+/// values. The classes and constants of a pickled module must be those of AstroMAE. A state dict and safetensors have no
+/// classes; the command lists what it assumes instead.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = examples(["cosmicai inspect sky.pt", "cosmicai inspect s3://models/astromae.pt"]))]
 pub(crate) struct Options {
@@ -32,7 +34,11 @@ pub(crate) async fn inspect(options: Options, settings: &Settings, printer: &Pri
     let isa = settings.isa()?;
     // The first class in the pickle identifies a partition. Any other file is read as a model, whose reader explains
     // best why a file is neither.
-    match open_partition(&stores, &options.url).await? {
+    let opened = match open_partition(&stores, &options.url).await {
+        Ok(opened) => opened,
+        Err(error) => return Err(folder_error(&stores, &options.url).await.unwrap_or(error)),
+    };
+    match opened {
         Ok(partition) => {
             let (bucket, _) = stores.open_url(&options.url)?;
             let objects = Objects::read_beside(&bucket, &partition).await?;
@@ -49,6 +55,12 @@ pub(crate) async fn inspect(options: Options, settings: &Settings, printer: &Pri
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Error for the URL of a folder; `None` if it is not one.
+async fn folder_error(stores: &Stores, url: &str) -> Option<anyhow::Error> {
+    use pipeline::model_file::{ModelFile, ModelFileError::Folder};
+    ModelFile::of_url(stores, url).await.err().filter(|error| matches!(error, Folder { .. })).map(Into::into)
 }
 
 /// Returns true if a file could not be read as a model because it is a partition.

@@ -110,16 +110,16 @@ pub(super) fn human(report: &Report) -> String {
         text += &format!("assumed    {assumed} (the file does not state it)\n");
     }
     if let Some(layers) = report.assumed_layers {
-        text += &format!("assumed    {layers} (the file has no classes)\n");
+        text += &format!("assumed    {layers}\n");
     }
     for unused in &report.unused {
         text += &format!("not used   {unused}\n");
     }
     text +=
         &format!("runs on    {}, {} (available: {})\n", report.isa, report.precision, report.isa_available.join(", "));
-    let tensors = "every tensor that the model needs, of the right shape and finite, and no other";
+    let tensors = "has every tensor that the model needs, of the right shape and finite, and no other";
     text + &match report.assumed_layers {
-        None => format!("valid      has {tensors}; its layers and constants were checked\n"),
-        Some(_) => format!("valid      has {tensors}; its layers were assumed\n"),
+        None => format!("valid      {tensors}; its layers and constants are those of AstroMAE\n"),
+        Some(_) => format!("complete   {tensors}; its layers cannot be checked, because the file has no classes\n"),
     }
 }
