@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks with PyTorch the partitions that pipeline writes, and records their checksums in written.json.
 
-    python3 check_written.py              (needs cargo; tested with PyTorch 2.2.2, NumPy 1.26, Python 3.11)
+    python3 check_written.py              (needs cargo and PyTorch 1.13 or later; tested with 2.2.2, NumPy 1.26, Python 3.11)
 
 Runs the test that writes the partitions. Reads each with torch.load and with Python's zipfile, compares every
 value bit for bit with the formulas of that test, and stores the length and CRC-32 of the files that passed.
@@ -20,7 +20,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 HERE = pathlib.Path(__file__).parent
-TEST = "the_bytes_are_those_that_pytorch_has_read"
+TEST = "written_bytes_match_those_checked_by_pytorch"
 LAYOUTS = {
     "plain": (3, 4, 3, torch.float64, torch.float32),
     "without_redshift": (2, 3, 4, torch.float32, None),
@@ -33,7 +33,7 @@ def check(path, samples, height, width, magnitude_dtype, redshift_dtype):
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         assert all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
-    dataset = torch.load(path, **({"weights_only": False} if torch.__version__ >= "1.13" else {}))
+    dataset = torch.load(path, weights_only=False)
     assert type(dataset) is TensorDataset and len(dataset) == samples
     images, magnitudes, *redshift = dataset.tensors
     assert images.shape == (samples, 5, height, width) and images.dtype == torch.float32
@@ -51,13 +51,16 @@ def check(path, samples, height, width, magnitude_dtype, redshift_dtype):
         assert redshift[0].shape == (samples,) and redshift[0].dtype == redshift_dtype
         assert (redshift[0].numpy() == numpy.arange(samples) % 977 / 4096).all()
     # Memory mapping works too.
-    torch.load(str(path), mmap=True)
+    torch.load(str(path), mmap=True, weights_only=False)
     assert dataset[0][0].shape == (5, height, width)
 
 
 with tempfile.TemporaryDirectory() as folder:
     command = ["cargo", "test", "--quiet", "--package", "pipeline", "--lib", TEST]
-    subprocess.run(command, cwd=HERE, env=os.environ | {"WRITTEN_PARTITIONS": folder}, check=True)
+    environment = os.environ | {"WRITTEN_PARTITIONS": folder}
+    output = subprocess.run(command, cwd=HERE, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+    # cargo succeeds if no test has this name.
+    assert "running 1 test" in output, f"the test `{TEST}` did not run:\n{output}"
     verdict = {}
     for name, layout in LAYOUTS.items():
         path = pathlib.Path(folder) / f"{name}.pt"
