@@ -55,7 +55,7 @@ pub mod prepare;
 pub mod model_file;
 pub mod objects;
 pub mod output;
-pub mod parquet_metadata;
+pub mod parquet_files;
 pub mod partition;
 pub mod predict;
 pub mod storage;

@@ -11,7 +11,7 @@ mod parquet;
 use bytes::Bytes;
 use records::metrics::Predictions;
 
-use crate::parquet_metadata::MAX_PARQUET_ROWS;
+use crate::parquet_files::MAX_PARQUET_ROWS;
 use crate::predict::Predicted;
 pub use merge::merge;
 

@@ -7,38 +7,23 @@ use arrow_array::types::Float64Type;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Schema};
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
 
 use super::{COLUMNS, EncodeError, MAX_ID_BYTES, Objects, columns, fields};
-use crate::parquet_metadata::check_parquet;
+use crate::parquet_files::{MalformedParquet, ROW_GROUP_ROWS, RowCount, check_parquet, encoder, guarded};
 
 /// Metadata key of the [fingerprint](crate::partition::Partition::fingerprint) of the partition.
 const PARTITION_KEY: &str = "cosmicai.partition";
-/// Name of the program in each file. It has no version, so that the same rows give the same bytes.
-const CREATED_BY: &str = "cosmicai";
-/// Number of rows encoded at a time.
-const CHUNK_ROWS: usize = 128 * 1024;
 
 /// Encodes an objects file.
 pub(super) fn encode(objects: &Objects, fingerprint: Option<&str>) -> Result<Bytes, EncodeError> {
     let schema = Arc::new(Schema::new(fields().to_vec()));
     let partition = fingerprint.map(|found| vec![KeyValue::new(PARTITION_KEY.to_owned(), found.to_owned())]);
-    let properties = WriterProperties::builder()
-        .set_created_by(CREATED_BY.to_owned())
-        .set_compression(Compression::SNAPPY)
-        .set_max_row_group_row_count(Some(CHUNK_ROWS))
-        .set_key_value_metadata(partition)
-        .build();
-    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-    let written = ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options).and_then(|mut encoder| {
-        for start in (0..objects.len()).step_by(CHUNK_ROWS) {
-            let rows = start..objects.len().min(start + CHUNK_ROWS);
+    let written = encoder(schema.clone(), partition).and_then(|mut encoder| {
+        for start in (0..objects.len()).step_by(ROW_GROUP_ROWS) {
+            let rows = start..objects.len().min(start + ROW_GROUP_ROWS);
             encoder.write(&RecordBatch::try_new(schema.clone(), columns(Some(objects), rows).to_vec())?)?;
         }
         encoder.into_inner()
@@ -61,21 +46,19 @@ pub(super) enum DecodeError {
 /// Decodes an objects file that must have `rows` rows. The number is checked before the rows are read, because a small
 /// file may claim any number.
 pub(super) fn decode(bytes: Bytes, rows: usize) -> Result<Decoded, DecodeError> {
-    // The decoder panics for some damaged files.
-    std::panic::catch_unwind(|| read(bytes, rows)).unwrap_or_else(|_| {
-        Err(DecodeError::Malformed("damaged Parquet: the decoder failed; make or copy the file again".to_owned()))
-    })
+    guarded(|| read(bytes, rows), DecodeError::from)
 }
 
 fn read(bytes: Bytes, rows: usize) -> Result<Decoded, DecodeError> {
     let file_bytes = bytes.len();
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)?;
-    check_parquet(reader.metadata(), file_bytes).map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    check_parquet(reader.metadata(), file_bytes)?;
     let metadata = reader.metadata().file_metadata();
     if usize::try_from(metadata.num_rows()) != Ok(rows) {
         return Err(DecodeError::Rows(metadata.num_rows()));
     }
+    let mut count = RowCount::stated(reader.metadata())?;
     let fingerprint = metadata
         .key_value_metadata()
         .into_iter()
@@ -86,6 +69,7 @@ fn read(bytes: Bytes, rows: usize) -> Result<Decoded, DecodeError> {
     for batch in reader.build()? {
         let batch = batch.map_err(|error| DecodeError::Malformed(error.to_string()))?;
         let rows = batch.num_rows();
+        count.add(rows)?;
         match column(&batch, COLUMNS[0], &DataType::Utf8)? {
             Some(ids) => {
                 let ids = ids.as_string::<i32>();
@@ -103,14 +87,14 @@ fn read(bytes: Bytes, rows: usize) -> Result<Decoded, DecodeError> {
             }
         }
     }
-    // The metadata may state another number of rows than the pages hold.
-    if object_id.len() != rows {
-        return Err(DecodeError::Malformed(format!(
-            "damaged Parquet: {} rows found, {rows} stated in the metadata",
-            object_id.len()
-        )));
-    }
+    count.finish()?;
     Ok((Objects::new(object_id, ra, dec).map_err(|error| DecodeError::Malformed(error.to_string()))?, fingerprint))
+}
+
+impl From<MalformedParquet> for DecodeError {
+    fn from(error: MalformedParquet) -> Self {
+        Self::Malformed(error.to_string())
+    }
 }
 
 impl From<ParquetError> for DecodeError {

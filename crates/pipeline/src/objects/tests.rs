@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::parquet_files::claim_rows;
 use crate::partition::{Dtype, Layout, Writer};
 use crate::storage::{StorageOptions, Stores};
 
@@ -87,6 +88,18 @@ fn rejects_long_identifiers_and_positions_off_the_sky() {
 fn objects_key_replaces_the_ending() {
     assert_eq!(objects_key("sky/1.pt"), "sky/1.objects.parquet");
     assert_eq!(objects_key("sky/x"), "sky/x.objects.parquet");
+}
+
+/// A page of a few bytes repeats one null any number of times.
+#[test]
+fn stops_at_more_rows_than_the_metadata_state() {
+    let rows = 100_000;
+    let unknown = Objects::new(vec![None; rows], vec![None; rows], vec![None; rows]).unwrap();
+    let hostile = claim_rows(&parquet::encode(&unknown, None).unwrap(), rows as u64, 3);
+    assert!(hostile.len() < 4_000, "{}", hostile.len());
+    let error = parquet::decode(hostile, 3).unwrap_err();
+    let expected = "damaged Parquet: more rows found than stated in the metadata (3)";
+    assert_eq!(error, parquet::DecodeError::Malformed(expected.to_owned()));
 }
 
 proptest! {

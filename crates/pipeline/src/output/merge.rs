@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::parquet::{encoder, guarded, open};
 use super::{MAX_PREDICTIONS_BYTES, MAX_PREDICTIONS_ROWS, OutputError, encode, malformed};
+use crate::parquet_files::RowCount;
 
 /// Merges Parquet files of predictions in this order. Each part has a name for messages.
 ///
@@ -22,13 +23,19 @@ pub fn merge(parts: &[(String, Bytes)]) -> Result<Bytes, OutputError> {
     let schema = schema_of_all(parts)?;
     let mut encoder = encoder(schema.clone())?;
     for (name, part) in parts {
-        let batches = guarded(name, || open(part.clone(), name)?.build().map_err(|error| malformed(name, error)))?;
+        let (batches, mut count) = guarded(name, || {
+            let reader = open(part.clone(), name)?;
+            let count = RowCount::stated(reader.metadata()).map_err(|error| malformed(name, error))?;
+            Ok((reader.build().map_err(|error| malformed(name, error))?, count))
+        })?;
         let mut batches = AssertUnwindSafe(batches);
         // After a panic, the reader is not used again.
         while let Some(batch) = guarded(name, AssertUnwindSafe(|| Ok(batches.next())))? {
             let batch = batch.map_err(|error| malformed(name, error))?;
+            count.add(batch.num_rows()).map_err(|error| malformed(name, error))?;
             encoder.write(&with_columns(&batch, &schema)?).map_err(encode)?;
         }
+        count.finish().map_err(|error| malformed(name, error))?;
     }
     encoder.into_inner().map(Bytes::from).map_err(encode)
 }
@@ -102,6 +109,7 @@ mod tests {
     use arrow_schema::DataType;
 
     use super::*;
+    use crate::parquet_files::claim_rows;
 
     fn file(columns: Vec<(&str, ArrayRef)>) -> Bytes {
         let fields: Vec<Field> =
@@ -159,5 +167,17 @@ mod tests {
         assert!(refused(Bytes::from_static(b"row\n1\n")).starts_with("predictions `2.parquet`: "));
         let half = good.1.slice(..good.1.len() / 2);
         assert!(refused(half).starts_with("predictions `2.parquet`: "));
+    }
+
+    /// A page of a few bytes repeats one value any number of times.
+    #[test]
+    fn stops_at_more_rows_than_the_metadata_state() {
+        let whole = file(vec![("row", integers(&vec![0; 100_000]))]);
+        let hostile = claim_rows(&whole, 100_000, 3);
+        assert!(hostile.len() < 2_000, "{}", hostile.len());
+        let error = merge(&[("1".to_owned(), hostile)]).unwrap_err().to_string();
+        assert_eq!(error, "predictions `1`: damaged Parquet: more rows found than stated in the metadata (3)");
+        let error = merge(&[("1".to_owned(), claim_rows(&whole, 100_000, 100_001))]).unwrap_err().to_string();
+        assert!(error.contains("fewer rows found than stated in the metadata (100001)"), "{error}");
     }
 }

@@ -12,21 +12,14 @@ use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
 
 use super::{OutputError, Table, encode, known, malformed};
 use crate::objects;
-use crate::parquet_metadata::check_parquet;
+use crate::parquet_files::{self, ROW_GROUP_ROWS, RowCount, check_parquet};
 use crate::predict::Predicted;
 
 /// First bytes of a Parquet file.
 pub(super) const MAGIC: &[u8] = b"PAR1";
-/// Maximum number of rows in a row group. It bounds the memory of a reader.
-const ROW_GROUP_ROWS: usize = 128 * 1024;
-/// Name of the program in each file. It has no version, so that the same rows give the same bytes.
-const CREATED_BY: &str = "cosmicai";
 /// Bands of the survey, in order.
 const BANDS: [&str; 5] = ["u", "g", "r", "i", "z"];
 
@@ -102,26 +95,19 @@ impl Writer {
 
 /// Opens an encoder for these columns. The same rows give the same bytes.
 pub(super) fn encoder(schema: Arc<Schema>) -> Result<ArrowWriter<Vec<u8>>, OutputError> {
-    let properties = WriterProperties::builder()
-        .set_created_by(CREATED_BY.to_owned())
-        .set_compression(Compression::SNAPPY)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .build();
-    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-    ArrowWriter::try_new_with_options(Vec::new(), schema, options).map_err(encode)
+    parquet_files::encoder(schema, None).map_err(encode)
 }
 
 pub(super) fn read(bytes: Bytes, name: &str) -> Result<Table, OutputError> {
     guarded(name, || decode(bytes, name))
 }
 
-/// Runs a decoder. Turns a panic into an error, because the decoder may panic on a damaged file.
+/// Runs a decoder, and turns its panics into errors that name the file.
 pub(super) fn guarded<T>(
     name: &str,
     read: impl FnOnce() -> Result<T, OutputError> + std::panic::UnwindSafe,
 ) -> Result<T, OutputError> {
-    std::panic::catch_unwind(read)
-        .unwrap_or_else(|_| Err(malformed(name, "damaged Parquet: the decoder failed; create or copy the file again")))
+    parquet_files::guarded(read, |error| malformed(name, error))
 }
 
 /// Opens a file and checks its metadata.
@@ -133,13 +119,15 @@ pub(super) fn open(bytes: Bytes, name: &str) -> Result<ParquetRecordBatchReaderB
 }
 
 fn decode(bytes: Bytes, name: &str) -> Result<Table, OutputError> {
-    let reader = open(bytes, name)?.build().map_err(|error| malformed(name, error))?;
+    let reader = open(bytes, name)?;
+    let mut count = RowCount::stated(reader.metadata()).map_err(|error| malformed(name, error))?;
     let mut table = Table::default();
-    for batch in reader {
+    for batch in reader.build().map_err(|error| malformed(name, error))? {
         let batch = batch.map_err(|error| malformed(name, error))?;
+        count.add(batch.num_rows()).map_err(|error| malformed(name, error))?;
         let data_path = column(&batch, "data_path", &DataType::Utf8, name)?.as_string::<i32>();
         if data_path.null_count() > 0 {
-            return Err(malformed(name, "column `data_path`: has an empty value"));
+            return Err(malformed(name, "column `data_path` has an empty value"));
         }
         table.data_path.extend(data_path.iter().flatten().map(str::to_owned));
         table.row.extend_from_slice(filled::<Int64Type>(&batch, "row", name)?.values());
@@ -148,6 +136,7 @@ fn decode(bytes: Bytes, name: &str) -> Result<Table, OutputError> {
         let z_spec = column(&batch, "z_spec", &DataType::Float64, name)?.as_primitive::<Float64Type>();
         table.z_spec.extend(z_spec.iter());
     }
+    count.finish().map_err(|error| malformed(name, error))?;
     Ok(table)
 }
 
@@ -160,7 +149,7 @@ fn filled<'a, T: ArrowPrimitiveType>(
     let values = column(batch, column_name, &T::DATA_TYPE, name)?.as_primitive::<T>();
     match values.null_count() {
         0 => Ok(values),
-        _ => Err(malformed(name, format!("column `{column_name}`: has an empty value"))),
+        _ => Err(malformed(name, format!("column `{column_name}` has an empty value"))),
     }
 }
 

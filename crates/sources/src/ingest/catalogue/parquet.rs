@@ -10,7 +10,7 @@ use arrow_schema::DataType;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use pipeline::parquet_metadata::check_parquet;
+use pipeline::parquet_files::check_parquet;
 
 use super::{MAX_TEXT_BYTES, Values, check_rows};
 
