@@ -39,7 +39,7 @@ pub async fn run_report(
     tasks.iter().for_each(|report| is_finished[report.rank] = true);
     let missing: Vec<usize> = (0..plan.tasks.len()).filter(|&rank| !is_finished[rank]).collect();
     let failures: Vec<Option<FailedTask>> = futures::stream::iter(missing.clone())
-        .map(|rank| async move { failure(results, rank).await })
+        .map(|rank| async move { failure(results, plan, rank).await })
         .buffered(READS_AT_ONCE)
         .try_collect()
         .await?;
@@ -75,8 +75,8 @@ pub async fn run_report(
 
 /// Sets the end, the duration and the number of workers of a run from the times of its tasks.
 ///
-/// Without this, the end is the time at which the report was made. The number of workers becomes the maximum number of
-/// tasks that ran at the same time. Only tasks of this execution count. Without any, the report does not change.
+/// The end becomes the end of the last task. The number of workers becomes the largest number of tasks that ran at one
+/// time. Only tasks of this execution count; if there are none, nothing changes.
 pub fn set_end_from_tasks(report: &mut RunReport) {
     // All times have the same format and time zone, so they can be compared as text.
     let own_tasks = || report.tasks.iter().filter(|task| task.started >= report.started);
@@ -93,9 +93,17 @@ fn seconds_from(start: &str, end: &str) -> f64 {
     seconds_between(start, end).unwrap_or_default().max(0.0)
 }
 
-async fn failure(results: &Results, rank: usize) -> Result<Option<FailedTask>, StorageError> {
-    let json = results.bucket().read_if_there(&results.failure(rank), MAX_TASK_REPORT_BYTES, "a failure").await?;
-    Ok(json.and_then(|json| serde_json::from_slice(&json).ok()).filter(|failed: &FailedTask| failed.rank == rank))
+/// Failure that the worker of a task wrote; `None` if there is none.
+async fn failure(results: &Results, plan: &Plan, rank: usize) -> Result<Option<FailedTask>, StorageError> {
+    let key = results.failure(rank);
+    let json = results.bucket().read_if_there(&key, MAX_TASK_REPORT_BYTES, "a failure").await?;
+    let Some(json) = json else { return Ok(None) };
+    let found = serde_json::from_slice(&json).ok().filter(|failed: &FailedTask| failed.rank == rank);
+    Ok(Some(found.unwrap_or_else(|| {
+        let files = plan.tasks[rank].files.iter().map(|file| file.key.clone()).collect();
+        let error = format!("its failure file `{key}` cannot be read");
+        FailedTask { rank, files, attempts: 1, error }
+    })))
 }
 
 #[cfg(test)]

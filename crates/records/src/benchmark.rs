@@ -8,9 +8,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Machine;
+use crate::format::{FormatError, check_format};
 
 /// Version of the benchmark record that this program writes and reads.
 pub const BENCHMARK_FORMAT: u32 = 1;
+/// Largest benchmark record that is read, in bytes.
+pub const MAX_BENCHMARK_BYTES: u64 = 16 << 20;
 
 /// Results of one benchmark.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +41,17 @@ pub struct Benchmark {
     pub profile: Vec<PartProfile>,
     /// Rates by precision, number of threads and batch size.
     pub measurements: Vec<RateMeasurement>,
+}
+
+impl Benchmark {
+    /// Reads a benchmark record.
+    ///
+    /// # Errors
+    /// The bytes are not a benchmark record of this version.
+    pub fn parse(json: &[u8]) -> Result<Self, FormatError> {
+        check_format(json, BENCHMARK_FORMAT)?;
+        Ok(serde_json::from_slice(json)?)
+    }
 }
 
 /// Machine that was measured, and its instruction set.

@@ -16,8 +16,8 @@
 //! [arXiv:2501.06249](https://arxiv.org/abs/2501.06249), IJHPCA,
 //! [doi:10.1177/10943420251399942](https://doi.org/10.1177/10943420251399942).
 //!
-//! Each file format has a version, a limit on its size, and a parser that returns a valid record or reports what is
-//! wrong.
+//! Each file format of cosmicai has a version, a size limit and a parser. Exceptions: the study record, whose format is
+//! fixed, and `failures/<rank>.json`.
 //!
 //! Never here: files, sockets, the clock, the environment, arrow, tokio, object stores.
 //!

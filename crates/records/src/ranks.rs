@@ -3,10 +3,19 @@
 /// Largest number of ranks that a text may list.
 const MAX_RANKS: usize = 4 << 20;
 
-/// Error for a text that is not a set of ranks, or that lists more than four million ranks.
+/// Longest text that a message repeats, in characters.
+const MAX_SHOWN_CHARS: usize = 60;
+
+/// Error for a text that is not a set of ranks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}`: expected numbers and ranges such as 3,17-20")]
-pub struct RanksError(String);
+pub enum RanksError {
+    /// The text has another form.
+    #[error("`{0}`: expected numbers and ranges such as 3,17-20")]
+    Malformed(String),
+    /// The text lists more than [`MAX_RANKS`] ranks.
+    #[error("`{0}`: more than {MAX_RANKS} ranks")]
+    TooMany(String),
+}
 
 /// Formats ascending ranks in the shortest form: `0-3,7`.
 pub fn format(numbers: &[usize]) -> String {
@@ -31,7 +40,11 @@ pub fn format(numbers: &[usize]) -> String {
 /// # Errors
 /// The text is not a set of ranks, or lists more than four million ranks.
 pub fn parse(text: &str) -> Result<Vec<usize>, RanksError> {
-    let invalid = || RanksError(text.to_owned());
+    let shown = || match text.char_indices().nth(MAX_SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    };
+    let invalid = || RanksError::Malformed(shown());
     let number = |text: &str| text.trim().parse::<usize>().map_err(|_| invalid());
     let text_of_set = text.split_once('%').map_or(text, |(set, _)| set).trim_matches(['[', ']']);
     let mut numbers = Vec::new();
@@ -42,8 +55,11 @@ pub fn parse(text: &str) -> Result<Vec<usize>, RanksError> {
             None => (number(range)?, number(range)?),
         };
         let step = step?;
-        if last < first || step == 0 || (last - first) / step >= MAX_RANKS - numbers.len() {
+        if last < first || step == 0 {
             return Err(invalid());
+        }
+        if (last - first) / step >= MAX_RANKS - numbers.len() {
+            return Err(RanksError::TooMany(shown()));
         }
         numbers.extend((first..=last).step_by(step));
     }
@@ -62,9 +78,17 @@ mod tests {
         assert_eq!(parse("0-3,7,9-10%5").unwrap(), [0, 1, 2, 3, 7, 9, 10]);
         assert_eq!(parse("[0-12:4]").unwrap(), [0, 4, 8, 12]);
         assert_eq!(format(&[0, 1, 2, 3, 7, 9, 10]), "0-3,7,9-10");
-        for wrong in ["", "x", "3-1", "1-", "0-5:0", "1,,2", "0-99999999999"] {
-            assert!(parse(wrong).is_err(), "{wrong}");
+        for wrong in ["", "x", "3-1", "1-", "0-5:0", "1,,2"] {
+            assert_eq!(parse(wrong), Err(RanksError::Malformed(wrong.to_owned())), "{wrong}");
         }
+    }
+
+    #[test]
+    fn messages_state_the_limit_and_shorten_the_text() {
+        let error = parse("0-99999999999").unwrap_err().to_string();
+        assert_eq!(error, "`0-99999999999`: more than 4194304 ranks");
+        let error = parse(&"é,".repeat(1 << 20)).unwrap_err().to_string();
+        assert!(error.len() < 200 && error.contains("…`: expected numbers"), "{error}");
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use crate::plan::{PLAN_FORMAT, Plan, Task};
 /// Largest number of bytes that pass from one state to the next on AWS.
 pub const MAX_STATE_BYTES: usize = 256 << 10;
 /// Part of [`MAX_STATE_BYTES`] reserved for what the state machine adds: names, times, and fields of the Map.
-const STATE_RESERVE_BYTES: usize = 16 << 10;
+pub const STATE_RESERVE_BYTES: usize = 16 << 10;
 /// Default number of tasks at a time: the default limit of an AWS account on concurrent Lambda executions.
 const DEFAULT_CONCURRENCY: usize = 1_000;
 /// Default percentage of failed tasks at which the Map stops: never, as in a local run.

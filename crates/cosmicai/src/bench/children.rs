@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use astromae::{Isa, Precision};
 use pipeline::event::Stopwatch;
-use records::benchmark::{BENCHMARK_FORMAT, Benchmark, significant};
+use records::benchmark::{Benchmark, significant};
 
 use super::median::median;
 use super::request::BenchRequest;
@@ -61,12 +61,8 @@ impl Child<'_> {
         let output = child.wait_with_output().context("wait for the measuring process")?;
         drop(parent_end);
         ensure!(output.status.success(), "{precision}: the measuring process failed: {}", output.status);
-        let benchmark: Benchmark =
-            serde_json::from_slice(&output.stdout).context("read the record of the measuring process")?;
-        ensure!(
-            benchmark.format_version == BENCHMARK_FORMAT,
-            "this program was replaced during the benchmark; run it again"
-        );
-        Ok(benchmark)
+        Benchmark::parse(&output.stdout).context(
+            "read the record of the measuring process; if this program was replaced during the benchmark, run it again",
+        )
     }
 }

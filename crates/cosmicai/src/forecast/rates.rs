@@ -6,7 +6,8 @@ use anyhow::{Context, Result, ensure};
 use astromae::Precision;
 use pipeline::model_file::ModelFile;
 use pipeline::storage::Stores;
-use records::benchmark::{BENCHMARK_FORMAT, Benchmark};
+use records::benchmark::{Benchmark, MAX_BENCHMARK_BYTES};
+use records::format::FormatError;
 use records::payload::Payload;
 
 use crate::accounting_options::tell_doubts;
@@ -16,8 +17,6 @@ use crate::measurements;
 use crate::printer::{Printer, count};
 use crate::settings::{Settings, cores};
 
-/// Largest record of a benchmark that is read, in bytes.
-const MAX_BENCHMARK_BYTES: u64 = 16 << 20;
 /// Default batch size: that of the CAI study.
 const BATCH_SIZE: usize = 256;
 
@@ -123,12 +122,11 @@ async fn benchmark(stores: &Stores, url: &str) -> Result<Option<Benchmark>> {
         return Ok(None);
     }
     let json = bucket.read(&key, MAX_BENCHMARK_BYTES, "a benchmark").await?;
-    let Ok(benchmark) = serde_json::from_slice::<Benchmark>(&json) else { return Ok(None) };
-    ensure!(
-        benchmark.format_version == BENCHMARK_FORMAT,
-        "`{url}`: a benchmark of another format version; run `cosmicai bench` again"
-    );
-    Ok(Some(benchmark))
+    match Benchmark::parse(&json) {
+        Ok(benchmark) => Ok(Some(benchmark)),
+        Err(error @ FormatError::Version { .. }) => Err(error).with_context(|| format!("read `{url}`")),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Rates of a benchmark for each batch size, on the largest number of threads.

@@ -1,7 +1,14 @@
+use object_store::path::Path;
 use proptest::prelude::*;
+use records::compact_json;
+use records::plan::MAX_PLAN_BYTES;
+use records::request::{Execution, MAX_STATE_BYTES, RunState, STATE_RESERVE_BYTES, items};
 use serde_json::{Value, json};
 
 use super::*;
+
+/// Limit of Step Functions on a list of tasks (see `deploy/lambda/README.md`).
+const MAX_ITEMS_FILE_BYTES: usize = 8 << 30;
 
 fn payload(extra: Value) -> Payload {
     let mut json = json!({
@@ -117,7 +124,48 @@ fn identifies_a_version_by_its_time_if_it_has_no_e_tag() {
     assert_eq!(plan.tasks[0].files[0].modified.as_deref(), Some("2025-08-05T19:03:04Z"));
 }
 
+#[test]
+fn a_million_files_stay_within_every_size_limit() {
+    for (files, key_bytes) in [(10_000, 60), (1_000_000, 60), (1_000_000, 1_024)] {
+        let key = |file: usize| format!("100MB/{file:0>width$}.pt", width = key_bytes - "100MB/.pt".len());
+        let mut objects = listing((0..files).map(key));
+        for object in &mut objects {
+            object.bytes = 104_926_220;
+            object.e_tag = Some("\"0123456789abcdef0123456789abcdef-13\"".to_owned());
+        }
+        let model = ModelIdentity { url: "s3://b/m.pt".into(), sha256: "0".repeat(64), bytes: 64_000_000 };
+        let origin = Origin { run_id: "x".repeat(80), created: "now".into(), created_by: "the tests".into() };
+        let plan = plan(payload(json!({"file_limit": "1000000"})), objects, model, origin).unwrap();
+        assert_eq!(plan.tasks.len(), MAX_TASKS.min(files));
+        assert_eq!(plan.tasks.iter().map(|task| task.files.len()).sum::<usize>(), files);
+        let list = items(&plan, &plan.tasks).unwrap();
+        assert!(list.len() < MAX_ITEMS_FILE_BYTES);
+        // With the longest possible keys, `prepare` rejects a plan of a million files.
+        assert!(compact_json(&plan).len() < MAX_PLAN_BYTES as usize || key_bytes == 1_024);
+        let items_key = "result-partition-100MB/step4_1GB/items.json".to_owned();
+        let state = RunState::new(&plan, items_key, plan.tasks.len(), &Execution::default());
+        assert!(compact_json(&state).len() < 8 << 10, "{}", compact_json(&state).len());
+        let largest = plan.tasks.iter().map(|task| compact_json(task).len()).max().unwrap();
+        let shared = compact_json(&plan.without_tasks()).len();
+        assert!(largest + shared + STATE_RESERVE_BYTES <= MAX_STATE_BYTES, "{largest}");
+    }
+    let ranks = MAX_TASKS * (MAX_TASKS.to_string().len() + 1);
+    assert!(ranks < MAX_STATE_BYTES, "the ranks that a Distributed Map collects have {ranks} bytes");
+}
+
 proptest! {
+    /// A payload accepts exactly the folders that stores accept as keys.
+    #[test]
+    fn payloads_accept_the_folders_that_stores_accept(folder in "([a-zéß .]|/|\\.\\.|[\t\n\u{7f}%~#?*\"\\\\]){0,12}") {
+        let mut json = json!({
+            "bucket": "b", "file_limit": 1, "batch_size": 1, "data_bucket": "d", "data_prefix": "p", "model": "m.pt"
+        });
+        json["result_path"] = folder.as_str().into();
+        let is_key = Path::parse(folder.trim_matches('/')).is_ok_and(|path| !path.is_root());
+        let parsed = Payload::parse(json.to_string().as_bytes());
+        prop_assert_eq!(parsed.is_ok(), is_key, "{:?}: {:?}", folder, parsed.err());
+    }
+
     /// Every file goes to exactly one rank, in order. The numbers of files of two ranks differ by 1 at most.
     #[test]
     fn spread_assigns_every_file_once_and_evenly(files in 0_usize..60, workers in 1_usize..70) {

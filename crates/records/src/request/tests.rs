@@ -1,10 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::plan::{FileIdentity, MAX_PLAN_BYTES, ModelIdentity};
-
-/// Limits of Step Functions (see `deploy/lambda/README.md`).
-const MAX_ITEMS_FILE_BYTES: usize = 8 << 30;
+use crate::plan::{FileIdentity, ModelIdentity};
 
 fn payload(changes: Value) -> Value {
     let mut payload = json!({
@@ -16,7 +13,7 @@ fn payload(changes: Value) -> Value {
     payload
 }
 
-/// Makes a plan of `files` files, distributed over the tasks as `pipeline::planning` does.
+/// Makes a plan of `files` files. Its tasks have the same number of files each, except the last ones.
 fn planned(files: usize, key_bytes: usize, changes: Value) -> Plan {
     let payload = ExecutionInput::parse(&payload(changes)).unwrap().payload;
     let file = |file: usize| FileIdentity {
@@ -44,28 +41,6 @@ fn planned(files: usize, key_bytes: usize, changes: Value) -> Plan {
 
 fn items_key() -> String {
     "result-partition-100MB/step4_1GB/items.json".to_owned()
-}
-
-#[test]
-fn a_million_files_stay_within_every_size_limit() {
-    for (files, key_bytes) in [(10_000, 60), (1_000_000, 60), (1_000_000, 1_024)] {
-        let plan = planned(files, key_bytes, json!({}));
-        assert_eq!(plan.tasks.len(), MAX_TASKS.min(files));
-        assert_eq!(plan.tasks.iter().map(|task| task.files.len()).sum::<usize>(), files);
-        let list = items(&plan, &plan.tasks).unwrap();
-        assert!(list.len() < MAX_ITEMS_FILE_BYTES);
-        // With the longest possible keys, `prepare` rejects a plan of a million files.
-        assert!(compact_json(&plan).len() < MAX_PLAN_BYTES as usize || key_bytes == 1_024);
-        let state = RunState::new(&plan, items_key(), plan.tasks.len(), &Execution::default());
-        assert!(compact_json(&state).len() < 8 << 10, "{}", compact_json(&state).len());
-        let largest = plan.tasks.iter().map(|task| compact_json(task).len()).max().unwrap();
-        assert!(
-            largest + compact_json(&plan.without_tasks()).len() + STATE_RESERVE_BYTES <= MAX_STATE_BYTES,
-            "{largest}"
-        );
-    }
-    let ranks = MAX_TASKS * (MAX_TASKS.to_string().len() + 1);
-    assert!(ranks < MAX_STATE_BYTES, "the ranks that a Distributed Map collects have {ranks} bytes");
 }
 
 #[test]
