@@ -1,7 +1,7 @@
 //! Errors with the names that the state machine matches.
 //!
-//! `deploy/lambda/state_machine.asl.json` retries `StorageUnavailable` and `DeadlineReached`, and no other error of
-//! this module.
+//! The state machine (`deploy/lambda/state_machine.asl.json`) retries `StorageUnavailable` in every state and
+//! `DeadlineReached` in `Infer` only. It retries no other error of this module.
 
 use std::fmt;
 
@@ -9,6 +9,7 @@ use lambda_runtime::Diagnostic;
 use pipeline::TaskError;
 use pipeline::model_file::ModelFileError;
 use pipeline::output::OutputError;
+use pipeline::planning::PlanError;
 use pipeline::prepare::PrepareError;
 use pipeline::storage::StorageError;
 use pipeline::summary::SummaryError;
@@ -95,7 +96,8 @@ impl From<PrepareError> for Fault {
         match error {
             PrepareError::Storage(error) => error.into(),
             PrepareError::Model(error) => error.into(),
-            PrepareError::Plan { .. } => Self::new("NothingToPredict", &error),
+            PrepareError::Plan { error: PlanError::NoPartitions { .. }, .. } => Self::new("NothingToPredict", &error),
+            PrepareError::Plan { .. } => Self::new("BadResults", &error),
             PrepareError::TooLarge { .. } => Self::new("BadPayload", &error),
             PrepareError::Contended { .. } => Self::new("StorageUnavailable", &error),
             PrepareError::Taken { .. } | PrepareError::Occupied { .. } | PrepareError::Differs { .. } => {

@@ -38,7 +38,7 @@ pub(crate) struct Handler {
     isa: Isa,
     threads: usize,
     function: String,
-    model: Mutex<ModelCache>,
+    model_cache: Mutex<ModelCache>,
 }
 
 impl Handler {
@@ -49,7 +49,7 @@ impl Handler {
             isa: environment.isa()?,
             threads: environment.threads(),
             function: environment.function.clone(),
-            model: Mutex::default(),
+            model_cache: Mutex::default(),
         })
     }
 
@@ -98,7 +98,7 @@ impl Handler {
                 return Ok(());
             }
             let data = self.stores.bucket(&run.payload.data_bucket)?;
-            let mut model = self.model.lock().await;
+            let mut model = self.model_cache.lock().await;
             let worker = model.worker(&self.stores, run, self.isa, self.threads).await?;
             let shared = Run { plan: run, data: &data, results: &results, events: log };
             log.task(&run_task(shared, task, attempt, worker).await?);

@@ -24,9 +24,6 @@ use log::Log;
 fn main() -> Result<(), Error> {
     let start = Stopwatch::start();
     let environment = Environment::read();
-    // `ring` makes a smaller program than the default provider. The call fails if a provider is already installed,
-    // which is fine too.
-    drop(rustls::crypto::ring::default_provider().install_default());
     // This thread waits for storage. The worker starts its own compute threads.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {

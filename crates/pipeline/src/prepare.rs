@@ -35,7 +35,8 @@ pub struct Prepared {
     pub finished: Vec<TaskReport>,
 }
 
-/// Error of preparing a run. Nothing was written, except perhaps in case of [`PrepareError::Storage`].
+/// Error of preparing a run. Nothing was written or deleted, except perhaps before [`PrepareError::Storage`], or if the
+/// caller overwrites: the old results are deleted before the new run claims the folder.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
     /// A request to a store failed.
@@ -45,12 +46,12 @@ pub enum PrepareError {
     #[error(transparent)]
     Model(#[from] ModelFileError),
     /// The run has no partitions, or the existing plan cannot be read.
-    #[error("`{url}`: {fault}")]
+    #[error("`{url}`: {error}")]
     Plan {
         /// URL of the folder of the partitions, or of the plan.
         url: String,
         /// Error of planning or of reading the plan.
-        fault: PlanError,
+        error: PlanError,
     },
     /// The folder holds another run.
     #[error(
@@ -97,7 +98,7 @@ pub enum PrepareError {
     },
     /// The run in the folder differs from the run to resume.
     #[error(
-        "`{url}`: run {run_id} cannot be resumed with this payload: it has {}; resume with the run's own payload, pass \
+        "`{url}`: run {run_id} cannot be resumed with this payload: the run has {}; resume with the run's own payload, pass \
          `--overwrite`, or set another `result_path`", differences.join("; ")
     )]
     Differs {
@@ -115,7 +116,8 @@ pub enum PrepareError {
 /// `model` replaces the model that the payload names. `if_taken` decides what happens if the folder already holds a
 /// run. If that run has the id of `origin`, an earlier attempt of this call claimed the folder, and the run is resumed.
 ///
-/// This function lists and reads everything before it writes. The claim is the first object that it writes.
+/// Lists and reads everything before it writes or deletes. If the caller overwrites, it deletes the old run first. The
+/// claim is the first object that it writes.
 ///
 /// # Errors
 /// Returns a [`PrepareError`] if the folder is taken, if there is nothing to predict, or if a store fails.
@@ -168,7 +170,7 @@ pub async fn plan_only(
     let listing = async { Ok(data.list(&folder).await?) };
     let (listing, (model, identity)) = futures::future::try_join(listing, identified).await?;
     let fresh = plan(payload, listing, identity, origin)
-        .map_err(|fault| PrepareError::Plan { url: data.url(&folder), fault })?;
+        .map_err(|error| PrepareError::Plan { url: data.url(&folder), error })?;
     let bytes = compact_json(&fresh).len();
     if bytes as u64 > MAX_PLAN_BYTES {
         return Err(PrepareError::TooLarge { url: data.url(&folder), bytes });
@@ -183,7 +185,7 @@ pub async fn plan_only(
 pub async fn read_plan(results: &Results) -> Result<Option<Plan>, PrepareError> {
     let Some(json) = results.read_plan().await? else { return Ok(None) };
     let url = results.bucket().url(&results.plan());
-    Plan::parse(&json).map(Some).map_err(|fault| PrepareError::Plan { url, fault: fault.into() })
+    Plan::parse(&json).map(Some).map_err(|error| PrepareError::Plan { url, error: error.into() })
 }
 
 /// Claims a folder by creating its `plan.json`, then writes the CAI study's `payload.json`.

@@ -15,7 +15,6 @@ mod options;
 #[cfg(feature = "everywhere")]
 mod other_stores;
 mod stores;
-#[cfg(feature = "everywhere")]
 mod tls;
 
 pub use bucket::{Bucket, MAX_OBJECTS, StoredObject};
@@ -24,5 +23,4 @@ pub use error::StorageError;
 pub use explain::{explain, is_transient};
 pub use options::{Limits, S3Options, StorageOptions};
 pub use stores::Stores;
-#[cfg(feature = "everywhere")]
 pub use tls::choose_tls;

@@ -166,7 +166,7 @@ async fn resume_rejects_a_different_payload_or_different_files() {
     let first = begin(&stores, json!({}), IfTaken::Refuse, "1").await.unwrap();
     let error = refused(&stores, json!({"batch_size": 7, "order": "natural"}), IfTaken::Resume).await;
     assert!(
-        error.contains("run 1 cannot be resumed with this payload: it has `batch_size`: 256, not 7; `order`: "),
+        error.contains("run 1 cannot be resumed with this payload: the run has `batch_size`: 256, not 7; `order`: "),
         "{error}"
     );
     write(&first.data, "10MB/10.pt", partition(2, 1, 32)).await;

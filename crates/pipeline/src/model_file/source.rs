@@ -17,7 +17,7 @@ impl Source for Content {
     }
 
     fn read<'b>(&'b self, range: Range<u64>, buffer: &'b mut Vec<u8>) -> io::Result<&'b [u8]> {
-        self.read(range, buffer)
+        self.read_range(range, buffer)
     }
 }
 
@@ -27,7 +27,7 @@ pub(super) fn sha256(content: &Content, suffix: &[u8]) -> io::Result<String> {
     let (mut start, mut buffer) = (0, Vec::new());
     while start < content.len() {
         let end = content.len().min(start + HASH_CHUNK_BYTES);
-        hash.update(content.read(start..end, &mut buffer)?);
+        hash.update(content.read_range(start..end, &mut buffer)?);
         start = end;
     }
     content.check_unchanged()?;

@@ -48,7 +48,7 @@ impl Content {
     }
 
     /// Returns the bytes of `range`, from memory or read into `buffer`.
-    pub(crate) fn read<'b>(&'b self, range: Range<u64>, buffer: &'b mut Vec<u8>) -> io::Result<&'b [u8]> {
+    pub(crate) fn read_range<'b>(&'b self, range: Range<u64>, buffer: &'b mut Vec<u8>) -> io::Result<&'b [u8]> {
         match self {
             Self::Memory(bytes) => Ok(&bytes[range.start as usize..range.end as usize]),
             Self::File(file, _) => {

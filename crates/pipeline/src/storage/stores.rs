@@ -48,7 +48,6 @@ impl Stores {
     /// # Errors
     /// The text does not name a location, or the location cannot be opened.
     pub fn open(location: &str, options: StorageOptions) -> Result<Self, StorageError> {
-        #[cfg(feature = "everywhere")]
         super::tls::choose_tls();
         let memory = Arc::new(InMemory::new());
         let scheme = location.strip_suffix("://").unwrap_or(location);
