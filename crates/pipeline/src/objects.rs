@@ -15,8 +15,7 @@ use arrow_schema::{DataType, Field};
 use bytes::Bytes;
 use records::plan::ObjectsIdentity;
 
-use crate::partition::error::PartitionError;
-use crate::partition::reader::Partition;
+use crate::partition::Partition;
 use crate::storage::{Bucket, StorageError, StoredObject};
 
 /// Ending of the name of an objects file. It replaces the `.pt` of the partition.
@@ -34,9 +33,6 @@ pub enum ObjectsError {
     /// A store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The partition cannot be opened.
-    #[error(transparent)]
-    Partition(#[from] PartitionError),
     /// The file is damaged or is not an objects file. A retry cannot help.
     #[error("objects `{url}`: {problem}")]
     Malformed {
@@ -56,8 +52,11 @@ pub enum ObjectsError {
         /// Difference to the partition.
         problem: String,
     },
-    /// The file is not the version that was listed. Opening it again may help.
-    #[error("objects `{url}`: changed since they were listed ({what}); run again when no program writes to it")]
+    /// The file is not the version that was listed. A retry cannot help; plan the run again.
+    #[error(
+        "objects `{url}`: changed since they were listed ({what}); when no program writes to them, plan again with \
+         `--resume`"
+    )]
     Changed {
         /// URL of the objects file.
         url: String,

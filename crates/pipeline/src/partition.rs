@@ -6,15 +6,15 @@
 //! on the batch and not on the file. [`Writer`] writes the same format, and [`split`](split()) divides one partition
 //! into many.
 //!
-//! Never here: code from the pickle. A pickle may name only the classes of such a file.
+//! Never runs code from the pickle, which may name only the classes of such a file.
 
 mod checksum;
 mod column;
-pub(crate) mod error;
+mod error;
 mod fingerprint;
-mod layout;
 mod limits;
-pub(crate) mod reader;
+mod opening;
+mod reader;
 mod size;
 mod source;
 mod split;

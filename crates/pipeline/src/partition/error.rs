@@ -31,8 +31,11 @@ pub enum PartitionError {
         /// Path of the partition.
         path: Path,
     },
-    /// The object is not the version that was listed or opened. Opening it again may help.
-    #[error("partition `{path}`: changed while it was read ({what}); run again when no program writes to it")]
+    /// The object is not the version that was listed or opened. A retry cannot help; plan the run again.
+    #[error(
+        "partition `{path}`: changed since it was listed or opened ({what}); when no program writes to it, plan again \
+         with `--resume`"
+    )]
     Changed {
         /// Path of the partition.
         path: Path,

@@ -12,8 +12,8 @@ use object_store::path::Path;
 use super::column::{Column, FetchLimits};
 use super::error::PartitionError;
 use super::fingerprint::fingerprint;
-use super::layout;
 use super::limits::MAX_BATCH_BYTES;
+use super::opening;
 use super::source::Source;
 
 /// Open partition with a valid layout. Opening reads the zip directory and the pickle, but no images.
@@ -69,7 +69,7 @@ impl Partition {
         limits: FetchLimits,
     ) -> Result<Self, PartitionError> {
         let mut source = Source::open(store, path, e_tag).await?;
-        let layout::Columns { images, magnitudes, redshift } = layout::read(&mut source, limits).await?;
+        let opening::Columns { images, magnitudes, redshift } = opening::read(&mut source, limits).await?;
         Ok(Self { source, images, magnitudes, redshift })
     }
 

@@ -132,7 +132,11 @@ fn compute(
 /// Crops each image to its centre: shape (n, height, width) becomes (n, size, size). Each band counts as one image.
 ///
 /// If a margin is odd, its smaller half is above and on the left.
+///
+/// # Panics
+/// Panics if `size` is 0 or larger than an image.
 pub fn crop(images: &[f32], (height, width): (usize, usize), size: usize) -> Vec<f32> {
+    assert!((1..=height.min(width)).contains(&size), "crop of {size} pixels from {height}×{width}");
     let (top, left) = ((height - size) / 2, (width - size) / 2);
     images
         .chunks(height * width)
@@ -153,5 +157,11 @@ mod tests {
         assert_eq!(crop(&image, (4, 5), 4), [0., 1., 2., 3., 5., 6., 7., 8., 10., 11., 12., 13., 15., 16., 17., 18.]);
         let two = [image.clone(), image].concat();
         assert_eq!(crop(&two, (4, 5), 1), [7.0, 7.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "crop of 5 pixels from 4×5")]
+    fn panics_for_a_crop_larger_than_the_image() {
+        crop(&[0.0; 20], (4, 5), 5);
     }
 }

@@ -131,7 +131,7 @@ async fn rejects_another_version_of_the_object() {
     store.put(&path, PutPayload::from(large())).await.unwrap();
     let error = partition.read(1..2).await.unwrap_err();
     assert!(matches!(error, PartitionError::Changed { .. }), "{error:?}");
-    assert!(error.to_string().contains("changed while it was read"), "{error}");
+    assert!(error.to_string().contains("changed since it was listed or opened"), "{error}");
     let error = Partition::open(store, path, listed).await.unwrap_err();
     assert!(matches!(error, PartitionError::Changed { .. }), "{error:?}");
 }
