@@ -33,7 +33,7 @@ pub(crate) async fn find(stores: &Stores, named: &[String], endings: &[&str]) ->
             inputs.push(Input { bucket, key, name: name.clone(), bytes: object.bytes, objects });
             continue;
         }
-        let listed = bucket.list(&key).await.with_context(|| format!("`{name}` is not a file"))?;
+        let listed = bucket.list_inputs(&key).await.with_context(|| format!("`{name}` is not a file"))?;
         let before = inputs.len();
         let beside: HashMap<&str, &StoredObject> = listed.iter().map(|object| (object.key.as_str(), object)).collect();
         for object in &listed {

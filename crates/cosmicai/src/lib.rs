@@ -46,6 +46,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::Args;
+use outcome::Outcome;
 use printer::{Printer, write_message};
 use settings::Settings;
 
@@ -66,6 +67,7 @@ pub fn main() -> ExitCode {
     // Do not wait for abandoned reads, which may still wait for a store.
     runtime.shutdown_background();
     match outcome {
+        Ok(Outcome::Done) if settings.has_passed_over() => Outcome::Incomplete.into(),
         Ok(outcome) => outcome.into(),
         Err(error) => {
             write_message(&visible::shortened(&format!("error: {error:#}")));

@@ -18,8 +18,10 @@ use astromae::Isa;
 #[cfg(feature = "aws")]
 use aws_config::SdkConfig;
 use executors::CommandLine;
-use pipeline::storage::{Limits, S3Options, StorageError, StorageOptions, Stores};
+use pipeline::storage::{Limits, S3Options, StorageError, StorageOptions, Stores, Warnings};
 use tokio::sync::OnceCell;
+
+use crate::printer::write_message;
 
 /// Environment variable with the instruction set to use: `avx512`, `avx2`, `neon` or `scalar`.
 pub(crate) const ISA: &str = "COSMICAI_ISA";
@@ -36,6 +38,7 @@ pub struct Settings {
     others: Vec<(String, String)>,
     limits: Limits,
     s3: OnceCell<S3Options>,
+    warnings: Warnings,
 }
 
 impl Settings {
@@ -54,6 +57,7 @@ impl Settings {
             others,
             limits: Limits::default(),
             s3: OnceCell::new(),
+            warnings: Warnings::new(write_message),
         }
     }
 
@@ -66,6 +70,11 @@ impl Settings {
             Some(name) => name.parse().with_context(|| format!("environment variable {ISA}")),
             None => Ok(Isa::detect()),
         }
+    }
+
+    /// Returns true if a listing of inputs passed over an object that cannot be read. A warning named it.
+    pub(crate) fn has_passed_over(&self) -> bool {
+        self.warnings.has_passed_over()
     }
 
     /// Path of this program; `None` if the system does not provide it.
@@ -126,7 +135,8 @@ impl Settings {
     pub async fn stores_in(&self, location: &str, region: Option<&str>) -> Result<Stores, StorageError> {
         let mut s3 = self.s3.get_or_init(|| self.s3_options()).await.clone();
         s3.region = region.map(str::to_owned).or(s3.region);
-        Stores::open(location, StorageOptions { s3, others: self.others.clone(), limits: self.limits.clone() })
+        let (others, limits, warnings) = (self.others.clone(), self.limits.clone(), self.warnings.clone());
+        Stores::open(location, StorageOptions { s3, others, limits, warnings })
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use astromae::Isa;
 use object_store::StaticCredentialProvider;
 use object_store::aws::AwsCredential;
-use pipeline::storage::{Limits, S3Options, StorageOptions};
+use pipeline::storage::{Limits, S3Options, StorageOptions, Warnings};
 
 use crate::fault::Fault;
+use crate::log;
 
 /// Memory for which Lambda provides one full processor, in MB.
 const MEMORY_MB_PER_CORE: usize = 1_769;
@@ -58,7 +59,8 @@ impl Environment {
     /// Options of the stores.
     pub(crate) fn storage(&self) -> StorageOptions {
         let limits = Limits { retries: RETRIES, retry_for: RETRY_FOR, ..Limits::default() };
-        StorageOptions { s3: self.s3.clone(), others: Vec::new(), limits }
+        let warnings = Warnings::new(log::warning);
+        StorageOptions { s3: self.s3.clone(), others: Vec::new(), limits, warnings }
     }
 
     /// Instruction set to use: the one named by `COSMICAI_ISA`, or the best one that this processor has.

@@ -98,6 +98,12 @@ impl Log {
     }
 }
 
+/// Logs a warning of the stores, which no request has caused alone.
+pub(crate) fn warning(text: &str) {
+    // An invocation must not fail because its log cannot be written.
+    drop(writeln!(std::io::stderr(), "{}", json!({"warning": text})));
+}
+
 impl EventSink for Log {
     fn record(&self, event: &Event) {
         if let Event::BatchPredicted { samples, .. } = event {

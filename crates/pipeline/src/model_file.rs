@@ -25,6 +25,10 @@ const MAX_CONFIG_BYTES: u64 = 1 << 20;
 const ENDINGS: [&str; 3] = [".pt", ".pth", ".safetensors"];
 /// Folder that holds the model in the bucket of the CAI study. A file of sample images beside it also ends in `.pt`.
 const STUDY_FOLDER: &str = "Fine_Tune_Model";
+/// Class of a partition in its pickle.
+const PARTITION_CLASS: &[u8] = b"TensorDataset";
+/// Number of bytes at the start of a file that hold the pickle of a partition, or the start of a longer one.
+const PICKLE_START_BYTES: u64 = 4 << 10;
 /// Largest number of candidates that a message lists.
 const MAX_LISTED: usize = 5;
 
@@ -70,6 +74,12 @@ pub enum ModelFileError {
         url: String,
         /// Error of the operating system.
         error: std::io::Error,
+    },
+    /// The file is a partition.
+    #[error("model `{url}`: a partition of images, not a model; pass the file of a model")]
+    IsPartition {
+        /// URL of the file.
+        url: String,
     },
     /// The file is not a model that this program can run.
     #[error("model `{url}`: {error}")]
@@ -186,12 +196,15 @@ impl ModelFile {
     async fn read(bucket: &Bucket, key: &str) -> Result<Self, ModelFileError> {
         let config_key =
             key.rsplit_once('/').map_or("config.json".to_owned(), |(folder, _)| format!("{folder}/config.json"));
-        let read = futures::future::try_join(
-            bucket.read_content(key, MAX_MODEL_BYTES, "a model"),
-            bucket.read_if_there(&config_key, MAX_CONFIG_BYTES, "a model's config.json"),
-        )
-        .await;
-        let (content, config) = match read {
+        let config = async {
+            // A URL with a query, such as a signed one, names one file only.
+            match key.contains('?') {
+                true => Ok(None),
+                false => bucket.read_if_there(&config_key, MAX_CONFIG_BYTES, "a model's config.json").await,
+            }
+        };
+        let content = bucket.read_content(key, MAX_MODEL_BYTES, "a model");
+        let (content, config) = match futures::future::try_join(content, config).await {
             Ok(read) => read,
             Err(error) => return Err(folder_error(bucket, key).await.unwrap_or_else(|| error.into())),
         };
@@ -206,7 +219,18 @@ impl ModelFile {
     }
 
     fn checkpoint_error(&self, error: CheckpointError) -> ModelFileError {
-        ModelFileError::Checkpoint { url: self.url.clone(), error }
+        let url = self.url.clone();
+        match self.is_partition() {
+            true => ModelFileError::IsPartition { url },
+            false => ModelFileError::Checkpoint { url, error },
+        }
+    }
+
+    /// Returns true if the pickle at the start of the file is that of a partition.
+    fn is_partition(&self) -> bool {
+        let mut buffer = Vec::new();
+        let start = self.content.read_range(0..self.content.len().min(PICKLE_START_BYTES), &mut buffer);
+        start.is_ok_and(|start| start.windows(PARTITION_CLASS.len()).any(|window| window == PARTITION_CLASS))
     }
 
     fn unreadable(&self, error: std::io::Error) -> ModelFileError {

@@ -43,7 +43,7 @@ pub struct Origin {
     pub created_by: String,
 }
 
-/// Plans a run over the partitions in a folder's `listing`.
+/// Plans a run over the partitions in a folder's `listing`, which has no hidden objects.
 ///
 /// Sorts the partitions in the payload's `order` and takes the first `file_limit` of them. Spreads them over
 /// `world_size` tasks. If the payload has no `world_size`, each partition gets its own task, up to [`MAX_TASKS`] tasks,
@@ -58,7 +58,7 @@ pub fn plan(
     origin: Origin,
 ) -> Result<Plan, PlanError> {
     let (mut files, others): (Vec<StoredObject>, Vec<StoredObject>) =
-        listing.into_iter().partition(|object| is_partition(&object.key, &payload));
+        listing.into_iter().partition(|object| object.key.ends_with(PARTITION_ENDING));
     if files.is_empty() {
         return Err(PlanError::NoPartitions { others: others.len() });
     }
@@ -83,13 +83,6 @@ impl From<StoredObject> for FileIdentity {
         let modified = object.e_tag.is_none().then_some(object.modified);
         Self { key: object.key, bytes: object.bytes, e_tag: object.e_tag, modified, objects: None }
     }
-}
-
-/// Returns true if an object in the payload's folder is a partition: its name ends in `.pt`, and neither the object nor
-/// a folder above it is hidden (as are `.ipynb_checkpoints/1.pt` and `._1.pt`).
-fn is_partition(key: &str, payload: &Payload) -> bool {
-    let name = key.strip_prefix(&payload.data_prefix).unwrap_or(key);
-    name.ends_with(PARTITION_ENDING) && !name.split('/').any(|part| part.starts_with('.'))
 }
 
 /// Assigns ⌈remaining files / remaining ranks⌉ files to each of `workers` ranks in turn.

@@ -167,7 +167,7 @@ pub async fn plan_only(
         let identity = model.identity().await?;
         Ok::<_, PrepareError>((model, identity))
     };
-    let listing = async { Ok(data.list(&folder).await?) };
+    let listing = async { Ok(data.list_inputs(&folder).await?) };
     let (listing, (model, identity)) = futures::future::try_join(listing, identified).await?;
     let fresh = plan(payload, listing, identity, origin)
         .map_err(|error| PrepareError::Plan { url: data.url(&folder), error })?;

@@ -8,14 +8,19 @@ mod bucket;
 mod content;
 mod error;
 mod explain;
+mod listing;
 #[cfg(not(feature = "everywhere"))]
 mod no_other_stores;
+mod odd_keys;
 mod open;
 mod options;
 #[cfg(feature = "everywhere")]
 mod other_stores;
 mod stores;
 mod tls;
+mod warnings;
+#[cfg(feature = "everywhere")]
+mod web;
 
 pub use bucket::{Bucket, MAX_OBJECTS, StoredObject};
 pub(crate) use content::Content;
@@ -24,3 +29,4 @@ pub use explain::{explain, is_transient};
 pub use options::{Limits, S3Options, StorageOptions};
 pub use stores::Stores;
 pub use tls::choose_tls;
+pub use warnings::Warnings;

@@ -14,7 +14,7 @@ use records::plan::ModelIdentity;
 /// that an earlier execution finished.
 pub(crate) async fn job_of_payload(payload: Payload, stores: &Stores, resume: bool) -> Result<ForecastJob> {
     let bucket = stores.bucket(&payload.data_bucket)?;
-    let listing = bucket.list(&payload.data_prefix).await?;
+    let listing = bucket.list_inputs(&payload.data_prefix).await?;
     // The tasks do not depend on the model or the origin.
     let model = ModelIdentity { url: String::new(), sha256: String::new(), bytes: 0 };
     let origin = Origin { run_id: "forecast".to_owned(), created: String::new(), created_by: String::new() };

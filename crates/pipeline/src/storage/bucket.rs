@@ -2,6 +2,7 @@
 //!
 //! Writes are atomic (one request, or a temporary file that is renamed): a reader sees all of an object or nothing.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +15,17 @@ use object_store::{
 
 use super::content::Content;
 use super::error::StorageError;
-use super::explain::cannot_create;
+use super::explain::{cannot_create, cannot_list};
+use super::listing::{ODD_KEY, is_hidden, walk};
+use super::odd_keys::unmark;
+use super::warnings::{OddObject, Warnings};
 
 /// Largest number of objects in one listing.
 pub const MAX_OBJECTS: usize = 1_000_000;
 /// Longest time that one listing may take, over all its pages.
 const LIST_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// Number of objects whose properties are read at the same time.
+const HEADS_AT_ONCE: usize = 16;
 
 /// Properties of an object in a bucket, as a listing shows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,12 +46,21 @@ pub struct Bucket {
     store: Arc<dyn ObjectStore>,
     /// URL of the bucket, with a slash at the end.
     base: Arc<str>,
+    /// Folder of this machine that serves as the bucket, without links; `None` for other buckets.
+    folder: Option<PathBuf>,
+    warnings: Warnings,
 }
 
 impl Bucket {
     /// Makes a bucket of a store. `base` is its URL, with a slash at the end.
-    pub(super) fn new(store: Arc<dyn ObjectStore>, base: String) -> Self {
-        Self { store, base: base.into() }
+    pub(super) fn new(store: Arc<dyn ObjectStore>, base: String, warnings: &Warnings) -> Self {
+        Self { store, base: base.into(), folder: None, warnings: warnings.clone() }
+    }
+
+    /// Makes a bucket of a folder of this machine, whose path has no links.
+    pub(super) fn of_folder(store: Arc<dyn ObjectStore>, folder: PathBuf, warnings: &Warnings) -> Self {
+        let base = format!("{}/", folder.display().to_string().trim_end_matches('/'));
+        Self { folder: Some(folder), ..Self::new(store, base, warnings) }
     }
 
     /// Underlying store, for readers of byte ranges.
@@ -67,34 +82,98 @@ impl Bucket {
     }
 
     /// Lists the objects in a folder and its subfolders in the byte order of their keys, as S3 does. `100MB` means
-    /// `100MB/…`, never `100MB-old/…`. Markers that some tools create for the folder itself are left out.
+    /// `100MB/…`, never `100MB-old/…`. Hidden objects below the folder are left out (`.ipynb_checkpoints/1.pt`,
+    /// `._1.pt`), as are markers that some tools create for the folder itself, and objects that cannot be read because
+    /// of their names.
     ///
     /// # Errors
     /// The store fails, the listing takes too long, or the folder has more than [`MAX_OBJECTS`] objects.
     pub async fn list(&self, folder: &str) -> Result<Vec<StoredObject>, StorageError> {
+        Ok(self.list_all(folder).await?.0)
+    }
+
+    /// Lists the objects in a folder of inputs, like [`list`](Self::list), and warns about each object that cannot be
+    /// read because of its name (`d//2.pt`, a tab, a name that is not UTF-8, a link to a folder above it).
+    ///
+    /// # Errors
+    /// See [`list`](Self::list).
+    pub async fn list_inputs(&self, folder: &str) -> Result<Vec<StoredObject>, StorageError> {
+        let (objects, odd) = self.list_all(folder).await?;
+        self.warnings.pass_over(&self.base, &odd);
+        Ok(objects)
+    }
+
+    /// Lists a folder: the objects, and what cannot be read because of its name. Neither has hidden ones.
+    async fn list_all(&self, folder: &str) -> Result<(Vec<StoredObject>, Vec<OddObject>), StorageError> {
         let prefix = self.path(folder.trim_matches('/'))?;
         let prefix = Some(&prefix).filter(|prefix| !prefix.is_root());
         let failed = |error| StorageError::Request { action: "list", url: self.url(folder), error };
         let listing = async {
             let mut objects = Vec::new();
             let mut found = self.store.list(prefix);
-            while let Some(meta) = found.try_next().await.map_err(failed)? {
+            loop {
+                let meta = match found.try_next().await {
+                    Ok(Some(meta)) => meta,
+                    Ok(None) => break,
+                    Err(error) => match &self.folder {
+                        Some(root) => return self.walk(root.clone(), folder).await,
+                        None if self.base.starts_with("http") && cannot_list(&error) => {
+                            return Err(StorageError::NotListed { url: self.url(folder) });
+                        }
+                        None => return Err(failed(error)),
+                    },
+                };
                 if objects.len() == MAX_OBJECTS {
                     return Err(StorageError::TooMany { url: self.url(folder), limit: MAX_OBJECTS });
                 }
-                if Some(&meta.location) != prefix {
+                if Some(&meta.location) != prefix && !meta.location.is_root() {
                     objects.push(object(meta));
                 }
             }
-            Ok(objects)
+            Ok((objects, Vec::new()))
         };
         let timed_out = |_| {
             let source = format!("the listing took longer than {} s", LIST_TIMEOUT.as_secs()).into();
             failed(object_store::Error::Generic { store: "list", source })
         };
-        let mut objects = tokio::time::timeout(LIST_TIMEOUT, listing).await.map_err(timed_out)??;
+        let (mut objects, mut odd) = tokio::time::timeout(LIST_TIMEOUT, listing).await.map_err(timed_out)??;
+        let folder = prefix.map_or("", Path::as_ref);
+        let below = |key: &str| key.strip_prefix(folder).unwrap_or(key).trim_start_matches('/').to_owned();
+        objects.retain(|object| match unmark(&object.key) {
+            Some(name) => {
+                odd.push(OddObject { name, problem: ODD_KEY.to_owned() });
+                false
+            }
+            None => !is_hidden(&below(&object.key)),
+        });
+        odd.retain(|odd| !is_hidden(&below(&odd.name)));
         objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        Ok(objects)
+        Ok((objects, odd))
+    }
+
+    /// Lists a folder of this machine file by file, after a listing as a whole has failed.
+    async fn walk(&self, root: PathBuf, folder: &str) -> Result<(Vec<StoredObject>, Vec<OddObject>), StorageError> {
+        let below = folder.trim_matches('/').to_owned();
+        let walked = tokio::task::spawn_blocking(move || walk(&root, &below)).await;
+        let walked = walked.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
+        let failed = |error| StorageError::Request { action: "list", url: self.url(folder), error };
+        let (keys, odd) =
+            walked.map_err(|error| failed(object_store::Error::Generic { store: "list", source: error.into() }))?;
+        if keys.len().max(odd.len()) > MAX_OBJECTS {
+            return Err(StorageError::TooMany { url: self.url(folder), limit: MAX_OBJECTS });
+        }
+        let heads = keys.into_iter().map(|key| async move { self.store.head(&key).await });
+        let mut heads = futures::stream::iter(heads).buffered(HEADS_AT_ONCE);
+        let mut objects = Vec::new();
+        while let Some(head) = heads.next().await {
+            match head {
+                Ok(meta) => objects.push(object(meta)),
+                // It was deleted after it was listed.
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok((objects, odd))
     }
 
     /// Properties of the object with this key, or `None` if it does not exist.

@@ -35,6 +35,12 @@ pub enum StorageError {
         /// Largest size that is read, in bytes.
         limit: u64,
     },
+    /// An object does not exist, and its server cannot list folders.
+    #[error("`{url}` not found, and the server cannot list folders; check the URL, and name each file")]
+    NotListed {
+        /// URL of the object or folder.
+        url: String,
+    },
     /// A folder holds more objects than a listing may have.
     #[error("list `{url}`: more than {limit} objects found; give a narrower prefix")]
     TooMany {
@@ -58,6 +64,6 @@ impl StorageError {
 
     /// Returns true if the store reported that the object does not exist.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Request { error: object_store::Error::NotFound { .. }, .. })
+        matches!(self, Self::NotListed { .. } | Self::Request { error: object_store::Error::NotFound { .. }, .. })
     }
 }

@@ -8,6 +8,8 @@ use std::io::ErrorKind;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
+use super::odd_keys::BodyTooLarge;
+
 /// Text that `object_store` writes before the status of a failed request.
 const STATUS_MARK: &str = "status code: ";
 /// Text that `object_store` writes if the status is a success but the body reports `InternalError` or `SlowDown`.
@@ -20,6 +22,9 @@ const MAX_MESSAGE_CHARS: usize = 300;
 /// precondition, a malformed name, a full disk.
 pub fn is_transient(error: &object_store::Error) -> bool {
     if !matches!(error, object_store::Error::Generic { .. }) {
+        return false;
+    }
+    if find::<BodyTooLarge>(error).is_some() {
         return false;
     }
     if let Some(status) = status(error) {
@@ -88,7 +93,15 @@ pub(super) fn cannot_create(error: &object_store::Error) -> bool {
     }
 }
 
+/// Returns true if a listing failed because a web server cannot list: it answered `PROPFIND` with 404, 405 or 501.
+pub(super) fn cannot_list(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::NotFound { .. }) || matches!(status(error), Some(404 | 405 | 501))
+}
+
 fn explain_without_status(error: &object_store::Error, message: String) -> String {
+    if find::<BodyTooLarge>(error).is_some() {
+        return format!("{message} and cannot send parts; download the file and give its path");
+    }
     if message.contains("non-partial response") {
         return "the server does not support byte ranges; download the file and give its path".to_owned();
     }

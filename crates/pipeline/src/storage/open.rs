@@ -15,9 +15,11 @@ use super::error::StorageError;
 use super::explain::explain;
 #[cfg(not(feature = "everywhere"))]
 use super::no_other_stores as other_stores;
+use super::odd_keys::MarkOddKeys;
 use super::options::StorageOptions;
 #[cfg(feature = "everywhere")]
 use super::other_stores;
+use super::warnings::Warnings;
 
 /// URL schemes that name a bucket: `SCHEME://BUCKET/KEY`.
 pub(super) const BUCKET_SCHEMES: [&str; 3] = ["s3", "gs", "az"];
@@ -38,10 +40,10 @@ pub(super) fn location(text: &str, options: &StorageOptions, memory: &Arc<InMemo
         return Ok(Opened::Bucket(bucket(scheme, name, options)?, tidy_key(text, key)?));
     }
     if !has_scheme(text) || FilePath::new(text).exists() {
-        return local_path(text, FilePath::new(text));
+        return local_path(text, FilePath::new(text), &options.warnings);
     }
     if let Some(key) = text.strip_prefix("memory:") {
-        let bucket = Bucket::new(memory.clone(), "memory:/".to_owned());
+        let bucket = Bucket::new(memory.clone(), "memory:/".to_owned(), &options.warnings);
         return Ok(Opened::Bucket(bucket, tidy_key(text, key)?));
     }
     let url = Url::parse(text).map_err(|error| StorageError::location(text, error))?;
@@ -50,7 +52,7 @@ pub(super) fn location(text: &str, options: &StorageOptions, memory: &Arc<InMemo
             let path = url
                 .to_file_path()
                 .map_err(|()| StorageError::location(text, "not the URL of a file on this machine"))?;
-            local_path(text, &path)
+            local_path(text, &path, &options.warnings)
         }
         "http" | "https" => other_stores::http(text, &url, options).map(|(bucket, key)| Opened::Bucket(bucket, key)),
         _ => Err(StorageError::location(
@@ -70,11 +72,11 @@ pub(super) fn bucket(scheme: &str, name: &str, options: &StorageOptions) -> Resu
         _ => other_stores::az(name, options),
     };
     let store = built.map_err(|error| StorageError::location(&base, explain(&error)))?;
-    Ok(Bucket::new(store, base))
+    Ok(Bucket::new(store, base, &options.warnings))
 }
 
 /// Opens an existing folder of this machine as a bucket.
-pub(super) fn folder(path: &FilePath) -> Result<Bucket, StorageError> {
+pub(super) fn folder(path: &FilePath, warnings: &Warnings) -> Result<Bucket, StorageError> {
     let shown = path.display().to_string();
     let found = std::fs::canonicalize(path).map_err(|error| {
         StorageError::location(
@@ -87,7 +89,7 @@ pub(super) fn folder(path: &FilePath) -> Result<Bucket, StorageError> {
     }
     let store =
         LocalFileSystem::new_with_prefix(&found).map_err(|error| StorageError::location(&shown, explain(&error)))?;
-    Ok(Bucket::new(Arc::new(store), format!("{}/", found.display().to_string().trim_end_matches('/'))))
+    Ok(Bucket::of_folder(Arc::new(store), found, warnings))
 }
 
 /// Splits `s3://bucket/key` into scheme, bucket and key. Aliases of schemes (`s3a`, `azure`, `abfs`, …) are replaced.
@@ -120,7 +122,7 @@ pub(super) fn tidy_key(text: &str, key: &str) -> Result<String, StorageError> {
 
 /// Opens a path of this machine: the deepest existing folder is the store, and the rest of the path is the key. Reading
 /// a missing file then reports its full path, and writing creates the missing folders.
-fn local_path(text: &str, path: &FilePath) -> Result<Opened, StorageError> {
+fn local_path(text: &str, path: &FilePath, warnings: &Warnings) -> Result<Opened, StorageError> {
     if text.is_empty() {
         return Err(StorageError::location(text, "empty; expected a path or a URL"));
     }
@@ -135,7 +137,7 @@ fn local_path(text: &str, path: &FilePath) -> Result<Opened, StorageError> {
         key.push(name);
         if parent.is_dir() {
             key.reverse();
-            return Ok(Opened::Bucket(folder(parent)?, tidy_key(text, &key.join("/"))?));
+            return Ok(Opened::Bucket(folder(parent, warnings)?, tidy_key(text, &key.join("/"))?));
         }
         ancestor = parent;
     }
@@ -146,6 +148,7 @@ fn local_path(text: &str, path: &FilePath) -> Result<Opened, StorageError> {
 fn s3(name: &str, options: &StorageOptions) -> object_store::Result<Arc<dyn ObjectStore>> {
     let s3 = &options.s3;
     let mut builder = AmazonS3Builder::new()
+        .with_http_connector(MarkOddKeys)
         .with_bucket_name(name)
         .with_region(s3.region.as_deref().unwrap_or(DEFAULT_REGION))
         .with_skip_signature(s3.skip_signature)

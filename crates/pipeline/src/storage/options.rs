@@ -7,6 +7,8 @@ use std::time::Duration;
 use object_store::aws::AwsCredentialProvider;
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
+use super::warnings::Warnings;
+
 /// Timeout for a connection, in seconds.
 const CONNECT_SECONDS: u64 = 5;
 /// Timeout for the next byte of a response, in seconds. It also limits an upload, which must reach the store within it.
@@ -32,6 +34,8 @@ pub struct StorageOptions {
     pub others: Vec<(String, String)>,
     /// Timeouts and retries.
     pub limits: Limits,
+    /// Receiver of warnings, such as the names of objects that a listing passes over.
+    pub warnings: Warnings,
 }
 
 /// Options of S3, or of another store with the same protocol.

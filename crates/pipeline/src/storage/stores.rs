@@ -75,13 +75,13 @@ impl Stores {
         }
         let id = format!("bucket {name}");
         self.open_once(id, || match &self.inner.location {
-            Location::Folder(folder) => open::folder(&folder.join(name)),
+            Location::Folder(folder) => open::folder(&folder.join(name), &self.inner.options.warnings),
             Location::Scheme(scheme) => open::bucket(scheme, name, &self.inner.options),
             Location::Prefix(bucket, key) => {
                 let prefix = Path::parse(key).and_then(|parent| Ok(parent.join(Path::parse(name)?.as_ref())));
                 let prefix = prefix.map_err(|error| StorageError::location(name, error))?;
                 let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(bucket.store(), prefix.clone()));
-                Ok(Bucket::new(store, format!("{}/", bucket.url(prefix.as_ref()))))
+                Ok(Bucket::new(store, format!("{}/", bucket.url(prefix.as_ref())), &self.inner.options.warnings))
             }
         })
     }
@@ -101,7 +101,7 @@ impl Stores {
             return Ok((bucket, open::tidy_key(url, key)?));
         }
         match open::location(url, &self.inner.options, &self.inner.memory)? {
-            open::Opened::Folder(folder) => Ok((open::folder(&folder)?, String::new())),
+            open::Opened::Folder(folder) => Ok((open::folder(&folder, &self.inner.options.warnings)?, String::new())),
             open::Opened::Bucket(bucket, key) => Ok((bucket, key)),
         }
     }

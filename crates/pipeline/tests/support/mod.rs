@@ -4,6 +4,7 @@
 
 pub(crate) mod faulty;
 pub(crate) mod s3;
+pub(crate) mod web;
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
@@ -43,7 +44,7 @@ pub(crate) fn s3_options(endpoint: &str, limits: Limits) -> StorageOptions {
         credentials: Some(Arc::new(StaticCredentialProvider::new(credential))),
         skip_signature: false,
     };
-    StorageOptions { s3, others: Vec::new(), limits }
+    StorageOptions { s3, limits, ..StorageOptions::default() }
 }
 
 pub(crate) async fn write(bucket: &Bucket, key: &str, bytes: impl Into<bytes::Bytes>) {

@@ -11,6 +11,8 @@ pub(super) struct Pattern {
     /// Folder before the first column, as the user wrote it: a path or a URL.
     pub(super) folder: String,
     pieces: Vec<Piece>,
+    /// True for the URL of a web server. Values after its `?` are escaped.
+    is_web: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +29,9 @@ impl Pattern {
              `cutouts/{object_id}.fits`"
                 .to_owned()
         })?;
-        let below = text[..first].rfind('/').map_or(0, |slash| slash + 1);
+        let is_web = text.starts_with("http://") || text.starts_with("https://");
+        let before_query = text[..first].split('?').next().filter(|_| is_web).unwrap_or(&text[..first]);
+        let below = before_query.rfind('/').map_or(0, |slash| slash + 1);
         let folder = if below == 0 { "." } else { &text[..below] };
         let mut pieces = Vec::new();
         let mut rest = &text[below..];
@@ -49,7 +53,7 @@ impl Pattern {
         if !pieces.iter().any(|piece| matches!(piece, Piece::Column(_))) {
             return Err(format!("`{text}` has no column except the band, so every object would have the same files"));
         }
-        Ok(Self { folder: folder.to_owned(), pieces })
+        Ok(Self { folder: folder.to_owned(), pieces, is_web })
     }
 
     /// Returns true if each band has its own file.
@@ -74,6 +78,10 @@ impl Pattern {
                 Piece::Band => name += band,
                 Piece::Column(column) => {
                     let value = value(column).ok_or_else(|| format!("column `{column}` is empty"))?;
+                    if self.is_web && name.contains('?') {
+                        name += &escaped(&value);
+                        continue;
+                    }
                     let leads_out = value == "." || value == ".." || value.contains(['/', '\\']);
                     if leads_out || value.chars().any(char::is_control) {
                         let shown: String = value.chars().take(60).collect();
@@ -85,6 +93,18 @@ impl Pattern {
         }
         Ok(name)
     }
+}
+
+/// Escapes a value for the query of a URL, where `&`, `+` and `#` have a meaning.
+fn escaped(value: &str) -> String {
+    let mut text = String::new();
+    for byte in value.bytes() {
+        match byte {
+            byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => text.push(byte.into()),
+            byte => text += &format!("%{byte:02X}"),
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -108,6 +128,17 @@ mod tests {
         assert_eq!(Pattern::parse("{id}.fits").unwrap().folder, ".");
         assert_eq!(Pattern::parse("/x{id}").unwrap().folder, "/");
         assert!(!Pattern::parse("a/{id}.fits").unwrap().has_bands());
+    }
+
+    #[test]
+    fn escapes_values_in_the_query_of_a_url() {
+        let text = "http://h/api/cutout?path=a/b&name={name}&bands=ugriz";
+        assert_eq!(Pattern::parse(text).unwrap().folder, "http://h/api/");
+        assert_eq!(filled(text, "150.1").unwrap(), "cutout?path=a/b&name=150.1&bands=ugriz");
+        assert_eq!(filled(text, "A&B +1#/é").unwrap(), "cutout?path=a/b&name=A%26B%20%2B1%23%2F%C3%A9&bands=ugriz");
+        // In a name of a file, a question mark has no meaning.
+        assert_eq!(filled("a?/{id}", "x&y").unwrap(), "x&y");
+        assert_eq!(filled("s3://b/a?{id}", "x&y").unwrap(), "a?x&y");
     }
 
     #[test]
