@@ -28,6 +28,9 @@ pub(crate) const ISA: &str = "COSMICAI_ISA";
 /// Prefixes of the variables of Azure and Google, which `object_store` reads.
 const OTHER_STORES: [&str; 2] = ["AZURE_", "GOOGLE_"];
 
+/// Variables with the cluster of SLURM to submit to, in the order in which sbatch reads them.
+const CLUSTERS: [&str; 2] = ["SBATCH_CLUSTERS", "SLURM_CLUSTERS"];
+
 /// Settings from the environment.
 #[derive(Debug)]
 pub struct Settings {
@@ -36,6 +39,7 @@ pub struct Settings {
     temporary_folder: PathBuf,
     s3_variables: s3::Variables,
     others: Vec<(String, String)>,
+    clusters: Option<String>,
     limits: Limits,
     s3: OnceCell<S3Options>,
     warnings: Warnings,
@@ -55,6 +59,7 @@ impl Settings {
             temporary_folder: env::temp_dir(),
             s3_variables: s3::Variables::from_environment(),
             others,
+            clusters: CLUSTERS.iter().find_map(|name| env::var(name).ok().filter(|name| !name.is_empty())),
             limits: Limits::default(),
             s3: OnceCell::new(),
             warnings: Warnings::new(write_message),
@@ -80,6 +85,11 @@ impl Settings {
     /// Path of this program; `None` if the system does not provide it.
     pub(crate) fn program(&self) -> Option<&Path> {
         self.program.as_deref()
+    }
+
+    /// Cluster of SLURM to submit to; `None` for the cluster of this machine.
+    pub(crate) fn clusters(&self) -> Option<&str> {
+        self.clusters.as_deref()
     }
 
     /// Folder for temporary files.

@@ -132,8 +132,6 @@ impl Slurm {
         let mut found = self.cluster.named(&job_name(run_id)).await?;
         let known = submission.map(Submission::ids).unwrap_or_default();
         found.retain(|id| !known.contains(&id.as_str()));
-        found.sort_unstable();
-        found.dedup();
         Ok(found)
     }
 

@@ -74,6 +74,9 @@ pub enum BeginError {
     /// SLURM rejected the request. No job was submitted.
     #[error("no job was submitted: {0}")]
     NothingSubmitted(ExecutorError),
+    /// sbatch's answer does not tell if SLURM accepted the jobs. The results folder is kept.
+    #[error("a job may have been submitted: {0}; check `squeue`, then pass `--resume` to continue")]
+    MayHaveSubmitted(ExecutorError),
     /// The submission failed halfway.
     #[error("the submission failed halfway: {0}; pass `--resume` to try again")]
     Halfway(ExecutorError),
@@ -175,6 +178,9 @@ async fn submit(
             let mut submission = slurm.empty_submission(&plan, &logs, turn);
             match slurm.submit(&plan, &left, request, &mut submission).await {
                 Ok(()) => Ok(submission),
+                Err(error) if may_have_submitted(&error) => {
+                    return Err(BeginError::MayHaveSubmitted(error));
+                }
                 Err(error) if submission.arrays.is_empty() => Err(BeginError::NothingSubmitted(error)),
                 Err(error) => return Err(BeginError::Halfway(error)),
             }
@@ -191,6 +197,11 @@ async fn submit(
             Err(error)
         }
     }
+}
+
+/// Returns true if SLURM may have accepted a job whose id is unknown.
+pub(super) fn may_have_submitted(error: &ExecutorError) -> bool {
+    matches!(error, ExecutorError::Cluster(error) if error.may_have_submitted())
 }
 
 fn make_logs_folder(results: &Results, run_id: &str) -> Result<String, BeginError> {

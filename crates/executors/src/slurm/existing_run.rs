@@ -17,13 +17,17 @@ pub enum FolderError {
     /// A SLURM command failed.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// The run belongs to another cluster.
-    #[error("the run was submitted to cluster {theirs}, but this machine belongs to {ours}; run the command there")]
+    /// The run belongs to another cluster, which SLURM does not reach from here.
+    #[error(
+        "the run was submitted to cluster {theirs}, but this machine belongs to {ours}; run the command there ({cause})"
+    )]
     OtherCluster {
         /// Cluster of the run.
         theirs: String,
         /// Cluster of this machine.
         ours: String,
+        /// Answer of SLURM to a request for the other cluster.
+        cause: ClusterError,
     },
     /// This machine cannot tell if the jobs still run.
     #[error(
@@ -64,11 +68,16 @@ pub async fn read_submission(results: &Results, plan: &Plan) -> Result<Option<Su
 /// Opens the run of a submission, to query or stop its jobs from this machine.
 ///
 /// # Errors
-/// This machine has no SLURM, or belongs to another cluster.
+/// This machine has no SLURM, or SLURM does not reach the cluster of the run from here.
 pub async fn open_run(results: Results, submission: &Submission) -> Result<Slurm, FolderError> {
-    let cluster = Cluster::find().await?;
+    let mut cluster = Cluster::find(None).await?;
     if cluster.name != submission.cluster {
-        return Err(FolderError::OtherCluster { theirs: submission.cluster.clone(), ours: cluster.name });
+        // SLURM may reach the other cluster from here, as `--clusters` does.
+        let (theirs, ours) = (submission.cluster.clone(), cluster.name);
+        cluster = match Cluster::find(Some(&theirs)).await {
+            Ok(cluster) => cluster,
+            Err(cause) => return Err(FolderError::OtherCluster { theirs, ours, cause }),
+        };
     }
     Ok(Slurm::new(cluster, results, None, Some(submission.clone())))
 }

@@ -10,6 +10,8 @@ pub struct Request {
     pub slurm_partition: Option<String>,
     /// Account that the jobs are charged to.
     pub slurm_account: Option<String>,
+    /// Cluster to submit to; `None` for the cluster of this machine.
+    pub clusters: Option<String>,
     /// Time limit of a job: `30` (minutes), `01:30:00` or `1-12:00:00`.
     pub time: Option<String>,
     /// Number of processors of a job. The worker runs one thread on each.
@@ -45,6 +47,9 @@ pub enum BadRequest {
         /// Value of the option.
         value: String,
     },
+    /// More than one cluster. The jobs of a run depend on each other, so they are on one cluster.
+    #[error("--clusters `{0}`: expected the name of one cluster (also in SLURM_CLUSTERS); the jobs of a run share it")]
+    ManyClusters(String),
     /// Value that is not a size of memory.
     #[error("--mem `{0}`: expected a size such as 4G or 500M")]
     Memory(String),
@@ -69,6 +74,7 @@ impl Request {
     pub fn add_to(&self, line: CommandLine) -> CommandLine {
         line.option_if("slurm-partition", self.slurm_partition.as_ref())
             .option_if("slurm-account", self.slurm_account.as_ref())
+            .option_if("clusters", self.clusters.as_ref())
             .option_if("time", self.time.as_ref())
             .option_if("cpus-per-task", self.cpus_per_task)
             .option_if("mem", self.memory.as_ref())
@@ -86,6 +92,7 @@ impl Request {
         let plain = [
             ("--slurm-partition", &self.slurm_partition),
             ("--slurm-account", &self.slurm_account),
+            ("--clusters", &self.clusters),
             ("--time", &self.time),
             ("--mem", &self.memory),
         ];
@@ -94,6 +101,11 @@ impl Request {
             if let Some(value) = value.as_deref().filter(|value| value.is_empty() || !value.bytes().all(is_plain)) {
                 return Err(BadRequest::NotAWord { option, value: value.to_owned() });
             }
+        }
+        if let Some(clusters) = &self.clusters
+            && (clusters.contains(',') || clusters == "all")
+        {
+            return Err(BadRequest::ManyClusters(clusters.clone()));
         }
         if let Some(memory) = &self.memory
             && megabytes(memory).is_none_or(|megabytes| megabytes < 1.0)
@@ -139,6 +151,16 @@ fn check_extra(extra: &str) -> Result<(), BadRequest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn accepts_one_cluster_only() {
+        let check = |clusters: &str| Request { clusters: Some(clusters.to_owned()), ..Request::default() }.check();
+        assert_eq!(check("west"), Ok(()));
+        for many in ["west,east", "all"] {
+            assert_eq!(check(many), Err(BadRequest::ManyClusters(many.to_owned())));
+        }
+        assert!(check("a b").is_err() && check("").is_err());
+    }
 
     #[test]
     fn rejects_sbatch_options_that_cosmicai_sets() {

@@ -5,6 +5,7 @@ use records::plan::Plan;
 use records::ranks;
 use records::submission::{Array, Submission};
 
+use super::begin::may_have_submitted;
 use super::cluster::{Cluster, ClusterError};
 use super::request::Request;
 use super::script::Script;
@@ -88,7 +89,15 @@ impl Slurm {
         // Results of earlier attempts at these tasks no longer count.
         let stale = ranks.iter().flat_map(|&rank| [results.failure(rank), results.task_report(rank)]);
         results.bucket().delete(stale.collect()).await?;
-        array.id = self.cluster.submit(&text).await?;
+        let (name, known) = (submission.job_name(), submission.ids());
+        array.id = match self.cluster.submit(&text, &name, &known).await {
+            Err(error) if error.may_have_submitted() => {
+                // Jobs that no file lists could not be followed or stopped.
+                _ = self.cluster.cancel(&[], &name).await;
+                return Err(error.into());
+            }
+            submitted => submitted?,
+        };
         array.memory = memory;
         submission.arrays.push(array);
         submission.summarize = None;
@@ -97,13 +106,15 @@ impl Slurm {
             let ids: Vec<&str> = submission.arrays.iter().map(|array| array.id.as_str()).collect();
             let text = script.summarize(&ids.join(":"));
             results.bucket().write(&results.job("summarize.sbatch"), text.clone().into()).await?;
-            submission.summarize = Some(self.cluster.submit(&text).await?);
+            let name = submission.job_name();
+            submission.summarize = Some(self.cluster.submit(&text, &name, &submission.ids()).await?);
             Ok::<_, ExecutorError>(submission_file::write(results, submission).await?)
         };
         let Err(error) = submitted.await else { return Ok(()) };
         // Cancel the array: jobs that no file lists could not be followed or stopped.
         let ids = submission.ids();
-        match self.cluster.cancel(&ids, &submission.job_name()).await {
+        let cancelled = if may_have_submitted(&error) { &[][..] } else { &ids };
+        match self.cluster.cancel(cancelled, &submission.job_name()).await {
             Ok(()) => Err(ClusterError::new("submit", &format!("{error}; its jobs were cancelled")).into()),
             Err(cancel_error) => {
                 let problem = format!("{error}; cannot cancel jobs {}, which may run: {cancel_error}", ids.join(", "));
@@ -159,7 +170,8 @@ mod tests {
     use super::*;
 
     fn cluster(max_array: usize) -> Cluster {
-        Cluster { name: "tests".into(), version: "22.05".into(), max_array, has_accounting: false }
+        let (name, version) = ("tests".into(), "22.05".into());
+        Cluster { name, version, max_array, has_accounting: false, clusters: None }
     }
 
     fn array(max_array: usize, ranks: &[usize], size: Option<u32>) -> (String, Option<usize>, Vec<Vec<usize>>) {

@@ -24,9 +24,10 @@ pub(super) async fn run(
     printer: &Printer,
 ) -> Result<Outcome> {
     check(options)?;
-    let cluster = Cluster::find().await?;
-    let stores = settings.stores(options.store()).await?;
     let request = request(options, settings)?;
+    request.check()?;
+    let cluster = Cluster::find(request.clusters.as_deref()).await?;
+    let stores = settings.stores(options.store()).await?;
     let results = Results::new(stores.bucket(&payload.bucket)?, payload.results_folder());
     let start = ExecutionInput { payload, model: options.model.clone(), if_taken: options.if_taken() };
     if options.dry_run {
@@ -100,7 +101,9 @@ fn request(options: &Options, settings: &Settings) -> Result<Request> {
     };
     let endpoint_url = settings.endpoint_given().map(str::to_owned);
     let program = program.display().to_string();
-    Ok(Request { program, store, endpoint_url, attempts: options.attempts, ..options.slurm.request() })
+    let request = options.slurm.request();
+    let clusters = request.clusters.or_else(|| settings.clusters().map(str::to_owned));
+    Ok(Request { program, store, endpoint_url, attempts: options.attempts, clusters, ..options.slurm.request() })
 }
 
 fn check(options: &Options) -> Result<()> {
@@ -114,5 +117,5 @@ fn check(options: &Options) -> Result<()> {
     if options.store().starts_with("memory:") {
         bail!("--store `{}`: the nodes of the cluster cannot read it; pass a shared folder or a URL", options.store());
     }
-    Ok(options.slurm.request().check()?)
+    Ok(())
 }

@@ -13,6 +13,9 @@ pub(crate) struct SlurmOptions {
     /// Account that pays for the jobs [default: your own].
     #[arg(long, hide_short_help = true, value_name = "NAME")]
     pub(crate) slurm_account: Option<String>,
+    /// Cluster to submit to [default: SLURM_CLUSTERS, or this machine's].
+    #[arg(long, hide_short_help = true, value_name = "NAME")]
+    pub(crate) clusters: Option<String>,
     /// Time limit of a job: 30 (minutes), 01:30:00.
     ///
     /// Any time that SLURM accepts, such as 1-12:00:00 for 36 hours [default: the cluster's].
@@ -53,6 +56,7 @@ impl SlurmOptions {
         Request {
             slurm_partition: options.slurm_partition,
             slurm_account: options.slurm_account,
+            clusters: options.clusters,
             time: options.time,
             cpus_per_task: options.cpus_per_task,
             memory: options.memory,
