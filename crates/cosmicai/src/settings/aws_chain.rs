@@ -10,6 +10,7 @@ use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
+use aws_types::service_config::ServiceConfigKey;
 use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use pipeline::storage::S3Options;
@@ -38,13 +39,23 @@ pub(super) async fn config(variables: &Variables) -> SdkConfig {
 /// Options for S3.
 pub(super) async fn s3_options(variables: &Variables) -> S3Options {
     let config = config(variables).await;
-    let endpoint = variables.endpoint_of_all.as_ref().or(variables.endpoint.as_ref());
+    let endpoint = match (&variables.endpoint_of_all, &variables.endpoint) {
+        (Some(given), _) | (None, Some(given)) => Some(given.clone()),
+        (None, None) => endpoint_of_s3(&config),
+    };
     S3Options {
         region: config.region().map(ToString::to_string),
-        endpoint: endpoint.cloned().or_else(|| config.endpoint_url().map(str::to_owned)),
+        endpoint,
         credentials: config.credentials_provider().map(|chain| Arc::new(Credentials::new(chain)) as _),
         skip_signature: variables.skip_signature,
     }
+}
+
+/// Address of S3 from AWS_ENDPOINT_URL, from the `services` section that the profile names, or from the profile.
+fn endpoint_of_s3(config: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok();
+    let of_service = config.service_config().zip(key).and_then(|(services, key)| services.load_config(key));
+    of_service.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
 /// Credentials of the default chain, cached until shortly before they expire.
