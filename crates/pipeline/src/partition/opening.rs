@@ -85,11 +85,15 @@ async fn open_archive(source: &mut Source) -> Result<Archive, PartitionError> {
 async fn read_pickle(source: &mut Source, archive: &Archive) -> Result<Vec<TensorSpec>, PartitionError> {
     let entry = archive.pickle();
     if entry.bytes > MAX_PICKLE_BYTES {
-        return Err(source.malformed(format!(
-            "not a partition: its pickle has {} bytes, and that of a TensorDataset has at most {MAX_PICKLE_BYTES}; if it \
-             is a model, name it with `--model`",
-            entry.bytes
-        )));
+        let start = entry.header_offset..source.bytes().min(entry.header_offset + MAX_PICKLE_BYTES);
+        let is_model = names_weights(&source.fetch(start, &AtomicU64::new(0)).await?);
+        return Err(source.malformed(match is_model {
+            true => A_MODEL.to_owned(),
+            false => format!(
+                "not a partition: its pickle has {} bytes, and that of a TensorDataset has at most {MAX_PICKLE_BYTES}",
+                entry.bytes
+            ),
+        }));
     }
     let head_end = entry.header_offset + entry.bytes + HEAD_SLACK;
     source.keep(entry.header_offset..head_end.min(source.bytes())).await?;
@@ -103,15 +107,33 @@ async fn read_pickle(source: &mut Source, archive: &Archive) -> Result<Vec<Tenso
         Archive::check_byte_order(&content).map_err(|error| source.torch_error(error))?;
     }
     let bytes = source.fetch_entry(entry, kept).await?;
-    tensors(&bytes).map_err(|error| source.torch_error(error))
+    tensors(&bytes).map_err(|error| match names_weights(&bytes) {
+        true => source.malformed(A_MODEL),
+        false => source.torch_error(error),
+    })
+}
+
+/// Description of a model among partitions, and what to do.
+const A_MODEL: &str = "a model, not a partition; pass it to `--model`, and keep models in another folder";
+
+/// Returns true if the pickle of a file that is no partition is that of a model: it names the classes or the weights of
+/// layers.
+fn names_weights(pickle: &[u8]) -> bool {
+    let marks: [&[u8]; 3] = [b"torch.nn.modules", b".weight", b"state_dict"];
+    marks.iter().any(|mark| pickle.windows(mark.len()).any(|window| window == *mark))
 }
 
 /// Parses the tensors of a pickled `TensorDataset`.
 fn tensors(pickle: &[u8]) -> Result<Vec<TensorSpec>, TorchError> {
     let pickle = Pickle::read(pickle, is_partition_global)?;
     let root = pickle.root();
-    let no_dataset =
-        || TorchError::Malformed(format!("expected a torch TensorDataset, found {}", pickle.describe(root)));
+    let no_dataset = || {
+        TorchError::Malformed(format!(
+            "expected a torch TensorDataset, found {}; save `torch.utils.data.TensorDataset(images, magnitudes, \
+             redshift)` with `torch.save`",
+            pickle.describe(root)
+        ))
+    };
     let state = pickle
         .call(root)
         .filter(|call| call.is("torch.utils.data.dataset", "TensorDataset"))
@@ -153,10 +175,13 @@ fn check(source: &Source, columns: &Columns) -> Result<(), PartitionError> {
     };
     let expected = "float32 (n, 5, height, width): 5 bands";
     let &[samples, BANDS, height, width] = images.shape() else {
-        return Err(wrong("images", images, expected));
+        return Err(match images.shape() {
+            [_, _, _, BANDS] => wrong("images", images, &format!("{expected}; apply `.permute(0, 3, 1, 2)`")),
+            _ => wrong("images", images, expected),
+        });
     };
     if images.dtype() != Dtype::F32 {
-        return Err(wrong("images", images, expected));
+        return Err(wrong("images", images, &format!("{expected}; apply `.float()`")));
     }
     if samples == 0 {
         return Err(PartitionError::Empty { path: source.path().clone() });
@@ -165,12 +190,16 @@ fn check(source: &Source, columns: &Columns) -> Result<(), PartitionError> {
         return Err(wrong("images", images, &format!("sides of 1 to {MAX_IMAGE_SIDE} pixels")));
     }
     if magnitudes.shape() != [samples, BANDS] || !is_float(magnitudes.dtype()) {
-        return Err(wrong("magnitudes", magnitudes, &format!("float64 or float32 ({samples}, 5)")));
+        return Err(wrong(
+            "magnitudes",
+            magnitudes,
+            &format!("float64 or float32 ({samples}, 5){}", float(magnitudes)),
+        ));
     }
     if let Some(redshift) = redshift
         && (redshift.shape() != [samples] && redshift.shape() != [samples, 1] || !is_float(redshift.dtype()))
     {
-        return Err(wrong("redshift", redshift, &format!("float64 or float32 ({samples},)")));
+        return Err(wrong("redshift", redshift, &format!("float64 or float32 ({samples},){}", float(redshift))));
     }
     let unfolded = (samples as u64).saturating_mul((images.row_bytes() + magnitudes.row_bytes()) as u64);
     if unfolded > source.bytes() * MAX_UNFOLDED_RATIO + MAX_UNFOLDED_BYTES {
@@ -180,6 +209,11 @@ fn check(source: &Source, columns: &Columns) -> Result<(), PartitionError> {
         )));
     }
     Ok(())
+}
+
+/// Advice for a column of another type.
+fn float(column: &Column) -> &'static str {
+    if is_float(column.dtype()) { "" } else { "; apply `.float()`" }
 }
 
 fn is_float(dtype: Dtype) -> bool {

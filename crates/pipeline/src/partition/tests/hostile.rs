@@ -108,8 +108,31 @@ async fn rejects_compressed_big_endian_and_other_files() {
 }
 
 #[tokio::test]
+async fn names_a_model_among_partitions() {
+    let module = b"\x80\x02ctorch.nn.modules.conv\nConv2d\n.".to_vec();
+    let weights = [b"\x80\x02}", &string("head.weight")[..], b"Ns."].concat();
+    let wrapped = [b"\x80\x02}", &string("model_state_dict")[..], b"Ns."].concat();
+    let large = [&weights[..weights.len() - 1], &vec![b'N'; 100_000], b"."].concat();
+    for pickle in [module, weights, wrapped, large] {
+        let what = message(entries(&[("data.pkl", &pickle)])).await;
+        assert_eq!(what, "a model, not a partition; pass it to `--model`, and keep models in another folder");
+    }
+}
+
+#[tokio::test]
+async fn says_how_to_make_a_partition_of_other_tensors() {
+    let last = tensor("FloatStorage", "0", 120, 0, &[2, 4, 3, 5], &[60, 15, 5, 1]);
+    assert!(message(with_tensors(last, magnitudes())).await.contains("; apply `.permute(0, 3, 1, 2)`"));
+    let double = tensor("DoubleStorage", "0", 60, 0, &[1, 5, 4, 3], &[60, 12, 3, 1]);
+    assert!(message(with_tensors(double, magnitudes())).await.contains("; apply `.float()`"));
+    let pickle = [b"\x80\x02", &tuple(&[images(), magnitudes()])[..], b"."].concat();
+    let what = message(entries(&[("data.pkl", &pickle), ("data/0", &[0; 480]), ("data/1", &[0; 80])])).await;
+    assert!(what.contains("TensorDataset(images, magnitudes, redshift)` with `torch.save`"), "{what}");
+}
+
+#[tokio::test]
 async fn rejects_other_globals_by_their_full_name() {
-    for (module, name) in [("os", "system"), ("builtins", "eval"), ("torch.nn.modules.conv", "Conv2d")] {
+    for (module, name) in [("os", "system"), ("builtins", "eval")] {
         let pickle = [b"\x80\x02c", module.as_bytes(), b"\n", name.as_bytes(), b"\n."].concat();
         let what = message(entries(&[("data.pkl", &pickle)])).await;
         assert!(what.contains(&format!("`{module}.{name}`")), "{what}");
