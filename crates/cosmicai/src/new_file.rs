@@ -1,15 +1,20 @@
 //! Files that appear complete or not at all: written under a temporary name in the same folder, then renamed. An
-//! interruption deletes the temporary file.
+//! interruption deletes the temporary file. A pipe or a device is never replaced: [`write`] writes into it.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::collections::hash_map::RandomState;
+use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, Hasher};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::interruption::when_interrupted;
 use crate::printer::write_message;
+
+/// Largest number of temporary names that are tried.
+const MAX_NAMES: usize = 16;
 
 /// A file under a temporary name. Dropping it deletes the file unless [`NewFile::keep`] was called.
 pub(crate) struct NewFile {
@@ -21,25 +26,39 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Creates the temporary file, and its folder if necessary.
+    /// Creates the temporary file, and its folder if necessary. If `path` is a link to a file, that file is replaced
+    /// later, not the link.
     pub(crate) fn create(path: &Path) -> Result<NewFile> {
         let is_url = path.to_string_lossy().contains("://");
         ensure!(!is_url, "`{}`: expected a file of this machine; copy it to object storage afterwards", path.display());
+        let path = match kind(path)? {
+            Kind::New => path.to_owned(),
+            Kind::File => path.canonicalize().with_context(|| format!("find `{}`", path.display()))?,
+            Kind::Special => bail!("`{}` is a pipe or a device; expected the name of a file", path.display()),
+        };
         let name = path.file_name().with_context(|| format!("`{}` is not the name of a file", path.display()))?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).with_context(|| format!("create folder `{}`", folder.display()))?;
         }
-        // With the process id in the name, two processes can write the same file at the same time.
-        let temporary = path.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
-        // Listen before the file exists, so that no interruption is missed.
-        let (unwritten, part) = (path.to_owned(), temporary.clone());
-        let guard = when_interrupted(move || {
-            drop(std::fs::remove_file(part));
-            write_message(&format!("interrupted: `{}` was not written", unwritten.display()));
-        });
-        let file = File::create(&temporary).with_context(|| format!("create `{}`", temporary.display()))?;
-        let writer = Some(BufWriter::with_capacity(1 << 20, file));
-        Ok(NewFile { path: path.to_owned(), temporary, writer, _guard: guard })
+        for _ in 0..MAX_NAMES {
+            let temporary = path.with_file_name(format!(".{}.{:016x}.part", name.to_string_lossy(), random()));
+            // Listen before the file exists, so that no interruption is missed.
+            let (unwritten, part) = (path.clone(), temporary.clone());
+            let guard = when_interrupted(move || {
+                drop(std::fs::remove_file(part));
+                write_message(&format!("interrupted: `{}` was not written", unwritten.display()));
+            });
+            // Never open a file that exists: another user may have put a link there.
+            match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+                Ok(file) => {
+                    let writer = Some(BufWriter::with_capacity(1 << 20, file));
+                    return Ok(NewFile { path, temporary, writer, _guard: guard });
+                }
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error).with_context(|| format!("create `{}`", temporary.display())),
+            }
+        }
+        bail!("`{}`: no free name for a temporary file beside it", path.display())
     }
 
     /// Temporary path. Flushed bytes can be read there.
@@ -76,8 +95,39 @@ impl Drop for NewFile {
     }
 }
 
-/// Writes a file.
+/// Kind of the file that a path names, after links.
+enum Kind {
+    /// There is no file.
+    New,
+    /// Regular file.
+    File,
+    /// Pipe, device or socket.
+    Special,
+}
+
+fn kind(path: &Path) -> Result<Kind> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(Kind::File),
+        Ok(found) if found.is_dir() => bail!("`{}` is a folder; expected the name of a file", path.display()),
+        Ok(_) => Ok(Kind::Special),
+        Err(_) if path.is_symlink() => bail!("`{}` is a link to a file that does not exist", path.display()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Kind::New),
+        Err(error) => Err(error).with_context(|| format!("find `{}`", path.display())),
+    }
+}
+
+/// Number that another process cannot guess: the hash of nothing with the random keys of a new map.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Writes a file, or writes into a pipe or a device.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if matches!(kind(path), Ok(Kind::Special)) {
+        let mut special =
+            File::options().write(true).open(path).with_context(|| format!("open `{}`", path.display()))?;
+        return special.write_all(bytes).with_context(|| format!("write `{}`", path.display()));
+    }
     let mut file = NewFile::create(path)?;
     file.write_all(bytes).with_context(|| format!("write `{}`", path.display()))?;
     file.keep()
@@ -98,5 +148,47 @@ mod tests {
         write(&path, b"whole").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn follows_a_link_and_refuses_one_to_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a.csv"), folder.path().join("link.csv"));
+        std::fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink("a.csv", &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+        std::fs::remove_file(&file).unwrap();
+        let error = write(&link, b"new").unwrap_err().to_string();
+        assert!(error.contains("a link to a file that does not exist"), "{error}");
+        assert!(write(folder.path(), b"new").unwrap_err().to_string().contains("is a folder"));
+    }
+
+    #[test]
+    fn writes_into_a_pipe_and_never_replaces_it() {
+        use std::os::unix::fs::FileTypeExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("o.csv");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(NewFile::create(&pipe).err().unwrap().to_string().contains("a pipe or a device"));
+        let read = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).unwrap()
+        });
+        write(&pipe, b"rows").unwrap();
+        assert_eq!(read.join().unwrap(), b"rows");
+        assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    }
+
+    #[test]
+    fn temporary_files_are_new_and_have_names_that_nobody_guesses() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.pt");
+        let files = [NewFile::create(&path).unwrap(), NewFile::create(&path).unwrap()];
+        assert_ne!(files[0].temporary(), files[1].temporary());
+        let pid = std::process::id().to_string();
+        assert!(files.iter().all(|file| !file.temporary().to_string_lossy().contains(&format!(".{pid}."))));
     }
 }

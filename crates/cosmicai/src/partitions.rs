@@ -43,11 +43,25 @@ pub(crate) async fn split_into(stores: &Stores, input: &str, size: u64, out: &st
     let prefix: Key = to.path(&prefix)?;
     let count = partition.len().div_ceil(samples_per_part(size, partition.height(), partition.width()));
     refuse_others(&to, prefix.as_ref(), count).await?;
+    refuse_input(
+        &bucket.url(&key),
+        (1..=count).map(|number| to.url(prefix.clone().join(format!("{number}.pt")).as_ref())),
+    )?;
     let bar = counting_bar("parts", count as u64);
     let parts =
         pipeline::partition::split(&partition, objects.as_ref(), size, to.store(), &prefix, |_| bar.inc(1)).await;
     bar.finish_and_clear();
     Ok(parts?)
+}
+
+/// Checks that no part would replace the input, whose other samples would then be lost.
+fn refuse_input(input: &str, mut parts: impl Iterator<Item = String>) -> Result<()> {
+    let file = |url: &str| std::fs::canonicalize(url).unwrap_or_else(|_| url.into());
+    let input_file = file(input);
+    match parts.find(|part| part == input || file(part) == input_file) {
+        Some(part) => bail!("--out would replace the input: `{part}` is the name of a part; choose another folder"),
+        None => Ok(()),
+    }
 }
 
 /// Checks that a folder has no partitions besides those that the new parts replace. A later reader of the folder would

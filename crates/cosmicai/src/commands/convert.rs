@@ -41,7 +41,7 @@ pub(crate) async fn convert(options: Options, settings: &Settings, printer: &Pri
         "model": options.model,
         "form": form.to_string(),
         "parameters": parameters,
-        "out": options.out,
+        "out": options.out.to_string_lossy(),
         "bytes": written.len(),
     });
     printer.print(&report, |_| {

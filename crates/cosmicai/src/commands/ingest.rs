@@ -193,7 +193,7 @@ fn report(ingested: &Ingested, out: &Path, beside: Option<&str>, seconds: f64) -
     let failure =
         |failure: &Failure| json!({"row": failure.row, "object_id": failure.object_id, "problem": failure.problem});
     json!({
-        "out": out,
+        "out": out.to_string_lossy(),
         "objects": beside,
         "images": ingested.samples,
         "height": ingested.height,

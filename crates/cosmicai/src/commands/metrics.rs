@@ -47,7 +47,7 @@ struct Printed<'a> {
     #[serde(flatten)]
     metrics: &'a Metrics,
     #[serde(skip_serializing_if = "Option::is_none")]
-    plots: Option<Vec<PathBuf>>,
+    plots: Option<Vec<String>>,
 }
 
 pub(crate) async fn metrics(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
@@ -58,12 +58,15 @@ pub(crate) async fn metrics(options: Options, settings: &Settings, printer: &Pri
         rows.append(Table::read(bytes, &input.name)?);
     }
     let plots = match &options.plots {
-        Some(folder) => Some(write_plots(&plots::draw(rows.predictions()).context("--plots")?, folder)?),
+        Some(folder) => {
+            let written = write_plots(&plots::draw(rows.predictions()).context("--plots")?, folder)?;
+            Some(written.iter().map(|path| path.display().to_string()).collect())
+        }
         None => None,
     };
     let metrics = records::metrics::metrics(rows.predictions());
     printer.print(&Printed { metrics: &metrics, plots }, |printed| {
-        let plots = printed.plots.iter().flatten().map(|path| format!("{}\n", path.display()));
+        let plots = printed.plots.iter().flatten().map(|path| format!("{path}\n"));
         metrics_table::human(printed.metrics) + &plots.collect::<String>()
     })?;
     Ok(Outcome::Done)

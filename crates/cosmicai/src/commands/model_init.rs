@@ -41,7 +41,7 @@ pub(crate) fn model_init(options: &Options, printer: &Printer) -> Result<Outcome
     let out = options.out.display();
     if options.demo {
         new_file::write(&options.out, DEMO_MODEL)?;
-        let report = json!({ "out": options.out, "bytes": DEMO_MODEL.len(), "demo": true });
+        let report = json!({ "out": options.out.to_string_lossy(), "bytes": DEMO_MODEL.len(), "demo": true });
         printer.print(&report, |_| {
             let size = bytes(DEMO_MODEL.len() as u64);
             format!("{out}: {size}, trained on simulated galaxies, for demonstration only\n")
@@ -50,7 +50,7 @@ pub(crate) fn model_init(options: &Options, printer: &Printer) -> Result<Outcome
     }
     let model = seeded(&Sizes::full(), options.seed);
     new_file::write(&options.out, &model)?;
-    let report = json!({ "out": options.out, "bytes": model.len(), "seed": options.seed });
+    let report = json!({ "out": options.out.to_string_lossy(), "bytes": model.len(), "seed": options.seed });
     printer.print(&report, |_| {
         let size = bytes(model.len() as u64);
         format!("{out}: {size} of untrained weights, seed {}\n", options.seed)

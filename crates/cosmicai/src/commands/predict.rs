@@ -86,7 +86,7 @@ struct Report {
     isa: String,
     precision: String,
     threads: usize,
-    out: Option<PathBuf>,
+    out: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -176,7 +176,7 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
         isa: isa.to_string(),
         precision: options.precision.to_string(),
         threads,
-        out: options.out,
+        out: options.out.map(|out| out.display().to_string()),
     };
     // Without `--out`, the catalogue is on standard output.
     match &report.out {
@@ -240,7 +240,7 @@ fn human(report: &Report) -> String {
         "{redshifts} from {files} in {seconds:.2} s ({images_per_s:.0} images/s, {isa}, {precision}, {threads})"
     );
     if let Some(out) = out {
-        text += &format!(" → {}", out.display());
+        text += &format!(" → {out}");
     }
     if *flagged > 0 {
         text += &format!("\n{}: see the column `flags`", count(*flagged, "flagged row"));

@@ -83,7 +83,7 @@ pub(crate) struct Options {
 /// Output of the command.
 #[derive(Serialize)]
 struct Printed {
-    written: Vec<PathBuf>,
+    written: Vec<String>,
     rows: usize,
     pictures: usize,
     findings: usize,
@@ -158,6 +158,7 @@ pub(crate) async fn report(options: Options, settings: &Settings, printer: &Prin
         },
     };
     let written = write(&report, &tables, &options.out)?;
+    let written = written.iter().map(|path| path.display().to_string()).collect();
     let printed = Printed { written, rows: report.facts.rows.len(), pictures: report.charts.len(), findings };
     printer.print(&printed, |printed| {
         let counts = [
@@ -165,7 +166,7 @@ pub(crate) async fn report(options: Options, settings: &Settings, printer: &Prin
             ["plots".to_owned(), printed.pictures.to_string()],
             ["findings of the audit".to_owned(), printed.findings.to_string()],
         ];
-        table(["report", ""], counts) + &format!("{}\n", printed.written[0].display())
+        table(["report", ""], counts) + &format!("{}\n", printed.written[0])
     })?;
     Ok(Outcome::Done)
 }

@@ -108,7 +108,7 @@ pub(crate) async fn simulate(options: Options, settings: &Settings, printer: &Pr
     let seconds = watch.seconds();
     let images = galaxies.count();
     let report = json!({
-        "out": options.out,
+        "out": options.out.to_string_lossy(),
         "images": images,
         "image_size": sky.image_size,
         "seed": sky.seed,
