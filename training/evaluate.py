@@ -1,20 +1,22 @@
 """Evaluates the demo model on the predictions of cosmicai: see README.md beside this script.
 
-Input: `cosmicai` in target/release, and optionally a catalogue of real magnitudes and redshifts and real cutouts (neither
+Builds `cosmicai`. Input: optionally a catalogue of real magnitudes and redshifts and real cutouts (neither
 is used for training). Output: metrics of each data set and all residuals of the real cutouts, as JSON.
 """
 
 import argparse
 import csv
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PROGRAM = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/cosmicai"
+sys.path.insert(0, str(ROOT / "experiments"))
+import provenance  # noqa: E402
+
+PROGRAM = provenance.TARGET / "release/cosmicai"
 SEEDS = (2025, 2026, 2027)
 
 
@@ -38,6 +40,7 @@ def main():
     parser.add_argument("--catalogue", type=pathlib.Path, help="CSV: u,g,r,i,z,redshift")
     parser.add_argument("--cutouts", type=pathlib.Path, help=".npz file of cutouts")
     options = parser.parse_args()
+    provenance.build()
     report = {}
     with tempfile.TemporaryDirectory() as folder:
         partition = pathlib.Path(folder) / "sky.pt"

@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.9"
-# dependencies = ["torch==2.2.2", "numpy<2", "safetensors>=0.4"]
+# dependencies = ["torch==2.2.2", "numpy==1.26.4", "safetensors==0.4.5"]
 # ///
 """Trains the demo model, a small AstroMAE, on simulated galaxies: see README.md beside this script.
 
@@ -12,7 +12,6 @@ import argparse
 import copy
 import json
 import math
-import os
 import pathlib
 import subprocess
 import sys
@@ -26,6 +25,9 @@ from safetensors.torch import load_file, save_file
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "crates/astromae/tests/golden"))
 import astromae  # noqa: E402
+
+sys.path.insert(0, str(ROOT / "experiments"))
+import provenance  # noqa: E402
 
 # The published structure, with fewer and narrower layers.
 SIZES = dict(
@@ -64,7 +66,7 @@ BATCH_NORM_EPS = 1e-5
 def simulate(sample, count, seed, folder):
     """Returns images (n, 5, 32, 32), magnitudes (n, 5) and redshifts (n) of a partition from `cosmicai simulate`."""
     path = pathlib.Path(folder) / f"{sample}-{seed}.pt"
-    program = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/cosmicai"
+    program = provenance.TARGET / "release/cosmicai"
     arguments = ["simulate", "--sample", sample, "--count", str(count), "--seed", str(seed), "--out", str(path)]
     subprocess.run([program, *arguments], check=True, stdout=subprocess.DEVNULL)
     # Unpickling is safe: cosmicai has just written the file.
@@ -264,7 +266,7 @@ def train(model, data, steps, highest_rate, is_recalibrated, batch_size, generat
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", default=ROOT / "crates/cosmicai/models/demo.safetensors", type=pathlib.Path)
+    parser.add_argument("--out", default=provenance.TARGET / "demo.safetensors", type=pathlib.Path)
     parser.add_argument("--start", type=pathlib.Path, help="file from this script to start from")
     parser.add_argument("--galaxies", default=160_000, type=int, help="number of simulated galaxies to train on")
     parser.add_argument("--steps", default=5_000, type=int, help="training steps with added calibration errors")
@@ -277,7 +279,7 @@ def main():
     torch.manual_seed(options.seed)
     generator = torch.Generator().manual_seed(options.seed)
 
-    subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "cosmicai"], cwd=ROOT, check=True)
+    provenance.build()
     with tempfile.TemporaryDirectory() as folder:
         parts = [simulate(sample, int(share * options.galaxies), seed, folder) for sample, share, seed in SAMPLES]
         held_out = simulate(*VALIDATION, folder)

@@ -15,7 +15,6 @@ import csv
 import json
 
 import processes
-from processes import Unavailable
 
 
 class Engine:

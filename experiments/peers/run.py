@@ -9,17 +9,18 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 
 import environments
-import machine
 import measure
 import processes
 import table
 import whole_runs
 from contestants import Engine, Peer
 from processes import Unavailable
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import provenance  # noqa: E402
 
 # Galaxies of each partition that is simulated: as many as the largest batch, as NNCF asks for, one to start with, and
 # 100 MB as docs/formats/partitions.md counts them.
@@ -46,7 +47,7 @@ COMPARISONS = [("cosmicai " + name.split()[-1], name) for name in PEERS] + [
 def main():
     options = arguments()
     with exclusive(options.environments):
-        run = Run(options, options.program or build())
+        run = Run(options, options.program or provenance.build())
         run.make_environments()
         try:
             run.make_inputs()
@@ -69,7 +70,7 @@ def arguments():
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32, 64, 128, 256, 512])
     parser.add_argument("--only", nargs="+", metavar="WORD", help="run only comparisons with such a word in their names")
     parser.add_argument("--skip-whole-runs", action="store_true", help="skip the start-up and end-to-end measurements")
-    parser.add_argument("--environments", type=pathlib.Path, default=machine.ROOT / "target/peers")
+    parser.add_argument("--environments", type=pathlib.Path, default=provenance.TARGET / "peers")
     parser.add_argument("--pytorch-python", type=pathlib.Path, help="Python interpreter that has PyTorch and NumPy")
     parser.add_argument("--program", type=pathlib.Path, help="built cosmicai program (default: build it)")
     parser.add_argument("--out", type=pathlib.Path, help="record to write; updated after each step")
@@ -91,11 +92,6 @@ def exclusive(folder):
     return lock
 
 
-def build():
-    subprocess.run(["cargo", "build", "--release", "--quiet", "--locked"], cwd=machine.ROOT, check=True)
-    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", machine.ROOT / "target")) / "release/cosmicai"
-
-
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
@@ -108,9 +104,9 @@ class Run:
         self.pythons, self.contestants, self.exact = {}, {}, []
         self.record = {
             "question": "images per second of cosmicai and its peers, measured in pairs",
-            "command": machine.command(),
-            "commit": machine.commit(),
-            "machine": machine.describe(),
+            "command": provenance.command(),
+            "commit": provenance.commit(),
+            "machine": provenance.describe(),
             "threads": options.threads,
             "seconds": options.seconds,
             "versions": {},
@@ -212,11 +208,11 @@ class Run:
     def compare_whole_runs(self):
         rows = self.record["contestants"]
         say("measuring the time from process start to the first redshift")
-        try:
-            for name, seconds in whole_runs.start_up(self.contestants, rows).items():
-                rows[name]["start_up_seconds"] = seconds
-        except Unavailable as reason:
-            self.leave_out("start-up", reason)
+        seconds, failures = whole_runs.start_up(self.contestants, rows)
+        for name, spread in seconds.items():
+            rows[name]["start_up_seconds"] = spread
+        for name, reason in failures.items():
+            self.leave_out(f"start-up of {name}", reason)
         ours, eager = (self.contestants.get(name) for name in ("cosmicai f32", "PyTorch eager f32"))
         if ours and eager:
             say("measuring the time from a partition on disk to a catalogue")

@@ -32,11 +32,11 @@ def contestants(record):
     rows = [("contestant", "setting", "batch", "start s", "memory MB", "relative error", "absolute error")]
     for name, row in record["contestants"].items():
         words = [str(value) for key, value in row["setting"].items() if key != "batches" and value != "none"]
-        if "inference_precision" in row["facts"]:
+        if "inference_precision" in row.get("facts", {}):
             words.append("ran in " + row["facts"]["inference_precision"])
         errors = (f"{row['differences_from_float64'][kind]:.1e}" for kind in ("relative_max", "absolute_max"))
         start = with_range(row["start_up_seconds"], 2) if "start_up_seconds" in row else ""
-        rows.append((name, " ".join(words), str(row["batch"]), start, f"{row['memory_peak_mb']:.0f}", *errors))
+        rows.append((name, " ".join(words), str(row["batch"]), start, f"{row.get('memory_peak_mb', 0):.0f}", *errors))
     return columns(rows)
 
 

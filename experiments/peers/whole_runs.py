@@ -5,26 +5,32 @@ import json
 import processes
 from contestants import redshifts
 from measure import differences, spread
+from processes import Unavailable
 
 REPEATS = 5
 SLOW_SECONDS = 20  # A process that takes longer to start is started twice instead of five times.
 
 
 def start_up(contestants, choices):
-    """Returns the seconds from the start of a process to its first redshift, by contestant.
+    """Returns the seconds from the start of a process to its first redshift, by contestant, and the reasons of those
+    that could not be measured.
 
     All contestants run once per round. The first round fills the page cache and the caches of compiled models, and does
     not count.
     """
-    seconds = {name: [] for name in contestants}
+    seconds, failures = {name: [] for name in contestants}, {}
     for turn in range(REPEATS + 1):
         for name, contestant in contestants.items():
-            if turn > 1 and seconds[name][0] > SLOW_SECONDS:
+            if name in failures or (turn > 1 and seconds[name][0] > SLOW_SECONDS):
                 continue
-            taken = contestant.first_redshift_seconds(choices[name]["setting"])
+            try:
+                taken = contestant.first_redshift_seconds(choices[name]["setting"])
+            except Unavailable as reason:
+                failures[name] = reason
+                continue
             if turn > 0:
                 seconds[name].append(taken)
-    return {name: spread(taken) for name, taken in seconds.items()}
+    return {name: spread(taken) for name, taken in seconds.items() if name not in failures}, failures
 
 
 def end_to_end(ours, eager, choice, folder, report):

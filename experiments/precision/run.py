@@ -7,16 +7,14 @@ import os
 import pathlib
 import statistics
 import subprocess
+import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import provenance  # noqa: E402
+
 SEEDS = (2025, 2026, 2027)
 PRECISIONS = ("f32", "bf16", "int8")
-
-
-def build():
-    subprocess.run(["cargo", "build", "--release", "--quiet", "--locked", "--workspace"], cwd=ROOT, check=True)
-    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/cosmicai"
 
 
 def redshifts(path):
@@ -29,7 +27,7 @@ def main():
     parser.add_argument("--count", type=int, default=5000, help="number of galaxies per sky")
     parser.add_argument("--out", type=pathlib.Path, help="record to write")
     options = parser.parse_args()
-    program, rows = build(), []
+    program, rows = provenance.build(), []
 
     def run(*command, isa=None):
         environment = os.environ | ({"COSMICAI_ISA": isa} if isa else {})
@@ -74,8 +72,9 @@ def main():
             sky.unlink()
     record = {
         "question": "how bf16 and int8 change the demo model's redshifts of simulated galaxies outside its training set",
-        "command": "python experiments/precision/run.py",
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip(),
+        "command": provenance.command(),
+        "commit": provenance.commit(),
+        "machine": provenance.describe(),
         "galaxies": options.count,
         "rows": rows,
     }

@@ -4,16 +4,15 @@
 # ///
 """Compares the simulated sky with the real sky: see README.md beside this script.
 
-Input: `cosmicai` in target/release, a catalogue of real magnitudes and redshifts, and real cutouts. Output: figures in
+Builds `cosmicai`. Input: a catalogue of real magnitudes and redshifts, and real cutouts. Output: figures in
 the folder `--out` (default: the folder of this script), and numbers as JSON on standard output.
 """
 
 import argparse
-import gzip
 import json
-import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 import zipfile
 
@@ -25,8 +24,12 @@ import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 from scipy.stats import ks_2samp  # noqa: E402
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/cosmicai"
+import fit  # noqa: E402
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import provenance  # noqa: E402
+
+PROGRAM = provenance.TARGET / "release/cosmicai"
 BANDS = "ugriz"
 PIXEL = 0.396
 
@@ -76,7 +79,6 @@ def compare_catalogues(real, simulated, out):
             axis.plot(middles, track[:, 1], color=colour, label=f"{label}: median, 10th to 90th percentile")
             axis.fill_between(middles, track[:, 0], track[:, 2], color=colour, alpha=0.25, lw=0)
             axis.set_ylabel(name)
-        distances[name]["largest_median_difference"] = None
     for name in list(real)[:4]:
         medians = []
         for table in (real, simulated):
@@ -150,8 +152,8 @@ def compare_images(real_images, magnitudes, redshift, out):
     figure.suptitle("g, r, i: real above, simulated below")
     figure.tight_layout()
     figure.savefig(out / "cutouts.png", dpi=70)
-    with Image.open(out / "cutouts.png") as picture:
-        greys = picture.convert("L").quantize(32)
+    with Image.open(out / "cutouts.png") as image:
+        greys = image.convert("L").quantize(32)
     greys.save(out / "cutouts.png", optimize=True)
     return result
 
@@ -162,8 +164,8 @@ def main():
     parser.add_argument("--cutouts", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent)
     options = parser.parse_args()
-    with gzip.open(options.catalogue, "rt") as lines:
-        table = np.loadtxt(lines, delimiter=",", skiprows=1)
+    provenance.build()
+    table = fit.read(options.catalogue)
     chosen = (table[:, 5] >= 0.01) & (table[:, 2] < 17.85)
     _, magnitudes, redshift = simulate("--count", 20000, "--seed", 999)
     cutouts = np.load(options.cutouts)

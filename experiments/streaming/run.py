@@ -7,21 +7,17 @@
 import argparse
 import datetime
 import json
-import os
 import pathlib
-import platform
 import statistics
 import subprocess
+import sys
 import tempfile
 
 import slow_store
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import provenance  # noqa: E402
 
-
-def build():
-    subprocess.run(["cargo", "build", "--release", "--quiet", "--workspace"], cwd=ROOT, check=True)
-    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/cosmicai"
 
 
 def predict(program, model, partition, out):
@@ -53,7 +49,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--out", type=pathlib.Path, help="record to write")
     arguments = parser.parse_args()
-    program = build()
+    program = provenance.build()
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         subprocess.run([program, "model-init", "--out", folder / "model.safetensors"], check=True)
@@ -70,14 +66,12 @@ def main():
         rate, peak = median(lambda r: r["images_per_s"]), max(r["memory_peak_mb"] for r in reports)
         print(f"{source:6}{seconds:10.2f}{opening:12.3f}{waiting:12.3f}{waiting / seconds:10.1%}{rate:10.0f}{peak:10.0f}")
     if arguments.out:
-        with open("/proc/cpuinfo") as cpus:
-            cpu = next((line.split(":")[1].strip() for line in cpus if line.startswith("model name")), "")
         record = {
             "what": "time that a prediction waits for data from disk and from slow storage",
-            "command": "python experiments/streaming/run.py",
+            "command": provenance.command(),
             "date": datetime.date.today().isoformat(),
-            "commit": subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip(),
-            "machine": {"cpu": cpu, "cores": os.cpu_count(), "system": platform.platform()},
+            "commit": provenance.commit(),
+            "machine": provenance.describe(),
             "latency_ms": arguments.latency_ms,
             "mb_per_s": arguments.mb_per_s,
             "partition_bytes": partition_bytes,

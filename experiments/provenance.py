@@ -1,4 +1,4 @@
-"""Provenance of a record: machine, commit and command."""
+"""Builds the measured program, and states the provenance of a record: machine, commit and command."""
 
 import os
 import pathlib
@@ -7,11 +7,19 @@ import shlex
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+# Cargo resolves a relative path in the folder in which it is called, which is ROOT.
+TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 INSTRUCTION_SETS = (
     "avx2 fma avx_vnni avx512f avx512bw avx512_vnni avx512_bf16 avx512_fp16 amx_tile amx_bf16 amx_int8 "
     "asimd asimddp bf16 i8mm sve"
 ).split()
+
+
+def build():
+    """Builds `cosmicai` in release and returns its path. All experiments build the same features."""
+    subprocess.run(["cargo", "build", "--release", "--quiet", "--locked", "--workspace"], cwd=ROOT, check=True)
+    return TARGET / "release/cosmicai"
 
 
 def describe():
@@ -40,4 +48,5 @@ def commit():
 
 
 def command():
-    return shlex.join(["python", "experiments/peers/run.py", *sys.argv[1:]])
+    """Returns the command line of the running script, with its options."""
+    return shlex.join(["python", str(pathlib.Path(sys.argv[0]).resolve().relative_to(ROOT)), *sys.argv[1:]])
