@@ -361,7 +361,7 @@ fn report_reproduces_the_table_of_the_study_for_one_machine() {
     let files = ["local-32.json", "local-256.json", "lambda.json", "cuda.json"].map(|name| sandbox.path(name));
     cosmicai().arg("report").args(&files).arg("--out").arg(sandbox.path("out")).assert().success();
     let table = String::from_utf8(sandbox.bytes("out/one-process.csv")).unwrap();
-    // The study's column of GB/s contains Gbit/s: 0.0144 and 0.0206.
+    // The CAI study's column of GB/s contains Gbit/s: 0.0144 and 0.0206.
     for row in [
         ",0.10,58.29,\"103,282.6\",0.0017,32,0.0144,",
         ",0.10,40.82,\"103,282.6\",0.0024,256,0.0206,",

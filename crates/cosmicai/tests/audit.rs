@@ -40,7 +40,7 @@ fn finds_the_planted_errors_of_every_file() {
     let index: Value = serde_json::from_slice(&std::fs::read(corpus().join("expected.json")).unwrap()).unwrap();
     assert!(index.as_object().unwrap().len() > 10, "{index}");
     for (file, expected) in index.as_object().unwrap() {
-        // A payload is read only beside a file with the study's name. The files of this folder have other names.
+        // A payload is read only beside a file with the name that the CAI study uses. The files of this folder have other names.
         if !expected["payload"].is_null() {
             continue;
         }

@@ -5,18 +5,7 @@ mod support;
 use std::path::Path;
 
 use serde_json::Value;
-use support::{Sandbox, cosmicai};
-
-fn stdout(command: &mut assert_cmd::Command) -> String {
-    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
-}
-
-fn files(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
+use support::{Sandbox, cosmicai, file_names, stdout};
 
 #[test]
 fn demo_writes_predictions_and_plots_and_replaces_them() {
@@ -41,13 +30,13 @@ fn demo_writes_predictions_and_plots_and_replaces_them() {
     for file in ["combined_data.json", "report.json", "plan.json", "summary.json", "predictions/2.parquet", "2.json"] {
         assert!(out.join("sky/results").join(file).exists(), "{file}");
     }
-    assert_eq!(files(&out.join("plots")).len(), 6);
+    assert_eq!(file_names(&out.join("plots")).len(), 6);
     assert_eq!(rows(), 600);
 
     // A second demo with fewer galaxies leaves no files of the first one.
     demo("300");
     assert_eq!(rows(), 300);
-    assert_eq!(files(&out.join("sky/5MB")), ["1.pt", "2.pt"]);
+    assert_eq!(file_names(&out.join("sky/5MB")), ["1.pt", "2.pt"]);
     assert!(!out.join("sky/results/predictions/2.parquet").exists());
 
     // The merged file has the predictions of all tasks, in the order of their ranks.

@@ -11,7 +11,7 @@ use std::path::Path;
 use pipeline::partition::{Dtype, Layout, Writer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::{Sandbox, cosmicai};
+use support::{Sandbox, cosmicai, isas};
 
 const GALAXIES: usize = 17;
 const BANDS: usize = 5;
@@ -96,11 +96,7 @@ fn full_size_model_agrees_with_pytorch_in_float64() {
     assert_eq!(golden["weights_sha256"], found, "`model-init --seed 1` made other weights; run full_size.py again");
     write_partition(&partition, &golden);
 
-    let isas: Vec<String> = match std::env::var("COSMICAI_ISA") {
-        Ok(isa) => vec![isa],
-        Err(_) => astromae::Isa::available().map(|isa| isa.to_string()).collect(),
-    };
-    for isa in isas {
+    for isa in isas() {
         for (precision, bound) in [("f32", F32_BOUND), ("bf16", SHORT_BOUND), ("int8", SHORT_BOUND)] {
             let error = largest_error(&model, &partition, &isa, precision, &expected);
             eprintln!("{isa} {precision}: largest relative error {error:.1e}");

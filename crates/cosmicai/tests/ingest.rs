@@ -7,16 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use support::{Sandbox, cosmicai, error_of, reference_data};
+use support::{Sandbox, cosmicai, csv, error_of, reference_data};
 
 /// Path of a file that astropy or numpy wrote. The script that made it is in the same folder.
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../sources/tests/golden/ingest").join(name)
-}
-
-fn csv(bytes: &[u8]) -> Vec<Vec<String>> {
-    let text = String::from_utf8(bytes.to_vec()).unwrap();
-    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
 }
 
 /// Bytes of an `.npy` file of float32, written from its specification.

@@ -2,10 +2,8 @@
 
 mod support;
 
-use std::path::Path;
-
 use serde_json::Value;
-use support::{Sandbox, cosmicai, error_of};
+use support::{Sandbox, cosmicai, error_of, file_names, stdout};
 
 const PLOTS: [&str; 6] = [
     "z_phot_z_spec.svg",
@@ -27,17 +25,6 @@ fn catalogue(sandbox: &Sandbox) -> std::path::PathBuf {
     sandbox.path("catalogue.csv")
 }
 
-fn stdout(command: &mut assert_cmd::Command) -> String {
-    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
-}
-
-fn files(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
 #[test]
 fn writes_plots_and_lists_them_in_text_and_json() {
     let sandbox = Sandbox::new();
@@ -50,7 +37,7 @@ fn writes_plots_and_lists_them_in_text_and_json() {
     assert_eq!(listed, Value::from(expected.clone()));
     // Apart from the list of plots, the output is the same.
     assert_eq!(serde_json::to_string_pretty(&with_plots).unwrap() + "\n", plain);
-    assert_eq!(files(&folder).len(), PLOTS.len());
+    assert_eq!(file_names(&folder).len(), PLOTS.len());
 
     let text = stdout(cosmicai().arg("metrics").arg(&catalogue).arg("--plots").arg(&folder));
     assert!(text.contains("NMAD") && text.ends_with(&(expected.join("\n") + "\n")), "{text}");

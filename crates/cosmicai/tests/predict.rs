@@ -5,12 +5,7 @@ mod support;
 use std::fs;
 
 use serde_json::Value;
-use support::{Sandbox, cosmicai, error_of, reference_data};
-
-fn csv(bytes: &[u8]) -> Vec<Vec<String>> {
-    let text = String::from_utf8(bytes.to_vec()).unwrap();
-    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
-}
+use support::{Sandbox, cosmicai, csv, error_of, isas, reference_data};
 
 /// Compares a full-size model that PyTorch pickled. `full_size.rs` compares a safetensors model without reference data.
 #[test]
@@ -22,11 +17,7 @@ fn full_size_pickled_model_agrees_with_pytorch() {
     let expected = csv(&fs::read(expected).unwrap());
     let converted = folder.path().join("model.safetensors");
     cosmicai().arg("convert").arg(&model).arg("--out").arg(&converted).assert().success();
-    let isas: Vec<String> = match std::env::var("COSMICAI_ISA") {
-        Ok(isa) => vec![isa],
-        Err(_) => astromae::Isa::available().map(|isa| isa.to_string()).collect(),
-    };
-    for isa in isas {
+    for isa in isas() {
         for model in [&model, &converted] {
             let out = folder.path().join("p.csv");
             let mut command = cosmicai();

@@ -3,10 +3,12 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use support::process::{self, Running};
 use support::s3::Server;
 use support::{Sandbox, cosmicai, error_of};
 
@@ -201,14 +203,15 @@ fn bad_partition_fails_alone_and_resume_finishes_it_after_repair() {
 }
 
 /// Starts a run on one thread and waits until three of its twelve tasks have finished.
-fn started(sandbox: &Sandbox, results: &str) -> Child {
+fn started(sandbox: &Sandbox, results: &str) -> Running {
     started_by(sandbox, results, &["env"])
 }
 
 /// As [`started`], by another program that executes its last arguments.
-fn started_by(sandbox: &Sandbox, results: &str, starter: &[&str]) -> Child {
+fn started_by(sandbox: &Sandbox, results: &str, starter: &[&str]) -> Running {
     let payload = sandbox.payload(json!({ "result_path": results, "file_limit": 12 }));
-    let child = std::process::Command::new(starter[0])
+    let mut command = process::command(starter[0]);
+    command
         .args(&starter[1..])
         .arg(env!("CARGO_BIN_EXE_cosmicai"))
         .arg("run")
@@ -217,20 +220,14 @@ fn started_by(sandbox: &Sandbox, results: &str, starter: &[&str]) -> Child {
         .arg(sandbox.folder.path())
         .args(["--workers", "1", "--threads", "1"])
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .stderr(Stdio::piped());
+    let run = Running::start(&mut command);
     let deadline = Instant::now() + Duration::from_secs(60);
     while finished(sandbox, results) < 3 {
         assert!(Instant::now() < deadline, "three tasks did not finish within a minute");
         std::thread::sleep(Duration::from_millis(2));
     }
-    child
-}
-
-fn send(signal: &str, child: &Child) {
-    let status = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-    assert!(status.success());
+    run
 }
 
 fn finished(sandbox: &Sandbox, results: &str) -> usize {
@@ -243,9 +240,7 @@ fn resume_after_kill_gives_the_results_of_an_uninterrupted_run() {
     let uninterrupted = sandbox.payload(json!({ "result_path": "whole", "file_limit": 12 }));
     sandbox.run(&uninterrupted).assert().success();
 
-    let mut child = started(&sandbox, "killed");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    started(&sandbox, "killed").kill();
     let survived = finished(&sandbox, "killed");
     assert!((3..12).contains(&survived), "{survived} tasks had finished when the run was killed");
     let before: Vec<Vec<u8>> =
@@ -263,11 +258,10 @@ fn resume_after_kill_gives_the_results_of_an_uninterrupted_run() {
 #[test]
 fn ctrl_c_leaves_complete_objects_and_prints_how_to_resume() {
     let sandbox = Sandbox::with_partitions("10MB", 12, 400);
-    let child = started(&sandbox, "results");
-    send("-INT", &child);
-    let output = child.wait_with_output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(130), "{error}");
+    let run = started(&sandbox, "results");
+    run.send(Signal::SIGINT);
+    let (status, error) = run.end();
+    assert_eq!(status.code(), Some(130), "{error}");
     assert!(error.contains("--resume"), "{error}");
     let report = sandbox.json("sky/results/report.json");
     let (done, left) = (report["tasks"].as_array().unwrap().len(), report["left"].as_array().unwrap().len());
@@ -284,23 +278,22 @@ fn ctrl_c_leaves_complete_objects_and_prints_how_to_resume() {
 #[test]
 fn run_that_ignores_hangups_survives_them() {
     let sandbox = Sandbox::with_partitions("10MB", 12, 400);
-    let child = started_by(&sandbox, "results", &["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""]);
-    send("-HUP", &child);
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let run = started_by(&sandbox, "results", &["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""]);
+    run.send(Signal::SIGHUP);
+    let (status, error) = run.end();
+    assert!(status.success(), "{error}");
     assert_eq!(finished(&sandbox, "results"), 12);
 }
 
 #[test]
 fn hangup_stops_a_run_like_ctrl_c() {
     let sandbox = Sandbox::with_partitions("10MB", 12, 400);
-    let child = started(&sandbox, "results");
+    let run = started(&sandbox, "results");
     // A terminal that closes may send the signal twice. The second one does not end the run without its report.
-    send("-HUP", &child);
-    send("-HUP", &child);
-    let output = child.wait_with_output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(130), "{error}");
+    run.send(Signal::SIGHUP);
+    run.send(Signal::SIGHUP);
+    let (status, error) = run.end();
+    assert_eq!(status.code(), Some(130), "{error}");
     assert!(!sandbox.json("sky/results/report.json")["left"].as_array().unwrap().is_empty());
 }
 

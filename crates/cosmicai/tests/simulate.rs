@@ -2,7 +2,9 @@
 
 mod support;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
+use support::process::{self, Running};
 use support::{Sandbox, cosmicai, error_of};
 
 #[test]
@@ -73,20 +75,20 @@ fn closed_pipe() -> std::io::PipeWriter {
 fn interrupted_simulation_leaves_no_files() {
     let sandbox = Sandbox::new();
     let folder = sandbox.path("out");
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_cosmicai"))
+    let mut command = process::command(env!("CARGO_BIN_EXE_cosmicai"));
+    command
         .args(["simulate", "--count", "1000000", "--out"])
         .arg(folder.join("sky.pt"))
         // Nobody reads the messages, as after the reader of a pipe has ended.
-        .stderr(closed_pipe())
-        .spawn()
-        .unwrap();
+        .stderr(closed_pipe());
+    let simulation = Running::start(&mut command);
     let names = || std::fs::read_dir(&folder).map_or(0, Iterator::count);
     let begun = std::time::Instant::now();
     while names() == 0 {
         assert!(begun.elapsed().as_secs() < 60, "no file was created");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    simulation.send(Signal::SIGINT);
+    assert_eq!(simulation.end().0.code(), Some(130));
     assert_eq!(names(), 0);
 }

@@ -4,12 +4,14 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
+use nix::sys::signal::Signal;
 use records::sweep::SweepPoint;
 use serde_json::{Value, json};
+use support::process::{self, Running};
 use support::{Sandbox, cosmicai, error_of};
 
 /// Definition with two experiments, four points, and three repeats of each point.
@@ -155,29 +157,29 @@ fn every_run_has_a_line_and_results_in_an_order_drawn_from_the_seed() {
 }
 
 /// Starts a sweep and waits until more than `wanted` of its runs have lines.
-fn started(sandbox: &Sandbox, wanted: usize) -> Child {
+fn started(sandbox: &Sandbox, wanted: usize) -> Running {
     let count =
         || std::fs::read(sandbox.path("tiny.jsonl")).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count());
     started_until(sandbox, "tiny.toml", || count() > wanted)
 }
 
 /// Starts a sweep and waits until a condition holds.
-fn started_until(sandbox: &Sandbox, definition: &str, condition: impl Fn() -> bool) -> Child {
-    let child = std::process::Command::new(env!("CARGO_BIN_EXE_cosmicai"))
+fn started_until(sandbox: &Sandbox, definition: &str, condition: impl Fn() -> bool) -> Running {
+    let mut command = process::command(env!("CARGO_BIN_EXE_cosmicai"));
+    command
         .arg("sweep")
         .arg(sandbox.path(definition))
         .arg("--store")
         .arg(sandbox.folder.path())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .stderr(Stdio::piped());
+    let sweep = Running::start(&mut command);
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < Duration::from_secs(120), "the condition does not hold after two minutes");
         std::thread::sleep(Duration::from_millis(5));
     }
-    child
+    sweep
 }
 
 #[test]
@@ -185,9 +187,7 @@ fn continues_after_kill_without_repeating_or_changing_lines() {
     let sandbox = sandbox(SWEEP);
     let mut kills = 0;
     for wanted in [1, 4, 8] {
-        let mut child = started(&sandbox, wanted);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        started(&sandbox, wanted).kill();
         kills += usize::from(lines(&sandbox, "tiny.jsonl").len() < RUNS);
     }
     assert!(kills > 0, "every sweep had ended before it was killed");
@@ -209,9 +209,7 @@ fn continues_after_kill_before_the_first_line() {
     let claim = sandbox.path("sky/sweeps/tiny/sweep.json");
     let warm_up = sandbox.path("sky/sweeps/tiny/batches");
     for wanted in [&claim, &warm_up] {
-        let mut child = started_until(&sandbox, "tiny.toml", || wanted.exists());
-        child.kill().unwrap();
-        child.wait().unwrap();
+        started_until(&sandbox, "tiny.toml", || wanted.exists()).kill();
     }
     assert!(sandbox.bytes("tiny.jsonl").is_empty(), "the sweep was killed too late");
     sweep(&sandbox).assert().success();
@@ -283,23 +281,21 @@ fn results_that_no_sweep_claimed_need_overwrite() {
 #[test]
 fn stops_when_another_sweep_overwrites_its_folder() {
     let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 50"));
-    let child = started(&sandbox, 1);
+    let first = started(&sandbox, 1);
     sandbox.write("other.toml", format!("name = \"tiny\"\n{}", SWEEP.replace("repeats = 3", "repeats = 1")).as_bytes());
     sweep_of(&sandbox, "other.toml").arg("--overwrite").assert().success();
-    let output = child.wait_with_output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && error.contains("other.jsonl"), "{error}");
+    let (status, error) = first.end();
+    assert!(!status.success() && error.contains("other.jsonl"), "{error}");
     assert_eq!(lines(&sandbox, "other.jsonl").len(), 4);
 }
 
 #[test]
 fn ctrl_c_stops_the_sweep_and_prints_how_to_continue() {
     let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 50"));
-    let child = started(&sandbox, 2);
-    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    let output = child.wait_with_output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(130), "{error}");
+    let first = started(&sandbox, 2);
+    first.send(Signal::SIGINT);
+    let (status, error) = first.end();
+    assert_eq!(status.code(), Some(130), "{error}");
     assert!(error.contains("to continue: cosmicai sweep"), "{error}");
     assert!(lines(&sandbox, "tiny.jsonl").len() >= 2);
 }
@@ -331,13 +327,12 @@ fn truncated_last_line_is_removed_and_its_run_repeated() {
 #[test]
 fn rejects_a_second_sweep_with_the_same_file_of_lines() {
     let sandbox = sandbox(&SWEEP.replace("repeats = 3", "repeats = 50"));
-    let mut child = started(&sandbox, 1);
+    let first = started(&sandbox, 1);
     for arguments in [&[][..], &["--overwrite"]] {
         let error = error_of(sweep(&sandbox).args(arguments));
         assert!(error.contains("wait until it ends, or choose another `name` and --out"), "{error}");
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    first.kill();
 }
 
 #[test]
@@ -414,9 +409,9 @@ fn concurrent_sweeps_share_simulated_partitions() {
     sandbox.write("small.toml", simulated("small", 2).as_bytes());
     sandbox.write("large.toml", simulated("large", 5).as_bytes());
     let both = ["small.toml", "large.toml"].map(|definition| started_until(&sandbox, definition, || true));
-    for child in both {
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for sweep in both {
+        let (status, error) = sweep.end();
+        assert!(status.success(), "{error}");
     }
     assert_eq!((lines(&sandbox, "small.jsonl").len(), lines(&sandbox, "large.jsonl").len()), (1, 1));
     assert_eq!(leftovers(&sandbox), Vec::<PathBuf>::new());
@@ -437,9 +432,7 @@ fn concurrent_sweeps_share_simulated_partitions() {
 fn next_sweep_removes_files_of_a_killed_simulation() {
     let sandbox = Sandbox::new();
     sandbox.write("tiny.toml", simulated("tiny", 20).as_bytes());
-    let mut child = started_until(&sandbox, "tiny.toml", || !leftovers(&sandbox).is_empty());
-    child.kill().unwrap();
-    child.wait().unwrap();
+    started_until(&sandbox, "tiny.toml", || !leftovers(&sandbox).is_empty()).kill();
     assert!(!leftovers(&sandbox).is_empty(), "the sweep was killed too late");
     sandbox.write("tiny.toml", simulated("tiny", 1).as_bytes());
     sweep(&sandbox).assert().success();

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of this module")]
 
+pub(crate) mod process;
 #[path = "../../../../tests/reference_data.rs"]
 mod reference_data;
 pub(crate) mod s3;
@@ -112,12 +113,34 @@ pub(crate) fn partition(images: usize, seed: u64) -> Vec<u8> {
 
 /// Command that runs the program with only `PATH` and, if set, `COSMICAI_ISA` in its environment.
 pub(crate) fn cosmicai() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cosmicai"));
-    command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default());
-    if let Ok(isa) = std::env::var("COSMICAI_ISA") {
-        command.env("COSMICAI_ISA", isa);
+    process::command(env!("CARGO_BIN_EXE_cosmicai")).into()
+}
+
+/// Names of the instruction sets to test: the one in `COSMICAI_ISA`, or all of this CPU.
+pub(crate) fn isas() -> Vec<String> {
+    match std::env::var("COSMICAI_ISA") {
+        Ok(isa) => vec![isa],
+        Err(_) => astromae::Isa::available().map(|isa| isa.to_string()).collect(),
     }
-    command
+}
+
+/// Cells of a CSV file without quotes.
+pub(crate) fn csv(bytes: &[u8]) -> Vec<Vec<String>> {
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+}
+
+/// Sorted names of the files in a folder.
+pub(crate) fn file_names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Runs a command that must succeed, and returns its standard output.
+pub(crate) fn stdout(command: &mut Command) -> String {
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
 }
 
 /// Runs a command that must fail, and returns its standard error.
