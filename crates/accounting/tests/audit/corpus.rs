@@ -1,4 +1,5 @@
-//! Correct runs like those of the study and of cosmicai, made from seeds, and copies with one planted error each.
+//! Correct runs like those of the CAI study (arXiv:2501.06249) and of cosmicai, made from seeds, and copies with one
+//! planted error each.
 
 use accounting::statistics::Random;
 use serde_json::{Map, Value, json};
@@ -9,9 +10,9 @@ const MB: f64 = 1_048_576.0;
 
 /// Run, facts stated about it, and expected findings.
 pub(crate) struct Planted {
-    /// Name of its file: row of the study's table, and planted error.
+    /// Name of its file: row of the CAI study's table, and planted error.
     pub(crate) name: &'static str,
-    /// Row of the study's table.
+    /// Row of the CAI study's table.
     pub(crate) row: Option<u32>,
     pub(crate) records: Value,
     pub(crate) expect_files: Option<usize>,
@@ -29,7 +30,7 @@ impl Planted {
     }
 }
 
-/// Records like the study's: the first files of a folder in name order, with one worker each.
+/// Records like the CAI study's: the first files of a folder in name order, with one worker each.
 pub(crate) fn study_like(files: usize, samples: u64, batch_size: u64, random: &mut Random) -> Value {
     let mut names: Vec<String> = (1..=files.max(517)).map(|number| number.to_string()).collect();
     names.sort();
@@ -199,7 +200,7 @@ fn with(name: &'static str, row: u32, codes: &[&'static str], plant: impl FnOnce
     Planted { row: (row > 0).then_some(row), codes, ..correct(name, Value::Array(records)) }
 }
 
-/// Runs with the errors of the study's table.
+/// Runs with the errors of the CAI study's table.
 fn by_row() -> Vec<Planted> {
     let truncated = |name, expect_files| Planted {
         row: Some(2),
