@@ -1,9 +1,10 @@
 //! Checks partitions on an S3 server: reading ranges, noticing changes, splitting into parts.
 
+#[path = "support/s3.rs"]
+mod s3;
+
 use std::sync::Arc;
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
 use object_store::aws::AmazonS3Builder;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -11,35 +12,20 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use pipeline::partition::{self, Dtype, Layout, Partition, PartitionError, Writer};
 
 const BUCKET: &str = "cosmicai-data";
-const KEY: &str = "test";
 
 /// Serves `root` as S3 on a free port until the test's runtime ends.
 async fn serve(root: &std::path::Path) -> Arc<dyn ObjectStore> {
     std::fs::create_dir(root.join(BUCKET)).unwrap();
-    let mut service = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(root).unwrap());
-    service.set_auth(s3s::auth::SimpleAuth::from_single(KEY, KEY));
-    let service = service.build();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            // Without this, small answers wait for acknowledgements, tens of milliseconds each.
-            socket.set_nodelay(true).unwrap();
-            let service = service.clone();
-            tokio::spawn(async move {
-                let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
-            });
-        }
-    });
+    let address = s3::serve(root).await;
     pipeline::storage::choose_tls();
     let store = AmazonS3Builder::new()
-        .with_endpoint(format!("http://{address}"))
+        .with_endpoint(address)
         .with_allow_http(true)
         .with_unsigned_payload(true)
         .with_region("us-east-1")
         .with_bucket_name(BUCKET)
-        .with_access_key_id(KEY)
-        .with_secret_access_key(KEY)
+        .with_access_key_id(s3::KEY)
+        .with_secret_access_key(s3::SECRET)
         .build()
         .unwrap();
     Arc::new(store)

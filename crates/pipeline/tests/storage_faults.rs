@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use pipeline::storage::{Bucket, StorageError, Stores};
@@ -84,7 +85,9 @@ async fn gives_up_if_a_store_hangs_or_disconnects() {
 
 #[tokio::test]
 async fn reports_a_store_that_cannot_be_reached() {
-    let options = support::s3_options("http://127.0.0.1:9", support::short_limits());
+    // A free port on which nothing listens.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let options = support::s3_options(&format!("http://{address}"), support::short_limits());
     let bucket = Stores::open("s3", options).unwrap().bucket("sky").unwrap();
     let begun = Instant::now();
     let error = bucket.list("x").await.unwrap_err();
