@@ -19,11 +19,17 @@ class Cluster:
         if cgroup:
             (self.folder / "cgroup.conf").write_text(cgroup)
         self.environment = {"SLURM_CONF": str(self.folder / "slurm.conf")}
-        subprocess.run([SCRIPT, "up", self.folder, *lines], check=True, timeout=60)
+        try:
+            subprocess.run([SCRIPT, "up", self.folder, *lines], check=True, timeout=60)
+        except BaseException:
+            self.down()
+            raise
 
     def down(self):
-        subprocess.run([SCRIPT, "down", self.folder], check=True, timeout=60)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            subprocess.run([SCRIPT, "down", self.folder], check=True, timeout=60)
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def run(self, *command):
         """Runs a command of SLURM and returns its output."""

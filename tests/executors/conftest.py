@@ -1,10 +1,12 @@
 """Shared fixtures: the program, partitions, a model, MiniStack with the deployed stack, a SLURM cluster."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
-import tempfile
-from pathlib import Path
+import time
+import uuid
 
 import pytest
 
@@ -13,9 +15,9 @@ from faults import Faults
 from records import assert_same
 from stack import BUCKET, CREDENTIALS, ROOT, Stack
 
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-COSMICAI = Path(os.environ.get("COSMICAI", TARGET / "debug/cosmicai"))
-BOOTSTRAP = Path(os.environ.get("BOOTSTRAP", TARGET / "lambda/bootstrap/bootstrap"))
+TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+COSMICAI = ROOT / os.environ.get("COSMICAI", TARGET / "debug/cosmicai")
+BOOTSTRAP = ROOT / os.environ.get("BOOTSTRAP", TARGET / "lambda/bootstrap/bootstrap")
 #: Number of partitions, and of images in each.
 PARTITIONS, IMAGES = 12, 20
 
@@ -31,14 +33,49 @@ def environment(endpoint=None, more=None):
 
 
 def cosmicai(*arguments, endpoint=None, check=True, more=None, **options):
-    # Jobs with results on S3 write their logs to the current directory.
-    options.setdefault("cwd", tempfile.gettempdir())
     done = subprocess.run(
         [COSMICAI, *map(str, arguments)], env=environment(endpoint, more), capture_output=True, text=True,
         timeout=300, **options)
     if check and done.returncode != 0:
         raise AssertionError(f"cosmicai {arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
+
+
+@contextlib.contextmanager
+def started(*arguments, endpoint=None, more=None):
+    """Starts the program in its own process group, which is killed if the program does not end within the block."""
+    with subprocess.Popen(
+            [COSMICAI, *map(str, arguments)], env=environment(endpoint, more), stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_until(condition, seconds=60):
+    """Waits until `condition()` is true; fails if it does not become true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"the condition does not hold after {seconds} s"
+        time.sleep(0.1)
+
+
+def write(folder, body):
+    """Writes a payload to a new file."""
+    path = folder / f"{uuid.uuid4().hex}.json"
+    path.write_text(json.dumps(body))
+    return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def working_directory(tmp_path_factory):
+    """Jobs with results on S3 write their logs to the current directory."""
+    before = os.getcwd()
+    os.chdir(tmp_path_factory.mktemp("cwd"))
+    yield
+    os.chdir(before)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Proxy in front of S3 that rejects or delays selected requests a given number of times."""
 
+import contextlib
 import re
 import threading
 import time
@@ -23,7 +24,7 @@ class Faults:
     def __init__(self, target):
         self.target = target
         self.rules = []
-        self.lines = []
+        self.open, self.last = 0, time.monotonic()
         self.lock = threading.Lock()
         faults = self
 
@@ -34,6 +35,10 @@ class Faults:
                 pass
 
             def answer(self):
+                with faults.request():
+                    self.forward()
+
+            def forward(self):
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 rule = faults.rule(f"{self.command} {urllib.parse.unquote(self.path)}")
                 if rule and rule.delay_s:
@@ -66,9 +71,23 @@ class Faults:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
+    @contextlib.contextmanager
+    def request(self):
+        with self.lock:
+            self.open += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.open, self.last = self.open - 1, time.monotonic()
+
+    def is_quiet(self, seconds):
+        """Returns true if no request is open and none has ended within the last `seconds`."""
+        with self.lock:
+            return self.open == 0 and time.monotonic() - self.last >= seconds
+
     def rule(self, line):
         with self.lock:
-            self.lines.append(line)
             for rule in self.rules:
                 if rule.hits < rule.times and rule.pattern.search(line):
                     rule.hits += 1
@@ -84,4 +103,3 @@ class Faults:
     def clear(self):
         with self.lock:
             self.rules.clear()
-            self.lines.clear()

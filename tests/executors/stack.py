@@ -1,8 +1,10 @@
 """MiniStack with the stack that `cosmicai deploy render` writes from deploy/lambda."""
 
+import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -49,9 +51,16 @@ class Stack:
         environment = {
             **os.environ, **CREDENTIALS, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port),
             "AWS_ENDPOINT_URL": self.url, "LAMBDA_EXECUTOR": "local", "HOME": str(folder), "TMPDIR": str(folder),
+            "STATE_DIR": str(folder / "state"), "S3_DATA_DIR": str(folder / "s3"),
         }
-        self.process = subprocess.Popen(["ministack"], env=environment, cwd=folder, stdout=log, stderr=log)
-        wait_for(f"{self.url}/_localstack/health", self.process)
+        # Its own process group contains the programs of the functions, which MiniStack starts.
+        self.process = subprocess.Popen(
+            ["ministack"], env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+        try:
+            wait_for(f"{self.url}/_localstack/health", self.process)
+        except BaseException:
+            self.stop()
+            raise
         self.s3, self.functions, self.states, self.logs = (
             self.client(service) for service in ("s3", "lambda", "stepfunctions", "logs"))
 
@@ -119,7 +128,8 @@ class Stack:
 
     def stop(self):
         self.process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()

@@ -5,12 +5,11 @@ These tests check the behaviour that users can rely on with every executor. Test
 
 import concurrent.futures
 import json
-import subprocess
-import time
+import signal
 
 import pytest
 
-from conftest import COSMICAI, IMAGES, PARTITIONS, cosmicai, environment, payload, assert_same_as_local
+from conftest import IMAGES, PARTITIONS, assert_same_as_local, cosmicai, payload, started, wait_until, write
 from stack import BUCKET
 
 #: Number of requests for an object, with retries, before an attempt at its task fails.
@@ -24,10 +23,8 @@ class Executor:
         self.name, self.options, self.endpoint, self.environment = name, options, endpoint, environment or {}
 
     def run(self, folder, body, *options, check=True):
-        path = folder / f"{abs(hash(json.dumps(body)))}.json"
-        path.write_text(json.dumps(body))
         return cosmicai(
-            "run", path, "--store", "s3", "--executor", self.name, "--format", "json", *self.options, *options,
+            "run", write(folder, body), "--store", "s3", "--executor", self.name, "--format", "json", *self.options, *options,
             endpoint=self.endpoint, check=check, more=self.environment)
 
 
@@ -61,7 +58,7 @@ def test_results_equal_those_of_a_local_run(stack, local, executor, path, tmp_pa
     assert report["results_url"] == f"s3://{BUCKET}/{path}/"
 
 
-def test_world_size_below_and_above_the_number_of_files(stack, local, executor, path, tmp_path):
+def test_world_size_below_and_above_the_number_of_files(stack, executor, path, tmp_path):
     executor.run(tmp_path, payload(f"{path}/few", world_size=5, predictions="none"))
     executor.run(tmp_path, payload(f"{path}/many", world_size=14, file_limit=3))
     assert len(stack.json(f"{path}/few/combined_data.json")) == 5
@@ -141,22 +138,19 @@ def test_only_one_of_two_concurrent_runs_uses_a_folder(stack, local, executor, p
 def test_interrupted_run_can_be_resumed(stack, local, executor, path, tmp_path):
     """Ctrl-C exits with code 130, explains how to continue, and leaves no partial files; the run can be resumed."""
     stack.faults.add(rf"GET /{BUCKET}/10MB/7.pt", 1_000, delay_s=4)
-    body = tmp_path / "payload.json"
-    body.write_text(json.dumps(payload(path)))
-    process = subprocess.Popen(
-        [COSMICAI, "run", body, "--store", "s3", "--executor", executor.name, *executor.options],
-        env=environment(executor.endpoint, executor.environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        cwd="/tmp")
-    end = time.monotonic() + 60
-    while not any("/tasks/" in key for key in stack.keys(path)) and time.monotonic() < end:
-        time.sleep(0.1)
-    process.send_signal(2)
-    _, messages = process.communicate(timeout=60)
+    with started("run", write(tmp_path, payload(path)), "--store", "s3", "--executor", executor.name, *executor.options,
+                 endpoint=executor.endpoint, more=executor.environment) as process:
+        wait_until(lambda: any("/tasks/" in key for key in stack.keys(path)))
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in messages, messages
     stack.faults.clear()
     if executor.name == "step-functions":
         # --resume cannot follow an execution that is still running.
-        cosmicai("stop", messages.split("cosmicai stop ")[1].split()[0], endpoint=stack.url)
-        time.sleep(6)
+        execution = messages.split("cosmicai stop ")[1].split()[0]
+        cosmicai("stop", execution, endpoint=stack.url)
+        assert stack.end(execution)["status"] == "ABORTED"
+        # MiniStack does not stop the invocations of an aborted execution.
+        wait_until(lambda: stack.faults.is_quiet(1))
     executor.run(tmp_path, payload(path), "--resume")
     assert_same_as_local(stack, local, path)

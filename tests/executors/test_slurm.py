@@ -1,17 +1,17 @@
 """Tests of the SLURM executor on a real cluster: states of jobs, arrays, logs, and workers that users start."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from cluster import Cluster
-from conftest import COSMICAI, IMAGES, PARTITIONS, cosmicai, environment, payload, assert_same_as_local
+from conftest import COSMICAI, PARTITIONS, cosmicai, environment, payload, started, wait_until, write
 from records import assert_same
 from stack import BUCKET
 
@@ -29,12 +29,6 @@ def many(local):
     return local
 
 
-def write(folder, body):
-    path = folder / "payload.json"
-    path.write_text(json.dumps(body))
-    return path
-
-
 def slurm(cluster, store, path, *options, check=True):
     return cosmicai(
         "run", path, "--store", store, "--executor", "slurm", *options, check=check, more=cluster.environment)
@@ -44,14 +38,16 @@ def run_on(cluster, command, folder, *options, check=True):
     return cosmicai(command, folder, *options, check=check, more=cluster.environment)
 
 
-def start(cluster, store, path, *options, endpoint=None):
-    """Starts a run in its own process group; returns the process and the id of its job array."""
-    process = subprocess.Popen(
-        [COSMICAI, "run", path, "--store", store, "--executor", "slurm", *options], start_new_session=True, text=True, cwd="/tmp",
-        env=environment(endpoint, cluster.environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    line = process.stderr.readline()
-    assert line.startswith("job "), line + process.stderr.read()
-    return process, re.match(r"job (\d+)", line)[1]
+@contextlib.contextmanager
+def started_array(cluster, store, path, *options, endpoint=None):
+    """Starts a run in its own process group; yields the process and the id of its job array."""
+    with started("run", path, "--store", store, "--executor", "slurm", *options, endpoint=endpoint,
+                 more=cluster.environment) as process:
+        line = process.stderr.readline()
+        if not line.startswith("job "):
+            process.kill()
+            raise AssertionError(line + process.stderr.read())
+        yield process, re.match(r"job (\d+)", line)[1]
 
 
 def test_array_of_thirteen_jobs_runs_forty_tasks(cluster, many, tmp_path):
@@ -88,13 +84,14 @@ def test_reports_states_of_failed_jobs_and_resume_runs_only_their_tasks(cluster,
     for number in range(1, PARTITIONS + 1):
         stack.put(f"{prefix}/{number}.pt", local / BUCKET / f"10MB/{number}.pt")
     stack.s3.put_object(Bucket=BUCKET, Key=f"{prefix}/7.pt", Body=b"not a partition")
-    stack.faults.add(rf"GET /{BUCKET}/{prefix}/[35].pt", 1_000, delay_s=3, status=503)
+    for number in (3, 5):
+        stack.faults.add(rf"GET /{BUCKET}/{prefix}/{number}.pt", 1_000, delay_s=3, status=503)
     body = write(tmp_path, payload(path, data_prefix=prefix, order="natural"))
-    process, job = start(cluster, "s3", body, "--time", "1", "--attempts", "100", endpoint=stack.faults.url)
-    cluster.wait_for(f"{job}_2", "RUNNING")
-    time.sleep(2)
-    cluster.run("scancel", f"{job}_2")
-    _, messages = process.communicate(timeout=180)
+    with started_array(cluster, "s3", body, "--time", "1", "--attempts", "100", endpoint=stack.faults.url) as (process, job):
+        # The worker of rank 2 reads its partition.
+        wait_until(lambda: stack.faults.rules[0].hits)
+        cluster.run("scancel", f"{job}_2")
+        _, messages = process.communicate(timeout=180)
     assert process.returncode == 1, messages
     report = stack.json(f"{path}/report.json")
     failed = {task["rank"]: task["error"] for task in report["failed"]}
@@ -123,19 +120,16 @@ def test_reports_states_of_failed_jobs_and_resume_runs_only_their_tasks(cluster,
 def test_run_continues_after_hangup_and_status_follows_it(cluster, many, tmp_path):
     there = many / BUCKET / "lost"
     body = write(tmp_path, payload("lost", data_prefix="40", file_limit=40))
-    process, job = start(cluster, many, body, "--array-limit", "1", "--array-size", "4")
-    os.killpg(process.pid, signal.SIGHUP)
-    process.communicate(timeout=20)
-    assert process.returncode == 130
+    with started_array(cluster, many, body, "--array-limit", "1", "--array-size", "4") as (process, job):
+        os.killpg(process.pid, signal.SIGHUP)
+        _, messages = process.communicate(timeout=20)
+    assert process.returncode == 130, messages
     status = json.loads(run_on(cluster, "status", there, "--format", "json").stdout)
     assert status["is_live"] and status["tasks"] == 40 and status["job_ids"][0] == job
     refused = slurm(cluster, many, body, "--overwrite", check=False)
     assert refused.returncode == 1 and "still wait or run" in refused.stderr and "cosmicai stop" in refused.stderr
-    end = time.monotonic() + 120
-    while status["is_live"] and time.monotonic() < end:
-        status = json.loads(run_on(cluster, "status", there, "--format", "json").stdout)
-        time.sleep(0.3)
-    assert status["finished"] == 40 and not status["is_live"]
+    wait_until(lambda: not json.loads(run_on(cluster, "status", there, "--format", "json").stdout)["is_live"], 120)
+    assert json.loads(run_on(cluster, "status", there, "--format", "json").stdout)["finished"] == 40
     # No client followed the run: the summarize job wrote the summary.
     assert json.loads((there / "summary.json").read_text())["finished"] == 40
     report = json.loads((there / "report.json").read_text())
@@ -145,20 +139,17 @@ def test_run_continues_after_hangup_and_status_follows_it(cluster, many, tmp_pat
 def test_ctrl_c_stop_and_resume(cluster, many, tmp_path):
     there = many / BUCKET / "stopped"
     body = write(tmp_path, payload("stopped", data_prefix="40", file_limit=40))
-    process, job = start(cluster, many, body, "--array-limit", "1")
-    cluster.wait_for(f"{job}_0", "RUNNING", "COMPLETED")
-    process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=20)
+    with started_array(cluster, many, body, "--array-limit", "1") as (process, job):
+        cluster.wait_for(f"{job}_0", "RUNNING", "COMPLETED")
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=20)
     assert process.returncode == 130 and "cosmicai stop" in messages and "--resume" in messages, messages
-    again, same = start(cluster, many, body, "--resume")
-    again.send_signal(signal.SIGINT)
-    again.communicate(timeout=20)
+    with started_array(cluster, many, body, "--resume") as (again, same):
+        again.send_signal(signal.SIGINT)
+        again.communicate(timeout=20)
     assert same == job, "the run was submitted again instead of being followed"
     run_on(cluster, "stop", there)
-    end = time.monotonic() + 60
-    while json.loads(run_on(cluster, "status", there, "--format", "json", check=False).stdout)["is_live"]:
-        assert time.monotonic() < end
-        time.sleep(0.3)
+    wait_until(lambda: not json.loads(run_on(cluster, "status", there, "--format", "json", check=False).stdout)["is_live"])
     stopped = run_on(cluster, "status", there, check=False)
     assert stopped.returncode == 1 and "ended, with tasks missing" in stopped.stdout and "CANCELLED" in stopped.stdout
     report = json.loads((there / "report.json").read_text())
@@ -268,9 +259,9 @@ def test_running_run_is_protected_from_other_runs(cluster, many, tmp_path):
     """Uses a held array instead of a running one."""
     there = many / BUCKET / "held"
     body = write(tmp_path, payload("held", data_prefix="40", file_limit=40))
-    process, job = start(cluster, many, body, "--array-size", "2", "--sbatch-extra=--hold")
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    with started_array(cluster, many, body, "--array-size", "2", "--sbatch-extra=--hold") as (process, _):
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
     for executor in ([], ["--executor", "slurm"], ["--plan-only"]):
         for option in ("--overwrite", *(["--resume"] if executor != ["--executor", "slurm"] else [])):
             refused = cosmicai("run", body, "--store", many, *executor, option, check=False, more=cluster.environment)
@@ -302,11 +293,10 @@ def test_only_one_of_two_concurrent_resumes_submits(cluster, many, tmp_path):
     body = write(tmp_path, payload("rivals", data_prefix="40", file_limit=40))
     cosmicai("run", body, "--store", many, "--plan-only")
     before = queue(cluster)
-    command = [COSMICAI, "run", body, "--store", many, "--executor", "slurm", "--resume", "--array-size", "2"]
-    rivals = [subprocess.Popen(command, env=environment(None, cluster.environment), stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    outputs = [rival.communicate(timeout=120)[1] for rival in rivals]
-    codes = sorted(rival.returncode for rival in rivals)
+    command = ["run", body, "--store", many, "--executor", "slurm", "--resume", "--array-size", "2"]
+    with (started(*command, more=cluster.environment) as first, started(*command, more=cluster.environment) as second):
+        outputs = [rival.communicate(timeout=120)[1] for rival in (first, second)]
+    codes = sorted([first.returncode, second.returncode])
     # The second one is rejected, follows the first, or finds all tasks finished.
     assert codes in ([0, 1], [0, 0]), outputs
     listed = json.loads((many / BUCKET / "rivals/job/submission.json").read_text())
@@ -318,20 +308,15 @@ def test_interrupt_during_submission_records_all_jobs(cluster, many, tmp_path):
     slow = tmp_path / "bin"
     slow.mkdir()
     real = subprocess.run(["which", "sbatch"], capture_output=True, text=True, check=True).stdout.strip()
-    (slow / "sbatch").write_text(f"#!/bin/sh\n{real} \"$@\"; code=$?; sleep 2; exit $code\n")
+    (slow / "sbatch").write_text(f"#!/bin/sh\n{real} \"$@\"; code=$?; touch '{slow}/submitted'; sleep 2; exit $code\n")
     (slow / "sbatch").chmod(0o755)
     body = write(tmp_path, payload("slow", data_prefix="40", file_limit=40))
-    process = subprocess.Popen(
-        [COSMICAI, "run", body, "--store", many, "--executor", "slurm", "--array-size", "2", "--sbatch-extra=--hold"],
-        env={**environment(None, cluster.environment), "PATH": f"{slow}:{os.environ['PATH']}"}, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True)
     there = many / BUCKET / "slow"
-    end = time.monotonic() + 30
-    while not (there / "job/array.sbatch").exists() and time.monotonic() < end:
-        time.sleep(0.05)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=30)
+    with started("run", body, "--store", many, "--executor", "slurm", "--array-size", "2", "--sbatch-extra=--hold",
+                 more={**cluster.environment, "PATH": f"{slow}:{os.environ['PATH']}"}) as process:
+        wait_until((slow / "submitted").exists, 30)
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=30)
     assert process.returncode == 130 and "jobs that have not ended continue" in messages, messages
     listed = json.loads((there / "job/submission.json").read_text())
     assert len(listed["arrays"]) == 1 and listed["summarize"]
@@ -344,19 +329,23 @@ def test_run_id_is_never_executed_as_shell_code(cluster, many, tmp_path):
     cosmicai("run", body, "--store", many, "--plan-only")
     path = many / BUCKET / "named/plan.json"
     plan = json.loads(path.read_text())
-    for name, message in [("x\ntouch /tmp/cosmicai-was-here\n#", "run_id"), ("x; touch /tmp/cosmicai-was-here", None)]:
-        path.write_text(json.dumps({**plan, "run_id": name}))
-        done = slurm(cluster, many, body, "--resume", "--array-size", "2", check=False)
-        assert message is None or (done.returncode == 1 and message in done.stderr), done.stderr
-        assert not Path("/tmp/cosmicai-was-here").exists()
+    touched = tmp_path / "touched"
+    path.write_text(json.dumps({**plan, "run_id": f"x\ntouch {touched}\n#"}))
+    refused = slurm(cluster, many, body, "--resume", "--array-size", "2", check=False)
+    assert refused.returncode == 1 and "run_id" in refused.stderr, refused.stderr
+    path.write_text(json.dumps({**plan, "run_id": f"x; touch {touched}"}))
+    done = slurm(cluster, many, body, "--resume", "--array-size", "2")
+    assert "40 of 40" in done.stdout, done.stdout
+    assert len(list((many / BUCKET / "named/tasks").iterdir())) == 40
+    assert not touched.exists()
 
 
 def test_held_summarize_job_does_not_delay_the_client(cluster, many, tmp_path):
     body = write(tmp_path, payload("delayed", data_prefix="40", file_limit=40))
-    process, job = start(cluster, many, body, "--array-size", "4", "--array-limit", "1")
-    listed = many / BUCKET / "delayed/job/submission.json"
-    summarize = json.loads(listed.read_text())["summarize"]
-    cluster.run("scontrol", "hold", summarize)
-    _, messages = process.communicate(timeout=60)
+    with started_array(cluster, many, body, "--array-size", "4", "--array-limit", "1") as (process, _):
+        listed = many / BUCKET / "delayed/job/submission.json"
+        summarize = json.loads(listed.read_text())["summarize"]
+        cluster.run("scontrol", "hold", summarize)
+        _, messages = process.communicate(timeout=60)
     assert process.returncode == 0, messages
     assert cluster.state(summarize) == "CANCELLED"

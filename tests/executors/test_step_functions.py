@@ -2,20 +2,17 @@
 
 import json
 import re
-import subprocess
-import time
+import signal
 
 import pytest
 
-from conftest import IMAGES, PARTITIONS, cosmicai, payload, assert_same_as_local
+from conftest import IMAGES, PARTITIONS, assert_same_as_local, cosmicai, payload, started, wait_until, write
 from stack import BUCKET, NAME
 
 
 def run(stack, folder, body, *options, check=True, **how):
-    path = folder / f"{abs(hash(json.dumps(body)))}.json"
-    path.write_text(json.dumps(body))
     return cosmicai(
-        "run", path, "--executor", "step-functions", "--state-machine", stack.machine, "--format", "json", *options,
+        "run", write(folder, body), "--executor", "step-functions", "--state-machine", stack.machine, "--format", "json", *options,
         endpoint=stack.url, check=check, **how)
 
 
@@ -57,7 +54,7 @@ def test_payload_of_the_cai_study_gives_the_results_of_a_local_run(stack, local,
             assert line["memory_peak_mb"] < 200 and line["memory_mb"] >= 1024
 
 
-def test_used_folder_is_rejected_with_folder_taken(stack, local, tmp_path):
+def test_used_folder_is_rejected_with_folder_taken(stack, tmp_path):
     run(stack, tmp_path, payload("results/taken", file_limit=1))
     before = stack.get("results/taken/plan.json")
     refused = run(stack, tmp_path, payload("results/taken", file_limit=1), check=False)
@@ -81,7 +78,7 @@ def test_malformed_payload_fails_with_bad_payload(stack):
     assert "did you mean `batch_size`" in execution["cause"]
 
 
-def test_summarize_runs_if_all_tasks_fail(stack, local):
+def test_summarize_runs_if_all_tasks_fail(stack):
     """MiniStack ignores ToleratedFailurePercentagePath: any failure makes the Map fail, which the definition catches."""
     for number in range(1, 9):
         stack.s3.put_object(Bucket=BUCKET, Key=f"10MB/worse/{number}.pt", Body=b"not a partition")
@@ -94,7 +91,7 @@ def test_summarize_runs_if_all_tasks_fail(stack, local):
     assert len(report["failed"]) + len(report["left"]) == 8
 
 
-def test_timed_out_invocation_reports_its_progress(stack, local):
+def test_timed_out_invocation_reports_its_progress(stack):
     stack.functions.update_function_configuration(FunctionName=f"{NAME}-infer", Timeout=4)
     try:
         stack.faults.add(rf"GET /{BUCKET}/10MB/1.pt", 100, delay_s=10)
@@ -109,19 +106,14 @@ def test_timed_out_invocation_reports_its_progress(stack, local):
 
 def test_interrupt_leaves_the_execution_running(stack, local, tmp_path):
     # MiniStack ignores MaxConcurrencyPath and runs all tasks at once.
-    stack.faults.add(rf"GET /{BUCKET}/10MB/", 1_000, delay_s=8)
-    path = tmp_path / "payload.json"
-    path.write_text(json.dumps(payload("results/left", max_concurrency=1)))
-    from conftest import COSMICAI
-    from stack import CREDENTIALS
-    command = [COSMICAI, "run", path, "--executor", "step-functions", "--state-machine", stack.machine]
-    process = subprocess.Popen(
-        command, env={**CREDENTIALS, "AWS_ENDPOINT_URL": stack.url}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    line = process.stderr.readline()
-    arn = re.search(r"arn:aws:states:\S+", line)[0]
-    time.sleep(2)
-    process.send_signal(2)
-    _, messages = process.communicate(timeout=30)
+    slow = stack.faults.add(rf"GET /{BUCKET}/10MB/", 1_000, delay_s=8)
+    path = write(tmp_path, payload("results/left", max_concurrency=1))
+    with started("run", path, "--executor", "step-functions", "--state-machine", stack.machine,
+                 endpoint=stack.url) as process:
+        arn = re.search(r"arn:aws:states:\S+", process.stderr.readline())[0]
+        wait_until(lambda: slow.hits)
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=30)
     assert process.returncode == 130, messages
     assert f"cosmicai status {arn}" in messages and f"cosmicai stop {arn}" in messages, messages
     running = json.loads(cosmicai("status", arn, "--format", "json", endpoint=stack.url).stdout)
@@ -139,7 +131,7 @@ def invoke(stack, function, request):
     return answer.get("FunctionError"), json.loads(answer["Payload"].read())
 
 
-def test_redrive_dispatches_missing_tasks_once(stack, local):
+def test_redrive_dispatches_missing_tasks_once(stack):
     """MiniStack does not support redrives, so the test invokes the functions as the state machine does on AWS."""
     context = {"Id": "arn:aws:states:us-east-1:1:execution:m:redriven", "Name": "redriven",
                "StartTime": "2026-01-01T00:00:00.000Z", "RedriveCount": 0}
@@ -179,8 +171,7 @@ def test_malformed_requests_are_rejected(stack, request_, name):
     assert error and answer["errorType"] == name and "deploy both again" in answer["errorMessage"], answer
 
 
-def test_twelve_hundred_partitions(stack, local, tmp_path):
-    body = (local / BUCKET / "10MB/1.pt").read_bytes()
+def test_twelve_hundred_partitions(stack, tmp_path):
     small = tmp_path / "small.pt"
     cosmicai("simulate", "--count", 1, "--seed", 1, "--out", small)
     body = small.read_bytes()
@@ -215,13 +206,12 @@ def test_local_options_and_local_paths_are_rejected(stack, tmp_path):
         assert refused.returncode == 1 and message in refused.stderr, refused.stderr
     assert stack.keys("results/refused") == []
     for arn in ("arn:aws:states:us-east-1:000000000000:stateMachine:none", "none"):
-        path = tmp_path / "p.json"
-        path.write_text(json.dumps(payload("results/refused")))
+        path = write(tmp_path, payload("results/refused"))
         refused = cosmicai("run", path, "--executor", "step-functions", "--state-machine", arn, endpoint=stack.url, check=False)
         assert refused.returncode == 1 and "start an execution" in refused.stderr, refused.stderr
 
 
-def test_run_stops_at_its_budget(stack, local, tmp_path):
+def test_run_stops_at_its_budget(stack, tmp_path):
     run(stack, tmp_path, payload("results/rates", file_limit=2))
     rates = ["--forecast-from", f"s3://{BUCKET}/results/rates"]
     refused = run(stack, tmp_path, payload("results/dear"), "--budget", "0.0000001", *rates, check=False)
