@@ -1,7 +1,10 @@
 """Tests of the report page in a browser: no requests, no scripts, layout, accessibility and printing."""
 
+import contextlib
+import csv
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,8 +12,8 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-COSMICAI = Path(os.environ.get("COSMICAI", TARGET / "debug/cosmicai"))
+TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+COSMICAI = ROOT / os.environ.get("COSMICAI", TARGET / "debug/cosmicai")
 AXE = (TARGET / "browser/node_modules/axe-core/axe.min.js").read_text()
 CORPUS = ROOT / "crates/accounting/tests/audit"
 STUDY = ROOT / "record/2026-11-25-zen3-2c-study.jsonl"
@@ -44,13 +47,17 @@ def hostile_records(folder):
 
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory):
-    """Report pages: a sweep, runs with faults and a baseline, and runs with hostile text."""
+    """Report pages and their inputs: a sweep, runs with faults and a baseline, and runs with hostile text."""
     folder = tmp_path_factory.mktemp("reports")
     runs = [CORPUS / name for name in ("12-straggler.json", "3-nested-merged.json", "clean-study-25MB.json")]
+    hostile = list(hostile_records(folder))
     return {
         "sweep": report(folder / "sweep", STUDY),
+        "sweep inputs": [STUDY],
         "records": report(folder / "records", *runs, "--baseline", CORPUS / "clean-study-25MB.json"),
-        "hostile": report(folder / "hostile", *hostile_records(folder)),
+        "records inputs": runs,
+        "hostile": report(folder / "hostile", *hostile),
+        "hostile inputs": hostile,
     }
 
 
@@ -104,7 +111,9 @@ def test_page_makes_no_requests_and_runs_no_scripts(browser, pages, name):
 def test_page_fits_the_window(browser, pages, name, width):
     with View(browser, pages[name], width, "light") as view:
         assert view.page.evaluate("document.documentElement.scrollWidth") <= width
-        for box in (figure.bounding_box() for figure in view.page.locator("figure svg").all()):
+        boxes = [figure.bounding_box() for figure in view.page.locator("figure svg").all()]
+        assert boxes
+        for box in boxes:
             assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] > 50
 
 
@@ -145,12 +154,35 @@ def contrast(one, other):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_plot_has_a_description(browser, pages, name):
     with View(browser, pages[name], 1400, "light") as view:
-        figures = view.page.locator("figure").all()
+        figures, data = view.page.locator("figure").all(), numbers(pages, name)
         assert figures
         for figure in figures:
             figure.locator("summary").click()
             words = figure.locator("figcaption").inner_text()
-            assert any(letter.isdigit() for letter in words), words
+            assert len(words) > 100, words
+            stated = [float(number) for number in re.findall(r"([\d.]+) (?:s|MB|images/s)\b", words)]
+            assert any(number in data for number in stated), words
+
+
+def numbers(pages, name):
+    """Returns the numbers in the inputs and in the table of a page, as the descriptions round them."""
+    found = []
+
+    def add(value):
+        if isinstance(value, (dict, list)):
+            for item in value.values() if isinstance(value, dict) else value:
+                add(item)
+        elif isinstance(value, (int, float)):
+            found.append(float(f"{value:.3g}"))
+
+    for path in pages[f"{name} inputs"]:
+        lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+        add([json.loads(line) for line in lines])
+    with open(pages[name].parent / "rows.csv", newline="") as table:
+        for cell in (cell for row in csv.reader(table) for cell in row):
+            with contextlib.suppress(ValueError):
+                add(float(cell))
+    return set(found)
 
 
 def test_page_prints_in_light_colours_without_cut_tables(browser, pages):
@@ -158,6 +190,7 @@ def test_page_prints_in_light_colours_without_cut_tables(browser, pages):
         view.page.emulate_media(media="print")
         assert view.page.evaluate("getComputedStyle(document.body).backgroundColor") in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
         # Paper has no scroll bars: columns beyond the box of a table would be lost.
+        assert view.page.locator(".scroll").count() > 0
         cut = view.page.evaluate(
             """() => [...document.querySelectorAll('.scroll')].filter(box => getComputedStyle(box).overflowX != 'visible').length""")
         assert cut == 0
