@@ -2,7 +2,8 @@
 //! CAI study, a full-size pickled model with the redshifts that PyTorch computed, and real SDSS galaxies.
 //!
 //! Tests that need them are `#[ignore]`d. To run them:
-//! `COSMICAI_SHARED=FOLDER cargo test --workspace -- --ignored --skip write_the_corpus --skip external_s3_server`
+//! `COSMICAI_SHARED=/FOLDER cargo test --workspace --features cosmicai/aws --tests -- --ignored --skip write_the_corpus
+//! --skip external_s3_server`
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ pub(crate) fn reference_data(name: &str) -> PathBuf {
     let Some(folder) = std::env::var_os("COSMICAI_SHARED") else {
         panic!("this test needs `{name}` of the reference data: set COSMICAI_SHARED to the folder that has it");
     };
-    // Cargo runs tests in the folder of their crate, so a relative path would not mean what it says in the shell.
+    // Cargo runs tests in the folder of their crate: a relative path would be resolved in that folder.
     let folder = Path::new(&folder);
     assert!(folder.is_absolute(), "COSMICAI_SHARED is `{}`: an absolute path is expected", folder.display());
     let path = folder.join(name);
