@@ -5,7 +5,7 @@ mod s3;
 
 use std::path::{Path, PathBuf};
 
-use pipeline::storage::{Limits, StorageOptions, Stores};
+use pipeline::storage::{StorageOptions, Stores};
 use sources::ingest::{IngestRequest, IngestSource, Ingested, ingest};
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn s3_options(endpoint: &str) -> StorageOptions {
         credentials: Some(Arc::new(StaticCredentialProvider::new(credential))),
         skip_signature: false,
     };
-    StorageOptions { s3, others: Vec::new(), limits: Limits::default() }
+    StorageOptions { s3, ..StorageOptions::default() }
 }
 
 fn golden() -> PathBuf {
