@@ -23,9 +23,12 @@ pub struct Warnings {
     inner: Arc<Inner>,
 }
 
+/// Takes the text of a warning.
+type Receiver = Box<dyn Fn(&str) + Send + Sync>;
+
 #[derive(Default)]
 struct Inner {
-    receiver: Option<Box<dyn Fn(&str) + Send + Sync>>,
+    receiver: Option<Receiver>,
     told: Mutex<HashSet<String>>,
     has_passed_over: AtomicBool,
 }
