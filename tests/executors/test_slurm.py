@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -219,6 +220,21 @@ def test_rejected_submission_leaves_the_folder_unused(cluster, local, tmp_path, 
     refused = slurm(cluster, local, write(tmp_path, payload("refused")), *options, check=False)
     assert refused.returncode == 1 and message in refused.stderr, refused.stderr
     assert not list((local / BUCKET / "refused").rglob("*.json")), refused.stderr
+
+
+@pytest.mark.parametrize("answer", ['echo "   Welcome"; "$sbatch" "$@"', '"$sbatch" "$@" >/dev/null; echo Welcome'])
+def test_job_is_found_behind_a_greeting(cluster, local, tmp_path, answer):
+    """A site's wrapper of sbatch greets, or keeps the id of the job to itself."""
+    wrapper = tmp_path / "bin/sbatch"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f"#!/bin/bash\nsbatch={shutil.which('sbatch')}\n{answer}\n")
+    wrapper.chmod(0o755)
+    path = f"greeting/{tmp_path.name}"
+    done = cosmicai("run", write(tmp_path, payload(path)), "--store", local, "--executor", "slurm", "--time", "10",
+                    more={**cluster.environment, "PATH": f"{wrapper.parent}:{os.environ['PATH']}"})
+    assert "12 of 12" in done.stdout, done.stdout
+    here, there = local / BUCKET / "results/study", local / BUCKET / path
+    assert_same(lambda name: (there / name).read_bytes(), lambda name: (here / name).read_bytes(), PARTITIONS)
 
 
 def test_missing_slurm_commands_are_reported(local, tmp_path):
