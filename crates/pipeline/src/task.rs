@@ -14,7 +14,7 @@ use crate::output::{Format, OutputError, Writer};
 use crate::partition::{Partition, PartitionError};
 use crate::predict::{Cost, PredictError, Predicted, Worker, predict};
 use crate::results::Results;
-use crate::storage::{Bucket, StorageError, is_transient};
+use crate::storage::{Bucket, StorageError};
 
 /// Error of a task. The task does not count as finished. Other tasks are not affected.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,6 @@ impl TaskError {
     pub fn retry_can_help(&self) -> bool {
         match self {
             Self::Storage(error) | Self::Objects(ObjectsError::Storage(error)) => error.is_transient(),
-            Self::Predict(PredictError::Partition(PartitionError::Storage { source, .. })) => is_transient(source),
             Self::Predict(_) | Self::Objects(_) | Self::Output(_) => false,
         }
     }
@@ -232,8 +231,8 @@ impl Totals {
 /// all other errors of stores.
 fn task_error(error: PartitionError, data: &Bucket, file: &FileIdentity) -> TaskError {
     match error {
-        PartitionError::Storage { source, .. } => {
-            TaskError::Storage(StorageError::Request { action: "read", url: data.url(&file.key), error: source })
+        PartitionError::Storage { error, .. } => {
+            TaskError::Storage(StorageError::Request { action: "read", url: data.url(&file.key), error })
         }
         other => TaskError::Predict(other.into()),
     }

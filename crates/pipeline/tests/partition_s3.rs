@@ -91,5 +91,5 @@ async fn splits_a_partition_with_multipart_uploads() {
     assert_eq!((rows.images[0], rows.magnitudes[4], rows.redshift.unwrap()[0]), (449.0, 2_249.0, 449.0 / 1_024.0));
 
     let missing = Partition::open(store, Path::from("parts/3.pt"), None).await.unwrap_err();
-    assert!(matches!(missing, PartitionError::Storage { source: object_store::Error::NotFound { .. }, .. }));
+    assert!(matches!(missing, PartitionError::Storage { error: object_store::Error::NotFound { .. }, .. }));
 }

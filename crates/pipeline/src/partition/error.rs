@@ -3,19 +3,20 @@
 use object_store::path::Path;
 
 use super::limits::MAX_BATCH_BYTES;
+use crate::storage::explain;
 
 /// Error of opening, reading or writing a partition.
 #[derive(Debug, thiserror::Error)]
 pub enum PartitionError {
-    /// A store failed. `source` decides if a retry can help.
-    #[error("partition `{path}`: {doing} failed")]
+    /// A store failed. `error` decides if a retry can help.
+    #[error("partition `{path}`: {doing} failed: {}", explain(error))]
     Storage {
         /// Path of the partition.
         path: Path,
         /// Action that failed, such as `reading it`.
         doing: &'static str,
-        /// Error of the store.
-        source: object_store::Error,
+        /// Error of the store. Not a `source`, because the message already includes it through [`explain`].
+        error: object_store::Error,
     },
     /// The file is damaged, hostile, or of another kind. A retry cannot help.
     #[error("partition `{path}`: {what}")]

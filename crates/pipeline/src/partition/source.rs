@@ -36,10 +36,10 @@ impl Source {
         path: Path,
         e_tag: Option<String>,
     ) -> Result<Self, PartitionError> {
-        let meta = store.head(&path).await.map_err(|source| PartitionError::Storage {
+        let meta = store.head(&path).await.map_err(|error| PartitionError::Storage {
             path: path.clone(),
             doing: "reading its size",
-            source,
+            error,
         })?;
         if let (Some(expected), Some(found)) = (&e_tag, &meta.e_tag)
             && expected != found
@@ -147,7 +147,7 @@ impl Source {
     fn failed(&self, error: object_store::Error) -> PartitionError {
         match error {
             object_store::Error::Precondition { .. } => self.changed("the store holds another version now".to_owned()),
-            source => PartitionError::Storage { path: self.path.clone(), doing: "reading it", source },
+            error => PartitionError::Storage { path: self.path.clone(), doing: "reading it", error },
         }
     }
 

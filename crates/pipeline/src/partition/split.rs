@@ -96,7 +96,7 @@ async fn put_objects(
     fingerprint: &str,
 ) -> Result<(), PartitionError> {
     let path = Path::from(objects_key(part.as_ref()));
-    let failed = |source| PartitionError::Storage { path: part.clone(), doing: "writing its objects file", source };
+    let failed = |error| PartitionError::Storage { path: part.clone(), doing: "writing its objects file", error };
     match objects {
         Some(objects) => {
             let bytes = objects.encode(Some(fingerprint)).expect("objects that were read can be encoded");
@@ -165,8 +165,8 @@ impl Upload {
         result.map_err(|error| self.failed(error))
     }
 
-    fn failed(&self, source: object_store::Error) -> PartitionError {
-        PartitionError::Storage { path: self.path.clone(), doing: "writing it", source }
+    fn failed(&self, error: object_store::Error) -> PartitionError {
+        PartitionError::Storage { path: self.path.clone(), doing: "writing it", error }
     }
 }
 

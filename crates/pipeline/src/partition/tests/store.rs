@@ -150,17 +150,14 @@ async fn rejects_a_file_that_changes_on_disk() {
 }
 
 #[tokio::test]
-async fn error_of_the_store_is_the_source() {
+async fn error_of_the_store_is_explained() {
     let (store, path) = Recorder::with(golden("plain.pt")).await;
     let error = Partition::open(store.clone(), Path::from("2.pt"), None).await.unwrap_err();
-    assert!(
-        matches!(&error, PartitionError::Storage { source: object_store::Error::NotFound { .. }, .. }),
-        "{error:?}"
-    );
+    assert!(matches!(&error, PartitionError::Storage { error: object_store::Error::NotFound { .. }, .. }), "{error:?}");
     *store.failing.lock().unwrap() = true;
     let error = Partition::open(store, path, None).await.unwrap_err();
-    assert!(matches!(&error, PartitionError::Storage { source: object_store::Error::Generic { .. }, .. }), "{error:?}");
-    assert_eq!(error.to_string(), "partition `1.pt`: reading its size failed");
+    assert!(matches!(&error, PartitionError::Storage { error: object_store::Error::Generic { .. }, .. }), "{error:?}");
+    assert_eq!(error.to_string(), "partition `1.pt`: reading its size failed: 503");
 }
 
 #[tokio::test]
