@@ -53,6 +53,33 @@ pub(crate) fn check(
     Ok(tree.unused)
 }
 
+/// Flags that change what a transformer computes, under the names that programs give to them, with the value that
+/// AstroMAE has.
+const FLAGS: &[(&str, bool)] = &[
+    ("global_pool", true),
+    ("norm_first", true),
+    ("normalize_before", true),
+    ("pre_norm", true),
+    ("class_token", true),
+    ("gamma", false),
+    ("init_values", false),
+    ("layer_scale", false),
+    ("post_norm", false),
+    ("qk_norm", false),
+    ("rel_pos", false),
+    ("rel_pos_bias", false),
+    ("use_abs_pos_emb", true),
+];
+
+/// Truth of a flag, as Python has it. The only text that means the pool of AstroMAE is `avg`.
+fn is_set(flag: &Constant) -> bool {
+    match flag {
+        Constant::None => false,
+        Constant::Text(text) => text == "avg",
+        other => other.number() != Some(0.0),
+    }
+}
+
 struct Tree<'a, 'b> {
     checkpoint: &'b Checkpoint<'a>,
     modules: &'b Modules,
@@ -102,8 +129,7 @@ impl<'b> Tree<'_, 'b> {
 
     fn block(&mut self, path: &str) -> Result<(), CheckpointError> {
         let module = self.composite(path, &["NormalCell", "Block"], &["Block"])?;
-        // PCM in a block without a class token would see all tokens as a map.
-        self.attributes(path, &[("class_token", Some(1.0))])?;
+        self.attributes(path, &[])?;
         self.layer_norm(&format!("{path}.norm1"))?;
         self.attention(&format!("{path}.attn"))?;
         self.layer_norm(&format!("{path}.norm2"))?;
@@ -136,7 +162,6 @@ impl<'b> Tree<'_, 'b> {
                 ("head_dim", Some(head_dim)),
                 ("attn_dim", Some(self.config.dim as f64)),
                 ("fused_attn", None),
-                ("qk_norm", Some(0.0)),
             ],
         )?;
         // The fused attention of timm does not read `scale`.
@@ -320,7 +345,13 @@ impl<'b> Tree<'_, 'b> {
                 (None, Constant::Tensor | Constant::Reference(_)) => {
                     return Err(differs(&name, constant, "no tensor or function among the attributes"));
                 }
-                (None, _) => self.unused.push(format!("{name}: {constant}")),
+                (None, _) => match FLAGS.iter().find(|(flag, _)| flag == key) {
+                    Some((_, expected)) if is_set(constant) != *expected => {
+                        return Err(differs(&name, constant, if *expected { "True" } else { "False" }));
+                    }
+                    Some(_) => {}
+                    None => self.unused.push(format!("{name}: {constant}")),
+                },
             }
         }
         Ok(())

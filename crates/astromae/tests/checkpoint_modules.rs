@@ -236,6 +236,18 @@ fn rejects_layers_that_compute_something_else() {
             ("blocks.1.class_token", "False")
         },
         |t| {
+            set(t, "blocks.1", "pre_norm", FALSE.to_vec());
+            ("blocks.1.pre_norm", "False")
+        },
+        |t| {
+            set(t, "blocks.1", "init_values", float(1e-5));
+            ("blocks.1.init_values", "0.00001")
+        },
+        |t| {
+            set(t, "", "global_pool", string("token"));
+            ("global_pool", "token")
+        },
+        |t| {
             replace(t, "blocks.1", spec("timm.models.vision_transformer", "ResPostBlock"));
             ("blocks.1", "ResPostBlock")
         },
@@ -346,6 +358,10 @@ fn accepts_layers_that_compute_the_same() {
         |t| set(t, "inception_model.vis_inception.4", "divisor_override", NONE.to_vec()),
         |t| t.module("").package = "code.blocks.model_vit_inception",
         |t| t.module("").package = "__main__",
+        |t| set(t, "", "global_pool", string("avg")),
+        |t| set(t, "blocks.0", "gamma", FALSE.to_vec()),
+        |t| set(t, "blocks.0", "init_values", NONE.to_vec()),
+        |t| set(t, "blocks.0", "pre_norm", TRUE.to_vec()),
         |t| {
             for module in t.modules.values_mut().filter(|module| !module.package.starts_with("torch")) {
                 module.package = "__main__";
