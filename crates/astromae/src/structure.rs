@@ -277,11 +277,12 @@ impl<'b> Tree<'_, 'b> {
         self.in_order(path, length)
     }
 
-    /// The children are named 0 to `length` − 1 and run in this order.
+    /// The children are named 0 to `length` − 1 and run in this order. Those behind them do nothing.
     fn in_order(&mut self, path: &str, length: usize) -> Result<(), CheckpointError> {
         let children = &self.module(path, "")?.children;
         let is_in_order = children.iter().enumerate().all(|(index, child)| *child == index.to_string());
-        if children.len() == length && is_in_order {
+        let is_end = |child: &String| self.modules.get(&format!("{path}.{child}")).is_some_and(is_harmless);
+        if is_in_order && children.get(length..).is_some_and(|rest| rest.iter().all(is_end)) {
             return self.attributes(path, &[]);
         }
         let expected = format!("a chain of {length} modules, named 0 to {}", length.saturating_sub(1));
@@ -339,7 +340,7 @@ impl<'b> Tree<'_, 'b> {
                 (Some((_, Some(number))), _) => {
                     let equal = constant.numbers(1).is_some_and(|found| found.iter().all(|found| found == number));
                     if !equal {
-                        return Err(differs(&name, constant, &number.to_string()));
+                        return Err(differs(&name, constant, &like(constant, *number)));
                     }
                 }
                 (None, Constant::Tensor | Constant::Reference(_)) => {
@@ -372,6 +373,14 @@ impl<'b> Tree<'_, 'b> {
 /// Returns true for the Python modules of libraries, which do not contain the code of the model.
 fn is_library(package: &str) -> bool {
     matches!(package.split('.').next(), Some("torch" | "torchvision" | "torchaudio" | "timm" | "numpy"))
+}
+
+/// Writes an expected number as `found` is written: as `True` or `False`, or in digits.
+fn like(found: &Constant, number: f64) -> String {
+    match found {
+        Constant::Bool(_) => Constant::Bool(number != 0.0).to_string(),
+        _ => number.to_string(),
+    }
 }
 
 fn class_of(module: &Module) -> String {

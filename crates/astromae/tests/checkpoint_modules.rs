@@ -102,6 +102,10 @@ fn rejects_layers_that_compute_something_else() {
             ("concat_block", "2 modules")
         },
         |t| {
+            replace(t, "concat_block.3", activation("Softplus"));
+            ("concat_block", "4 modules")
+        },
+        |t| {
             replace(t, "concat_block.1", spec("mylayers", "ReLU"));
             ("concat_block.1", "mylayers.ReLU")
         },
@@ -358,6 +362,7 @@ fn accepts_layers_that_compute_the_same() {
         |t| set(t, "inception_model.vis_inception.4", "divisor_override", NONE.to_vec()),
         |t| t.module("").package = "code.blocks.model_vit_inception",
         |t| t.module("").package = "__main__",
+        |t| replace(t, "concat_block.3", spec("torch.nn.modules.dropout", "Dropout")),
         |t| set(t, "", "global_pool", string("avg")),
         |t| set(t, "blocks.0", "gamma", FALSE.to_vec()),
         |t| set(t, "blocks.0", "init_values", NONE.to_vec()),
