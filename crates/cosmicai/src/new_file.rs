@@ -5,9 +5,14 @@ use std::collections::hash_map::RandomState;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher};
 use std::io::{BufWriter, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use pipeline::event::Stopwatch;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::interruption::when_interrupted;
@@ -15,6 +20,8 @@ use crate::printer::write_message;
 
 /// Largest number of temporary names that are tried.
 const MAX_NAMES: usize = 16;
+/// Time to wait for a process that reads from a pipe, in seconds.
+const READER_SECONDS: f64 = 5.0;
 
 /// A file under a temporary name. Dropping it deletes the file unless [`NewFile::keep`] was called.
 pub(crate) struct NewFile {
@@ -124,6 +131,7 @@ fn random() -> u64 {
 /// Writes a file, or writes into a pipe or a device.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if matches!(kind(path), Ok(Kind::Special)) {
+        wait_for_reader(path)?;
         let mut special =
             File::options().write(true).open(path).with_context(|| format!("open `{}`", path.display()))?;
         return special.write_all(bytes).with_context(|| format!("write `{}`", path.display()));
@@ -131,6 +139,23 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = NewFile::create(path)?;
     file.write_all(bytes).with_context(|| format!("write `{}`", path.display()))?;
     file.keep()
+}
+
+/// Waits until a process reads from a pipe. To open a pipe without a reader would take forever.
+fn wait_for_reader(path: &Path) -> Result<()> {
+    let since = Stopwatch::start();
+    loop {
+        let opened = File::options().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+        match opened {
+            Ok(_) => return Ok(()),
+            Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) && since.seconds() < READER_SECONDS => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("open `{}`: does a process read from it?", path.display()));
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -180,6 +205,16 @@ mod tests {
         write(&pipe, b"rows").unwrap();
         assert_eq!(read.join().unwrap(), b"rows");
         assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    }
+
+    /// To open a pipe without a reader would take forever.
+    #[test]
+    fn refuses_a_pipe_that_no_process_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("o.csv");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let error = format!("{:#}", write(&pipe, b"rows").unwrap_err());
+        assert!(error.contains("does a process read from it?"), "{error}");
     }
 
     #[test]
