@@ -4,8 +4,8 @@
 # ///
 """Approximates Sérsic profiles by sums of Gaussians (method of Hogg & Lang 2013): see README.md beside this script.
 
-Output: the table of `crates/sources/src/simulate/profile/table.rs` on standard output, and the maximum error of each
-profile's growth curve on standard error. Light beyond OUTER half-light radii is ignored.
+Output: the table of `crates/sources/src/simulate/profile/gaussian_shares.rs` on standard output, and the maximum error
+of each profile's growth curve on standard error. Light beyond OUTER half-light radii is ignored.
 """
 
 import sys

@@ -8,19 +8,19 @@
 //! rejects numpy arrays of Python objects. It turns a panic of a third-party decoder into an error.
 //! The caller's writer decides where the partition goes.
 //!
-//! In reading order: `arrays` (npz and npy) and `cutouts` (a catalogue and FITS files) are the two sources. Both write
-//! to `sink`. `photometry` reads a catalogue that has no cutouts yet.
+//! In reading order: `arrays` (npz and npy) and `catalogue_cutouts` (a catalogue and FITS files) are the two sources.
+//! Both write to `partition_sink`. `photometry` reads a catalogue that has no cutouts yet.
 
 mod arrays;
 mod catalogue;
+mod catalogue_cutouts;
 mod columns;
 mod cutout;
-mod cutouts;
 mod npy;
+mod partition_sink;
 mod pattern;
 mod photometry;
 mod ranged;
-mod sink;
 
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -177,8 +177,8 @@ pub fn ingest<W: Write>(
             arrays::ingest(arrays::Arrays::npy(runtime, stores, files)?, request, out, progress)
         }
         IngestSource::Catalogue { catalogue, cutouts, columns, skip_missing } => {
-            let source = cutouts::CutoutSource::open(runtime, stores, catalogue, cutouts, columns)?;
-            cutouts::ingest(source, runtime, request, *skip_missing, out, progress)
+            let source = catalogue_cutouts::CutoutSource::open(runtime, stores, catalogue, cutouts, columns)?;
+            catalogue_cutouts::ingest(source, runtime, request, *skip_missing, out, progress)
         }
     }
 }

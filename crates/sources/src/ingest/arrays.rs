@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 use zip::ZipArchive;
 
 use super::npy::{Header, Kind};
+use super::partition_sink::{Columns, Sink, check_size, reject_duplicates};
 use super::ranged::Ranged;
-use super::sink::{Columns, Sink, check_size, reject_duplicates};
 use super::{IngestError, IngestRequest, Ingested, MAX_SAMPLES, NpyFiles, guarded, input};
 
 /// Names of the arrays of a partition. The first two are required.

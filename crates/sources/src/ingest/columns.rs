@@ -107,12 +107,12 @@ pub(super) fn choose(names: &[String], stated: &[(Role, String)]) -> Result<Chos
         dec: stated_or_guessed(Role::Dec)?,
         redshift: stated_or_guessed(Role::Redshift)?,
     };
-    refuse_shared(&chosen, names)?;
+    reject_shared(&chosen, names)?;
     Ok(chosen)
 }
 
 /// Rejects a column that would have two roles.
-fn refuse_shared(chosen: &Chosen, names: &[String]) -> Result<(), String> {
+fn reject_shared(chosen: &Chosen, names: &[String]) -> Result<(), String> {
     let Chosen { bands, object_id, ra, dec, redshift } = *chosen;
     let others = [(Role::ObjectId, object_id), (Role::Ra, ra), (Role::Dec, dec), (Role::Redshift, redshift)];
     let bands = bands.into_iter().enumerate().map(|(band, place)| (Role::Band(band), Some(place)));

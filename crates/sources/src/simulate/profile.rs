@@ -3,9 +3,9 @@
 //! The σ of the Gaussians are the same multiples of the half-light radius for all indices. Only their light differs. It
 //! is interpolated between tabulated indices. Light beyond 8 half-light radii is left out, as in the models of SDSS.
 
-mod table;
+mod gaussian_shares;
 
-use table::PROFILES;
+use gaussian_shares::PROFILES;
 
 /// Number of Gaussians in a profile.
 const GAUSSIANS: usize = 13;

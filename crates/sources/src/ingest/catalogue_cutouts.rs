@@ -16,8 +16,8 @@ use tokio::runtime::Handle;
 use super::catalogue::{Catalogue, MAX_CATALOGUE_BYTES, Values};
 use super::columns::{BAND_NAMES, Chosen, Role, choose, find};
 use super::cutout::{self, Cutout, MAX_CUTOUT_BYTES};
+use super::partition_sink::{Columns, Sink, check_size, reject_duplicates};
 use super::pattern::Pattern;
-use super::sink::{Columns, Sink, check_size, reject_duplicates};
 use super::{Failure, IngestError, IngestRequest, Ingested, MAX_NAMED, input};
 
 /// Number of objects whose files are fetched at the same time.
