@@ -40,7 +40,7 @@ pub(crate) fn human(metrics: &Metrics) -> String {
     };
     for (rows, why) in [
         (metrics.excluded_unknown, "without a known redshift"),
-        (metrics.excluded_non_finite, "without a finite redshift"),
+        (metrics.excluded_non_finite, "without a finite prediction"),
     ] {
         if rows > 0 {
             text += &format!("left out: {} {why}\n", count(rows, "row"));

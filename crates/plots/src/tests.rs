@@ -160,7 +160,7 @@ fn remarks_count_galaxies_outside_the_axes() {
     assert!(lines.iter().any(|line| line.starts_with("← 2 below −0.")), "{lines:?}");
     assert!(lines.iter().any(|line| line.starts_with("1 above 0.") && line.ends_with('→')), "{lines:?}");
     draw_and_check(&table((0..40).map(|index| (10_f64.powi(index - 20), Some(0.1)))));
-    draw_and_check(&table([(3e38, Some(f64::MAX)), (-3e38, Some(-0.999_999))]));
+    draw_and_check(&table([(3e38, Some(19.9)), (-3e38, Some(-0.999_999))]));
 }
 
 #[test]
@@ -169,8 +169,8 @@ fn remarks_count_galaxies_that_are_not_shown() {
     rows.append(table([(0.1, None), (f64::NAN, Some(0.1)), (0.1, Some(f64::NAN)), (0.3, Some(-1.0))]));
     rows.flags[3] = 2;
     let plots = draw_and_check(&rows);
-    assert!(has_line(&plots[1], "Galaxies: 1 flagged (shown); 1 without known redshift (not shown);"));
-    assert!(has_line(&plots[1], "3 with non-finite redshift (not shown)."));
+    assert!(has_line(&plots[1], "Galaxies: 1 flagged (shown); 3 without known redshift (not shown);"));
+    assert!(has_line(&plots[1], "1 with non-finite redshift (not shown)."));
     let error = |table: &Table| draw(table.predictions()).map(|_| ()).unwrap_err().to_string();
     assert!(error(&table([(0.1, None), (0.2, None)])).contains("of 2 predictions, 2 have no known redshift"));
     assert!(error(&table([(f64::NAN, Some(0.1))])).contains("1 have a non-finite redshift"));

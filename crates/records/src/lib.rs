@@ -54,6 +54,7 @@ pub mod flags;
 pub mod format;
 pub mod metrics;
 pub mod ranks;
+pub mod redshift;
 pub mod time;
 
 mod executor_kind;

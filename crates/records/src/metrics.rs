@@ -1,13 +1,14 @@
 //! Accuracy of predictions, in the two conventions of the field: those of the model's authors and of RAIL.
 //!
-//! dz = (z_phot − z_spec) / (1 + z_spec). Rows without a known redshift, and rows whose dz is not finite, are counted
-//! but not evaluated. Flagged rows are evaluated with all others. If there are any, the other rows are evaluated a
+//! dz = (z_phot − z_spec) / (1 + z_spec). Rows without a [known](crate::redshift::known) redshift, and rows whose z_phot
+//! is not finite, are counted but not evaluated. Flagged rows are evaluated with all others. If there are any, the other rows are evaluated a
 //! second time without them. [`bin_by_redshift`] shows how accuracy changes with redshift. Never here: files.
 
 mod redshift_bins;
 
 use serde::{Deserialize, Serialize};
 
+use crate::redshift::known;
 pub use redshift_bins::{RedshiftBin, bin_by_redshift};
 
 /// Version of [`Metrics`] in JSON files.
@@ -24,9 +25,9 @@ pub struct Metrics {
     pub format_version: u32,
     /// Number of rows, evaluated or not.
     pub rows: usize,
-    /// Rows not evaluated because their redshift is unknown.
+    /// Rows not evaluated because their redshift is unknown: missing, or a value that marks an unknown redshift.
     pub excluded_unknown: usize,
-    /// Rows not evaluated because z_phot or z_spec is not finite, or z_spec is −1 or less.
+    /// Rows not evaluated because z_phot is not finite.
     pub excluded_non_finite: usize,
     /// Evaluated rows with a flag.
     pub flagged: usize,
@@ -95,7 +96,7 @@ pub fn metrics(table: Predictions<'_>) -> Metrics {
     let all = evaluated_rows(table);
     let unflagged: Vec<EvaluatedRow> = all.iter().filter(|row| row.flags == 0).copied().collect();
     let flagged = all.len() - unflagged.len();
-    let unknown = table.z_spec.iter().filter(|z_spec| z_spec.is_none()).count();
+    let unknown = table.z_spec.iter().filter(|z_spec| z_spec.and_then(known).is_none()).count();
     Metrics {
         format_version: METRICS_FORMAT,
         rows: table.z_phot.len(),
@@ -112,7 +113,7 @@ pub fn metrics(table: Predictions<'_>) -> Metrics {
 pub struct EvaluatedRow {
     /// Predicted redshift; finite.
     pub z_phot: f64,
-    /// Spectroscopic redshift; finite and above −1.
+    /// Spectroscopic redshift; [known](crate::redshift::known).
     pub z_spec: f64,
     /// [`flags`](crate::flags) of the row.
     pub flags: u8,
@@ -128,10 +129,10 @@ impl EvaluatedRow {
 /// Returns the rows with a finite dz, in the order of the table.
 pub fn evaluated_rows(table: Predictions<'_>) -> Vec<EvaluatedRow> {
     let rows = table.z_phot.iter().zip(table.z_spec).zip(table.flags);
-    let known = rows.filter_map(|((&z_phot, &z_spec), &flags)| {
-        z_spec.map(|z_spec| EvaluatedRow { z_phot: f64::from(z_phot), z_spec, flags })
+    let with_redshift = rows.filter_map(|((&z_phot, &z_spec), &flags)| {
+        z_spec.and_then(known).map(|z_spec| EvaluatedRow { z_phot: f64::from(z_phot), z_spec, flags })
     });
-    known.filter(|row| row.z_phot.is_finite() && row.z_spec.is_finite() && row.z_spec > -1.0).collect()
+    with_redshift.filter(|row| row.z_phot.is_finite()).collect()
 }
 
 fn scores(pairs: &[EvaluatedRow]) -> Option<Scores> {

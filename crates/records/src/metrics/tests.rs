@@ -65,7 +65,7 @@ fn rows_without_finite_dz_are_counted_not_evaluated() {
         (1.9, Some(0.1), 2),
     ]);
     let metrics = accuracy(&rows);
-    assert_eq!((metrics.rows, metrics.excluded_unknown, metrics.excluded_non_finite), (13, 1, 4));
+    assert_eq!((metrics.rows, metrics.excluded_unknown, metrics.excluded_non_finite), (13, 4, 1));
     assert_eq!((metrics.all.unwrap().rows, metrics.flagged), (8, 1));
     assert_eq!(metrics.unflagged, accuracy(&seven()).all);
 }

@@ -15,6 +15,9 @@ pub struct FlagCounts {
     pub bad_magnitude: u64,
     /// Rows with a prediction that is not finite or outside 0 to 2.
     pub bad_prediction: u64,
+    /// Rows with a band whose pixels all have one value. Reports of earlier versions do not count them.
+    #[serde(default)]
+    pub blank_band: u64,
 }
 
 impl FlagCounts {
@@ -26,6 +29,7 @@ impl FlagCounts {
             non_finite_pixel: with(flags::NON_FINITE_PIXEL),
             bad_magnitude: with(flags::BAD_MAGNITUDE),
             bad_prediction: with(flags::BAD_PREDICTION),
+            blank_band: with(flags::BLANK_BAND),
         }
     }
 
@@ -35,6 +39,7 @@ impl FlagCounts {
         self.non_finite_pixel += other.non_finite_pixel;
         self.bad_magnitude += other.bad_magnitude;
         self.bad_prediction += other.bad_prediction;
+        self.blank_band += other.blank_band;
     }
 }
 
@@ -44,10 +49,11 @@ mod tests {
 
     #[test]
     fn counts_each_flag_and_adds_counts() {
-        let counts = FlagCounts::count(&[0, 1, 2, 3, 4, 0, 5]);
-        assert_eq!(counts, FlagCounts { rows: 5, non_finite_pixel: 3, bad_magnitude: 2, bad_prediction: 2 });
+        let counts = FlagCounts::count(&[0, 1, 2, 3, 4, 0, 5, 9]);
+        let expected = FlagCounts { rows: 6, non_finite_pixel: 4, bad_magnitude: 2, bad_prediction: 2, blank_band: 1 };
+        assert_eq!(counts, expected);
         let mut sum = counts;
         sum.add(FlagCounts::count(&[4]));
-        assert_eq!((sum.rows, sum.bad_prediction), (6, 3));
+        assert_eq!((sum.rows, sum.bad_prediction, sum.blank_band), (7, 3, 1));
     }
 }
