@@ -52,6 +52,7 @@
 pub mod planning;
 pub mod prepare;
 
+pub mod decoder;
 pub mod model_file;
 pub mod objects;
 pub mod output;

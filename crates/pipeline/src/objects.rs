@@ -142,6 +142,19 @@ impl Objects {
         Ok(objects)
     }
 
+    /// Describes why the identifier or position of one galaxy is not valid; None if it is.
+    pub fn problem(object_id: Option<&str>, ra: Option<f64>, dec: Option<f64>) -> Option<String> {
+        match Self::new(vec![object_id.map(str::to_owned)], vec![ra], vec![dec]) {
+            Ok(_) => None,
+            Err(InvalidObjects::OutOfRange { column, value, expected, .. }) => {
+                Some(format!("`{column}` is {value}; expected {expected}"))
+            }
+            Err(InvalidObjects::LongIdentifier { .. }) => {
+                Some(format!("an `object_id` of more than {MAX_ID_BYTES} bytes"))
+            }
+        }
+    }
+
     /// Number of galaxies.
     pub fn len(&self) -> usize {
         self.object_id.len()

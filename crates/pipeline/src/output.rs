@@ -7,9 +7,11 @@
 mod csv;
 mod merge;
 mod parquet;
+mod typed_column;
 
 use bytes::Bytes;
 use records::metrics::Predictions;
+use records::redshift::known;
 
 use crate::parquet_files::MAX_PARQUET_ROWS;
 use crate::predict::Predicted;
@@ -165,11 +167,6 @@ impl Table {
         self.z_spec.extend(other.z_spec);
         self.flags.extend(other.flags);
     }
-}
-
-/// Returns the known redshift, or None for NaN, which marks an unknown redshift in a partition.
-fn known(z_spec: f64) -> Option<f64> {
-    Some(z_spec).filter(|z_spec| !z_spec.is_nan())
 }
 
 /// Wraps an error of the encoder. No input of a user can cause it.

@@ -1,7 +1,6 @@
 //! Rules for every Parquet file that this program reads or writes: settings of the encoder, checks of the metadata
 //! before a decoder believes them, a limit on the rows that a decoder returns, and a guard against its panics.
 
-use std::panic::UnwindSafe;
 use std::sync::Arc;
 
 use arrow_schema::Schema;
@@ -11,6 +10,8 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, ParquetMetaData};
 use parquet::file::properties::WriterProperties;
+
+use crate::decoder;
 
 /// Maximum number of rows that are read from one file. A small malformed Parquet file may claim any number.
 pub const MAX_PARQUET_ROWS: usize = 1 << 27;
@@ -119,10 +120,10 @@ pub(crate) fn encoder(
 
 /// Runs a decoder. Turns a panic into an error, because the decoder may panic on a damaged file.
 pub(crate) fn guarded<T, E>(
-    read: impl FnOnce() -> Result<T, E> + UnwindSafe,
+    read: impl FnOnce() -> Result<T, E>,
     error: impl FnOnce(MalformedParquet) -> E,
 ) -> Result<T, E> {
-    std::panic::catch_unwind(read).unwrap_or_else(|_| Err(error(MalformedParquet::Decoder)))
+    decoder::guarded(read).unwrap_or_else(|_| Err(error(MalformedParquet::Decoder)))
 }
 
 /// Replaces the number of rows in the metadata of a file. The pages keep their rows.

@@ -16,6 +16,8 @@ use crate::parquet_files::{MalformedParquet, ROW_GROUP_ROWS, RowCount, check_par
 
 /// Metadata key of the [fingerprint](crate::partition::Partition::fingerprint) of the partition.
 const PARTITION_KEY: &str = "cosmicai.partition";
+/// Maximum number of columns that a message names.
+const MAX_NAMED: usize = 30;
 
 /// Encodes an objects file.
 pub(super) fn encode(objects: &Objects, fingerprint: Option<&str>) -> Result<Bytes, EncodeError> {
@@ -59,6 +61,17 @@ fn read(bytes: Bytes, rows: usize) -> Result<Decoded, DecodeError> {
         return Err(DecodeError::Rows(metadata.num_rows()));
     }
     let mut count = RowCount::stated(reader.metadata())?;
+    let names: Vec<&str> = reader.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    let is_ours = |name: &&str| COLUMNS.contains(name);
+    // Otherwise every identifier would be unknown in silence, because its column has another name.
+    if !names.contains(&COLUMNS[0]) && !names.iter().all(is_ours) || !names.iter().any(is_ours) {
+        return Err(DecodeError::Malformed(format!(
+            "no column `{}`; the columns are {}; rename them to {}",
+            if names.iter().any(is_ours) { COLUMNS[0] } else { "object_id`, `ra` or `dec" },
+            names.iter().take(MAX_NAMED).copied().collect::<Vec<_>>().join(", "),
+            COLUMNS.join(", ")
+        )));
+    }
     let fingerprint = metadata
         .key_value_metadata()
         .into_iter()

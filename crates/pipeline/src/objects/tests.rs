@@ -85,6 +85,30 @@ fn rejects_long_identifiers_and_positions_off_the_sky() {
 }
 
 #[test]
+fn rejects_files_whose_columns_have_other_names() {
+    let decoded = |names: &[&str]| {
+        let schema = Arc::new(arrow_schema::Schema::new(
+            names.iter().map(|n| Field::new(*n, DataType::Utf8, true)).collect::<Vec<_>>(),
+        ));
+        let mut writer = ::parquet::arrow::ArrowWriter::try_new(Vec::new(), schema.clone(), None).unwrap();
+        let columns = names.iter().map(|_| Arc::new(StringArray::new_null(3)) as ArrayRef).collect();
+        writer.write(&arrow_array::RecordBatch::try_new(schema, columns).unwrap()).unwrap();
+        parquet::decode(writer.into_inner().unwrap().into(), 3).map(|(objects, _)| objects.len())
+    };
+    assert_eq!(decoded(&["object_id"]), Ok(3));
+    assert_eq!(decoded(&["object_id", "field"]), Ok(3));
+    for (names, message) in [
+        (&["objid"][..], "no column `object_id`, `ra` or `dec`; the columns are objid"),
+        (&["objid", "ra"], "no column `object_id`; the columns are objid, ra"),
+    ] {
+        match decoded(names) {
+            Err(parquet::DecodeError::Malformed(problem)) => assert!(problem.starts_with(message), "{problem}"),
+            other => panic!("{names:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn objects_key_replaces_the_ending() {
     assert_eq!(objects_key("sky/1.pt"), "sky/1.objects.parquet");
     assert_eq!(objects_key("sky/x"), "sky/x.objects.parquet");

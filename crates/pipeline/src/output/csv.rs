@@ -52,31 +52,50 @@ impl Writer {
     }
 }
 
+/// Reads the columns of predictions by name. Other columns, which another program may have added, are ignored.
 pub(super) fn read(bytes: &[u8], name: &str) -> Result<Table, OutputError> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = ReaderBuilder::new().from_reader(bytes);
     let header = reader.headers().map_err(|error| malformed(name, error))?;
-    let with_objects = HEADER.into_iter().chain(COLUMNS);
-    if !header.iter().eq(HEADER) && !header.iter().eq(with_objects) {
-        let found: String = header.iter().collect::<Vec<_>>().join(",").chars().take(80).collect();
-        let problem = format!("expected Parquet, or CSV with the columns {}; found `{found}`", HEADER.join(","));
-        return Err(malformed(name, problem));
+    let mut places = [0; HEADER.len()];
+    for (place, column) in places.iter_mut().zip(HEADER) {
+        let mut found = header.iter().enumerate().filter(|(_, title)| title.trim() == column).map(|(place, _)| place);
+        *place = match (found.next(), found.next()) {
+            (Some(place), None) => place,
+            (Some(_), Some(_)) => return Err(malformed(name, format!("more than one column `{column}`"))),
+            (None, _) => {
+                let found: String = header.iter().collect::<Vec<_>>().join(",").chars().take(80).collect();
+                let problem =
+                    format!("expected Parquet, or CSV with the columns {}; found `{found}`", HEADER.join(","));
+                return Err(malformed(name, problem));
+            }
+        };
     }
+    let [data_path, row, z_phot, z_spec, flags] = places;
     let mut table = Table::default();
     for record in reader.records() {
         let record = record.map_err(|error| malformed(name, error))?;
-        table.data_path.push(record[0].to_owned());
-        table.row.push(field(&record, 1, name)?);
-        table.z_phot.push(field(&record, 2, name)?);
-        table.z_spec.push(if record[3].is_empty() { None } else { Some(field(&record, 3, name)?) });
-        table.flags.push(field(&record, 4, name)?);
+        table.data_path.push(record[data_path].to_owned());
+        table.row.push(field(&record, row, HEADER[1], name)?);
+        table.z_phot.push(field(&record, z_phot, HEADER[2], name)?);
+        table.z_spec.push(match record[z_spec].trim() {
+            "" => None,
+            _ => Some(field(&record, z_spec, HEADER[3], name)?),
+        });
+        table.flags.push(field(&record, flags, HEADER[4], name)?);
     }
     Ok(table)
 }
 
-fn field<T: std::str::FromStr>(record: &StringRecord, column: usize, name: &str) -> Result<T, OutputError> {
-    record[column].parse().map_err(|_| {
+fn field<T: std::str::FromStr>(
+    record: &StringRecord,
+    place: usize,
+    column: &str,
+    name: &str,
+) -> Result<T, OutputError> {
+    record[place].trim().parse().map_err(|_| {
         let line = record.position().map_or(0, csv::Position::line);
-        let found: String = record[column].chars().take(40).collect();
-        malformed(name, format!("line {line}, column `{}`: expected a number, found `{found}`", HEADER[column]))
+        let found: String = record[place].chars().take(40).collect();
+        malformed(name, format!("line {line}, column `{column}`: expected a number, found `{found}`"))
     })
 }

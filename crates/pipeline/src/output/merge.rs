@@ -3,7 +3,6 @@
 //! In: Parquet files, whose columns may differ. Out: one Parquet file with every column of any of them. If a file lacks
 //! a column, its rows are null there. The same files give the same bytes.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, new_null_array};
@@ -23,14 +22,13 @@ pub fn merge(parts: &[(String, Bytes)]) -> Result<Bytes, OutputError> {
     let schema = schema_of_all(parts)?;
     let mut encoder = encoder(schema.clone())?;
     for (name, part) in parts {
-        let (batches, mut count) = guarded(name, || {
+        let (mut batches, mut count) = guarded(name, || {
             let reader = open(part.clone(), name)?;
             let count = RowCount::stated(reader.metadata()).map_err(|error| malformed(name, error))?;
             Ok((reader.build().map_err(|error| malformed(name, error))?, count))
         })?;
-        let mut batches = AssertUnwindSafe(batches);
         // After a panic, the reader is not used again.
-        while let Some(batch) = guarded(name, AssertUnwindSafe(|| Ok(batches.next())))? {
+        while let Some(batch) = guarded(name, || Ok(batches.next()))? {
             let batch = batch.map_err(|error| malformed(name, error))?;
             count.add(batch.num_rows()).map_err(|error| malformed(name, error))?;
             encoder.write(&with_columns(&batch, &schema)?).map_err(encode)?;

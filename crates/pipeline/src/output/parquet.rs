@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt8Type};
-use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, Float32Array, Float64Array, Int64Array, PrimitiveArray, RecordBatch,
-    StringArray, UInt8Array,
-};
+use arrow_array::{ArrayRef, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt8Array};
 use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 
+use super::typed_column::{Column, READ};
 use super::{OutputError, Table, encode, known, malformed};
 use crate::objects;
 use crate::parquet_files::{self, ROW_GROUP_ROWS, RowCount, check_parquet};
@@ -98,22 +94,25 @@ pub(super) fn encoder(schema: Arc<Schema>) -> Result<ArrowWriter<Vec<u8>>, Outpu
     parquet_files::encoder(schema, None).map_err(encode)
 }
 
+/// Reads the columns of predictions by name. Other columns, which another program may have added, are ignored.
 pub(super) fn read(bytes: Bytes, name: &str) -> Result<Table, OutputError> {
     guarded(name, || decode(bytes, name))
 }
 
 /// Runs a decoder, and turns its panics into errors that name the file.
-pub(super) fn guarded<T>(
-    name: &str,
-    read: impl FnOnce() -> Result<T, OutputError> + std::panic::UnwindSafe,
-) -> Result<T, OutputError> {
+pub(super) fn guarded<T>(name: &str, read: impl FnOnce() -> Result<T, OutputError>) -> Result<T, OutputError> {
     parquet_files::guarded(read, |error| malformed(name, error))
 }
 
 /// Opens a file and checks its metadata.
+///
+/// Uses the types of Parquet itself and ignores the Arrow schema that the writing program may have added. It may
+/// declare other types for the same text: large strings (pandas), string views (polars) or dictionaries.
 pub(super) fn open(bytes: Bytes, name: &str) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, OutputError> {
     let file_bytes = bytes.len();
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| malformed(name, error))?;
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)
+        .map_err(|error| malformed(name, error))?;
     check_parquet(reader.metadata(), file_bytes).map_err(|problem| malformed(name, problem))?;
     Ok(reader)
 }
@@ -121,49 +120,30 @@ pub(super) fn open(bytes: Bytes, name: &str) -> Result<ParquetRecordBatchReaderB
 fn decode(bytes: Bytes, name: &str) -> Result<Table, OutputError> {
     let reader = open(bytes, name)?;
     let mut count = RowCount::stated(reader.metadata()).map_err(|error| malformed(name, error))?;
+    let fields = reader.schema().fields();
+    let places: Vec<usize> = (0..fields.len()).filter(|&at| READ.contains(&fields[at].name().as_str())).collect();
+    for column in READ {
+        match places.iter().filter(|&&at| fields[at].name() == column).count() {
+            0 => return Err(malformed(name, format!("no column `{column}`"))),
+            1 => {}
+            _ => return Err(malformed(name, format!("more than one column `{column}`"))),
+        }
+    }
+    let mask = ProjectionMask::roots(reader.parquet_schema(), places);
+    let reader = reader.with_projection(mask);
     let mut table = Table::default();
     for batch in reader.build().map_err(|error| malformed(name, error))? {
         let batch = batch.map_err(|error| malformed(name, error))?;
         count.add(batch.num_rows()).map_err(|error| malformed(name, error))?;
-        let data_path = column(&batch, "data_path", &DataType::Utf8, name)?.as_string::<i32>();
-        if data_path.null_count() > 0 {
-            return Err(malformed(name, "column `data_path` has an empty value"));
-        }
-        table.data_path.extend(data_path.iter().flatten().map(str::to_owned));
-        table.row.extend_from_slice(filled::<Int64Type>(&batch, "row", name)?.values());
-        table.z_phot.extend_from_slice(filled::<Float32Type>(&batch, "z_phot", name)?.values());
-        table.flags.extend_from_slice(filled::<UInt8Type>(&batch, "flags", name)?.values());
-        let z_spec = column(&batch, "z_spec", &DataType::Float64, name)?.as_primitive::<Float64Type>();
-        table.z_spec.extend(z_spec.iter());
+        let [data_path, row, z_phot, z_spec, flags] = READ.map(|column| Column { batch: &batch, column, name });
+        data_path.append_texts(&mut table.data_path)?;
+        row.append::<i64>(&mut table.row)?;
+        z_phot.append_numbers(|number| table.z_phot.push(number.unwrap_or(f64::NAN) as f32), false)?;
+        z_spec.append_numbers(|number| table.z_spec.push(number), true)?;
+        flags.append::<u8>(&mut table.flags)?;
     }
     count.finish().map_err(|error| malformed(name, error))?;
     Ok(table)
-}
-
-/// Returns a column. Fails if it has null values.
-fn filled<'a, T: ArrowPrimitiveType>(
-    batch: &'a RecordBatch,
-    column_name: &str,
-    name: &str,
-) -> Result<&'a PrimitiveArray<T>, OutputError> {
-    let values = column(batch, column_name, &T::DATA_TYPE, name)?.as_primitive::<T>();
-    match values.null_count() {
-        0 => Ok(values),
-        _ => Err(malformed(name, format!("column `{column_name}` has an empty value"))),
-    }
-}
-
-fn column<'a>(
-    batch: &'a RecordBatch,
-    column: &str,
-    expected: &DataType,
-    name: &str,
-) -> Result<&'a ArrayRef, OutputError> {
-    let found = batch.column_by_name(column).ok_or_else(|| malformed(name, format!("no column `{column}`")))?;
-    match found.data_type() {
-        found_type if found_type == expected => Ok(found),
-        other => Err(malformed(name, format!("column `{column}`: expected type {expected}, found {other}"))),
-    }
 }
 
 /// Name of a magnitude column: u g r i z if there are five bands, numbers otherwise.

@@ -111,6 +111,87 @@ fn rejects_malformed_files() {
     assert!(Table::read(Bytes::from(header), "x").unwrap().is_empty());
 }
 
+/// Writes columns as pandas or polars do, with the Arrow schema in the metadata.
+fn other_parquet(columns: Vec<(&str, arrow_array::ArrayRef)>) -> Bytes {
+    let columns = columns.into_iter().map(|(name, values)| (name, values, true));
+    let batch = arrow_array::RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let mut writer = ::parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap().into()
+}
+
+#[test]
+fn reads_predictions_that_pandas_and_polars_wrote_again() {
+    use std::sync::Arc;
+
+    use arrow_array::types::Int8Type;
+    use arrow_array::{
+        ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, LargeStringArray, NullArray, StringViewArray,
+    };
+    let dictionary: DictionaryArray<Int8Type> = vec!["1.pt", "2.pt"].into_iter().collect();
+    let names: [ArrayRef; 3] = [
+        Arc::new(LargeStringArray::from(vec!["1.pt", "2.pt"])),
+        Arc::new(StringViewArray::from(vec!["1.pt", "2.pt"])),
+        Arc::new(dictionary),
+    ];
+    let with = |data_path: ArrayRef, flags: ArrayRef, z_spec: ArrayRef| {
+        other_parquet(vec![
+            ("class", Arc::new(Int32Array::from(vec![1, 2]))),
+            ("flags", flags),
+            ("z_spec", z_spec),
+            ("z_phot", Arc::new(Float64Array::from(vec![0.5, 0.25]))),
+            ("row", Arc::new(Int32Array::from(vec![3, 4]))),
+            ("data_path", data_path),
+        ])
+    };
+    let flags: ArrayRef = Arc::new(Int64Array::from(vec![0, 4]));
+    let z_spec: ArrayRef = Arc::new(Float64Array::from(vec![Some(0.125), None]));
+    for data_path in names.clone() {
+        let table = Table::read(with(data_path, flags.clone(), z_spec.clone()), "p").unwrap();
+        assert_eq!((table.data_path, table.row), (vec!["1.pt".to_owned(), "2.pt".to_owned()], vec![3, 4]));
+        assert_eq!((table.z_phot, table.flags), (vec![0.5, 0.25], vec![0, 4]));
+        assert_eq!(table.z_spec, [Some(0.125), None]);
+    }
+    let unknown = with(names[0].clone(), Arc::new(Float64Array::from(vec![0.0, 4.0])), Arc::new(NullArray::new(2)));
+    assert_eq!(Table::read(unknown, "p").unwrap().z_spec, [None, None]);
+    for (flags, message) in [
+        (
+            Arc::new(Float64Array::from(vec![0.5, 4.0])) as ArrayRef,
+            "column `flags`: expected a whole number, found 0.5",
+        ),
+        (Arc::new(Int64Array::from(vec![0, 256])), "column `flags`: 256 is not allowed here"),
+        (Arc::new(LargeStringArray::from(vec!["a", "b"])), "column `flags`: expected whole numbers, found type Utf8"),
+        (Arc::new(Int64Array::from(vec![None, Some(1)])), "column `flags`: has an empty value"),
+    ] {
+        let error = Table::read(with(names[0].clone(), flags, z_spec.clone()), "p").unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    let lacking = other_parquet(vec![("row", Arc::new(Int32Array::from(vec![1])))]);
+    assert!(Table::read(lacking, "p").unwrap_err().to_string().contains("no column `data_path`"));
+}
+
+#[test]
+fn reads_csv_columns_by_name() {
+    let read = |text: &'static str| Table::read(Bytes::from(text), "p").map_err(|error| error.to_string());
+    let table = read("class,flags,z_spec,z_phot,row,data_path\n7,4,,0.5,3,\"a,b\"\n").unwrap();
+    assert_eq!((table.data_path[0].as_str(), table.row[0], table.flags[0]), ("a,b", 3, 4));
+    assert_eq!((table.z_phot[0], table.z_spec[0]), (0.5, None));
+    let twice = read("data_path,row,z_phot,z_spec,flags,row\na,0,0.1,,0,1\n").unwrap_err();
+    assert!(twice.contains("more than one column `row`"), "{twice}");
+}
+
+#[test]
+fn redshifts_that_no_galaxy_has_are_null() {
+    let z_spec = vec![-9999.0, -1.0, 99.0, 0.125, f64::NAN];
+    let sentinels = Predicted { z_spec: Some(z_spec), ..predicted(5, false) };
+    for format in [Format::Parquet, Format::Csv] {
+        let mut writer = Writer::new(format, 5).unwrap();
+        writer.append("1.pt", &sentinels).unwrap();
+        let table = Table::read(writer.finish().unwrap(), "p").unwrap();
+        assert_eq!(table.z_spec, [None, None, None, Some(0.125), None]);
+    }
+}
+
 #[test]
 fn format_follows_the_ending_of_the_name() {
     assert_eq!(Format::of("s3://b/p.PARQUET"), Some(Format::Parquet));
