@@ -16,25 +16,30 @@ mod catalogue;
 mod catalogue_cutouts;
 mod columns;
 mod cutout;
+mod file_kind;
+mod fits_file;
 mod npy;
+mod packed;
 mod partition_sink;
 mod pattern;
 mod photometry;
+mod pipe;
 mod ranged;
 
-use std::io::{self, Read, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::{self, Write};
 
 use tokio::runtime::Handle;
 
+pub(crate) use columns::BAND_NAMES;
 pub use columns::{ROLES, Role, UnknownRole};
 pub use photometry::photometry;
+use pipeline::decoder;
 use pipeline::objects::Objects;
 use pipeline::storage::{StorageError, Stores};
 
 /// Maximum number of samples in one partition.
 pub const MAX_SAMPLES: usize = 1 << 27;
-/// Maximum number of rows without a usable cutout that an error or a report names.
+/// Maximum number of unusable rows that an error or a report names.
 /// An ingest that fails stops its search for more of them there.
 pub const MAX_NAMED: usize = 5;
 
@@ -52,13 +57,13 @@ pub enum IngestError {
         /// Description of the problem, and of the input that is expected.
         problem: String,
     },
-    /// Rows of the catalogue have no usable cutout.
+    /// Rows of the catalogue have no usable cutout, or values that cannot be right.
     #[error(
-        "{} cannot be ingested: {}; fix the cutouts, or pass `--skip-missing` to leave these objects out",
+        "{} cannot be ingested: {}; fix the cutouts or the catalogue, or pass `--skip-bad` to leave these objects out",
         counted(failed.len(), *is_cut_short), named(failed)
     )]
-    Cutouts {
-        /// First rows without a usable cutout, [`MAX_NAMED`] at most.
+    Rows {
+        /// First of these rows, [`MAX_NAMED`] at most.
         failed: Vec<Failure>,
         /// True if the search stopped at [`MAX_NAMED`] rows, so that there may be more.
         is_cut_short: bool,
@@ -68,14 +73,14 @@ pub enum IngestError {
     Write(io::Error),
 }
 
-/// Row of the catalogue that has no usable cutout.
+/// Row of the catalogue that has no usable cutout, or a value that cannot be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// Index of the row in the catalogue, from 0.
     pub row: usize,
     /// Identifier of the object, if the catalogue has one.
     pub object_id: Option<String>,
-    /// Problem with the cutout.
+    /// Problem with the cutout or the value.
     pub problem: String,
 }
 
@@ -106,8 +111,8 @@ pub enum IngestSource {
         cutouts: String,
         /// Roles of columns, with the column's name. Roles that are not listed are guessed from the names.
         columns: Vec<(Role, String)>,
-        /// Leaves out rows whose cutout is missing or unusable, instead of failing.
-        skip_missing: bool,
+        /// Leaves out rows whose cutout is missing or unusable, or whose values cannot be right, instead of failing.
+        skip_bad: bool,
     },
 }
 
@@ -139,12 +144,14 @@ pub struct Ingested {
     pub width: usize,
     /// True if the partition has redshifts.
     pub has_redshift: bool,
-    /// Number of samples without a finite redshift. 0 if the partition has no redshifts.
+    /// Number of samples without a [known](records::redshift::known) redshift. 0 if the partition has no redshifts.
     pub rows_without_redshift: usize,
     /// Number of samples with a pixel that is not finite.
     pub rows_with_non_finite_pixels: usize,
     /// Number of samples with a magnitude outside 0 to 40, or not finite.
     pub rows_with_bad_magnitudes: usize,
+    /// Number of samples with a band whose pixels all have one value.
+    pub rows_with_blank_bands: usize,
     /// Identifiers and positions of the samples. None if the input has neither.
     pub objects: Option<Objects>,
     /// Number of rows that were left out.
@@ -176,31 +183,16 @@ pub fn ingest<W: Write>(
         IngestSource::Npy(files) => {
             arrays::ingest(arrays::Arrays::npy(runtime, stores, files)?, request, out, progress)
         }
-        IngestSource::Catalogue { catalogue, cutouts, columns, skip_missing } => {
+        IngestSource::Catalogue { catalogue, cutouts, columns, skip_bad } => {
             let source = catalogue_cutouts::CutoutSource::open(runtime, stores, catalogue, cutouts, columns)?;
-            catalogue_cutouts::ingest(source, runtime, request, *skip_missing, out, progress)
+            catalogue_cutouts::ingest(source, runtime, request, *skip_bad, out, progress)
         }
     }
 }
 
-/// Runs a third-party decoder. If it panics, returns an error that calls the file damaged.
-fn guarded<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(decode))
-        .unwrap_or_else(|_| Err("damaged: the decoder failed; create or copy the file again".to_owned()))
-}
-
-/// Decompresses gzip, to `limit` bytes at most. Returns other bytes unchanged.
-fn unpacked(bytes: bytes::Bytes, limit: u64) -> Result<bytes::Bytes, String> {
-    if !bytes.starts_with(b"\x1f\x8b") {
-        return Ok(bytes);
-    }
-    let mut plain = Vec::new();
-    let read = flate2::read::MultiGzDecoder::new(&bytes[..]).take(limit + 1).read_to_end(&mut plain);
-    read.map_err(|error| format!("damaged gzip: {error}"))?;
-    if plain.len() as u64 > limit {
-        return Err(format!("more than {limit} bytes when decompressed"));
-    }
-    Ok(plain.into())
+/// Runs a third-party decoder. If it panics, returns the error that `error` makes of the message.
+fn guarded<T, E>(decode: impl FnOnce() -> Result<T, E>, error: impl FnOnce(String) -> E) -> Result<T, E> {
+    decoder::guarded(decode).unwrap_or_else(|panicked| Err(error(panicked.to_string())))
 }
 
 fn input(name: &str, problem: impl Into<String>) -> IngestError {

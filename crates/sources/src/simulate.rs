@@ -20,14 +20,16 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use astromae::torch::Dtype;
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
 
 pub use galaxy::Galaxy;
 pub use magnitudes::BANDS;
 use pipeline::partition::{Layout, Writer};
 pub use population::{Kind, Sample};
 
+use crate::ingest::BAND_NAMES;
 use image::Canvas;
 use magnitudes::Magnitudes;
 use population::Population;
@@ -93,7 +95,7 @@ impl Known {
                 Err(GalaxyOutOfRange { what, found, expected })
             }
         };
-        for (what, found) in ["u", "g", "r", "i", "z"].into_iter().zip(magnitudes) {
+        for (what, found) in BAND_NAMES.into_iter().zip(magnitudes) {
             check(what, found, Self::MAGNITUDES)?;
         }
         check("redshift", redshift, Self::REDSHIFTS)?;
@@ -199,6 +201,11 @@ impl<'a> Renderer<'a> {
         canvas.render(&galaxy, self.sky.image_size, &mut rng, image);
         galaxy
     }
+}
+
+/// Draws from the standard normal distribution.
+fn normal(rng: &mut impl Rng) -> f64 {
+    StandardNormal.sample(rng)
 }
 
 #[cfg(test)]

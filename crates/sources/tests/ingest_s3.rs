@@ -65,7 +65,7 @@ async fn ingests_the_same_partition_from_disk_and_s3() {
             catalogue: format!("{base}/sample.fits"),
             cutouts: format!("{base}/{pattern}"),
             columns: Vec::new(),
-            skip_missing: false,
+            skip_bad: false,
         };
         let (ingested, bytes) = make(&there, source("s3://sky/in")).await.unwrap();
         assert_eq!((ingested.samples, bytes), (3, make(&here, source(&local)).await.unwrap().1), "{pattern}");

@@ -24,10 +24,11 @@ use crate::settings::Settings;
 /// `redshift`, `object_id` (integers or text), `ra` and `dec` (n). Other arrays are ignored, and a message names them.
 /// Arrays of Python objects are pickles and are rejected.
 ///
-/// Catalogue: CSV, Parquet or FITS, optionally gzipped, with magnitudes and optionally redshift, object_id, ra and dec.
-/// Columns are recognised by name in any case (modelMag_u, objID, RAJ2000, z_spec and others). Use --columns if a name
-/// is not recognised or ambiguous. Each row has a cutout: one FITS cube of five planes, or one FITS file for each band.
-/// The pattern of --cutouts may contain any column.
+/// Catalogue: text (CSV with commas, tabs, semicolons or spaces, ECSV), Parquet or FITS, optionally compressed by gzip
+/// or bzip2, with magnitudes and optionally redshift, object_id, ra and dec. Columns are recognised by name in any case
+/// (modelMag_u, objID, RAJ2000, z_spec and others). Use --columns if a name is not recognised or ambiguous. Each row has
+/// a cutout: one FITS file with a cube of five planes or five extensions, or one FITS file for each band. If the header
+/// states the bands, they are taken by name. The pattern of --cutouts may contain any column.
 ///
 /// Pixels are in nanomaggies; all images have the same size. Rows with pixels or magnitudes that are not finite are
 /// kept, and predictions flag them. Identifiers and positions go to F.objects.parquet beside F.pt, and from there to
@@ -39,7 +40,7 @@ use crate::settings::Settings;
     "cosmicai ingest sample.fits --cutouts 'cutouts/{object_id}.fits' --out 1.pt",
     "cosmicai ingest sample.csv --cutouts 'cutouts/{field}/{objid}-{band}.fits' \\",
     "    --columns object_id=objid,u=modelMag_u,redshift=specz --crop 32 \\",
-    "    --skip-missing --out 1.pt",
+    "    --skip-bad --out 1.pt",
     "cosmicai predict --model astromae.pt 1.pt --out catalogue.parquet",
 ]))]
 pub(crate) struct Options {
@@ -53,14 +54,15 @@ pub(crate) struct Options {
     cutouts: Option<String>,
     /// Names of columns: object_id=objid,u=modelMag_u.
     ///
-    /// Roles are object_id, ra, dec, redshift, u, g, r, i and z.
+    /// Roles are object_id, ra, dec, redshift, u, g, r, i and z. ROLE=none leaves a role out, such as redshift=none.
     #[arg(long, value_name = "ROLE=NAME,…", value_delimiter = ',', value_parser = column, requires = "cutouts")]
     columns: Vec<(Role, String)>,
-    /// Skip rows whose cutout is missing or invalid.
+    /// Skip rows whose cutout or values are missing or invalid.
     ///
-    /// The exit status is then 1 if rows were skipped. Reads the cutouts twice.
-    #[arg(long, requires = "cutouts")]
-    skip_missing: bool,
+    /// Rows with no cutout, a damaged one, a text in place of a number, or a position that is not on the sky. The exit
+    /// status is then 1 if rows were skipped. Reads the cutouts twice.
+    #[arg(long, alias = "skip-missing", requires = "cutouts")]
+    skip_bad: bool,
     /// Array of images (n, 5, H, W).
     #[arg(long, value_name = "F.npy", requires = "magnitudes")]
     images: Option<String>,
@@ -132,10 +134,9 @@ fn file_in(out: &Path) -> Result<PathBuf> {
 }
 
 fn request(options: Options) -> Result<IngestRequest> {
-    let Options { input, cutouts, columns, skip_missing, images, magnitudes, redshift, object_id, ra, dec, .. } =
-        options;
+    let Options { input, cutouts, columns, skip_bad, images, magnitudes, redshift, object_id, ra, dec, .. } = options;
     let source = match (input, cutouts, images.zip(magnitudes)) {
-        (Some(catalogue), Some(cutouts), _) => IngestSource::Catalogue { catalogue, cutouts, columns, skip_missing },
+        (Some(catalogue), Some(cutouts), _) => IngestSource::Catalogue { catalogue, cutouts, columns, skip_bad },
         (Some(input), None, _) if input.ends_with(".npz") => IngestSource::Npz(input),
         (Some(input), None, _) if input.ends_with(".npy") => {
             bail!("`{input}` is a single array; pass each array by its option: `--images F.npy --magnitudes F.npy`")
@@ -202,6 +203,7 @@ fn report(ingested: &Ingested, out: &Path, beside: Option<&str>, seconds: f64) -
         "rows_without_redshift": ingested.rows_without_redshift,
         "rows_with_non_finite_pixels": ingested.rows_with_non_finite_pixels,
         "rows_with_bad_magnitudes": ingested.rows_with_bad_magnitudes,
+        "rows_with_blank_bands": ingested.rows_with_blank_bands,
         "rows_skipped": ingested.rows_skipped,
         "skipped": ingested.skipped.iter().map(failure).collect::<Vec<_>>(),
         "notes": ingested.notes,
@@ -227,6 +229,7 @@ fn warnings(ingested: &Ingested) -> Vec<String> {
     let mut warnings: Vec<String> = [
         (ingested.rows_with_non_finite_pixels, "with pixels that are not finite: kept, and flagged when predicted"),
         (ingested.rows_with_bad_magnitudes, "with magnitudes outside 0–40: kept, and flagged when predicted"),
+        (ingested.rows_with_blank_bands, "with a band of equal pixels, such as 0: kept, and flagged when predicted"),
         (ingested.rows_without_redshift, "without a known redshift"),
     ]
     .into_iter()
@@ -248,9 +251,6 @@ fn skipped(ingested: &Ingested) -> String {
 /// Parses one item of `--columns`.
 pub(super) fn column(text: &str) -> Result<(Role, String), String> {
     let (role, name) = text.split_once('=').ok_or_else(|| "expected ROLE=NAME, such as object_id=objid".to_owned())?;
-    if name.trim().is_empty() {
-        return Err(format!("`{text}`: expected the name of a column after `=`"));
-    }
     Ok((role.trim().parse::<Role>().map_err(|error| error.to_string())?, name.trim().to_owned()))
 }
 

@@ -13,6 +13,7 @@ use pipeline::objects::Objects;
 use pipeline::output::{Format, Writer};
 use pipeline::partition::Partition;
 use pipeline::predict::{Predicted, Worker};
+use records::redshift::known;
 use records::report::PhaseSeconds;
 use serde::Serialize;
 use tokio_util::task::AbortOnDropHandle;
@@ -76,6 +77,8 @@ struct Report {
     files: usize,
     images: usize,
     flagged: usize,
+    /// Rows of partitions with redshifts, whose own redshift is unknown.
+    without_redshift: usize,
     failed: Vec<Failure>,
     seconds: f64,
     images_per_s: f64,
@@ -127,7 +130,7 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
 
     let watch = Stopwatch::start();
     let bar = counting_bar("bytes", inputs.iter().map(|input| input.bytes).sum());
-    let (mut images, mut flagged, mut failed) = (0, 0, Vec::new());
+    let (mut images, mut flagged, mut without_redshift, mut failed) = (0, 0, 0, Vec::new());
     for (index, input) in inputs.iter().enumerate() {
         let opening = next.take().unwrap_or_else(|| open(input));
         next = inputs.get(index + 1).map(open);
@@ -140,6 +143,8 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
                 writer.append(&input.name, &predicted)?;
                 images += predicted.z_phot.len();
                 flagged += predicted.flags.iter().filter(|flags| **flags != 0).count();
+                let z_spec = predicted.z_spec.iter().flatten();
+                without_redshift += z_spec.filter(|z_spec| known(**z_spec).is_none()).count();
             }
             Err(error) => {
                 bar.suspend(|| printer.tell(&format!("error: {error:#}")));
@@ -168,6 +173,7 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
         files: inputs.len() - failed.len(),
         images,
         flagged,
+        without_redshift,
         failed,
         seconds,
         images_per_s: images as f64 / seconds,
@@ -234,13 +240,17 @@ async fn predict_one(
 }
 
 fn human(report: &Report) -> String {
-    let Report { files, images, flagged, failed, seconds, images_per_s, isa, precision, threads, out, .. } = report;
+    let Report { files, images, flagged, without_redshift, failed, .. } = report;
+    let Report { seconds, images_per_s, isa, precision, threads, out, .. } = report;
     let (redshifts, files, threads) = (count(*images, "redshift"), count(*files, "file"), count(*threads, "thread"));
     let mut text = format!(
         "{redshifts} from {files} in {seconds:.2} s ({images_per_s:.0} images/s, {isa}, {precision}, {threads})"
     );
     if let Some(out) = out {
         text += &format!(" → {out}");
+    }
+    if *without_redshift > 0 {
+        text += &format!("\n{} without a known redshift: `z_spec` is empty there", count(*without_redshift, "row"));
     }
     if *flagged > 0 {
         text += &format!("\n{}: see the column `flags`", count(*flagged, "flagged row"));

@@ -3,6 +3,7 @@
 //! The arrays with one number or name per sample are read whole. Images pass through a few megabytes at a time, also
 //! from a compressed archive.
 
+use std::convert::identity;
 use std::io::{Read, Write};
 
 use pipeline::objects::Objects;
@@ -36,10 +37,9 @@ impl Arrays {
     pub(super) fn npz(runtime: &Handle, stores: &Stores, name: &str) -> Result<Self, IngestError> {
         let (bucket, key) = stores.open_url(name)?;
         let file = Ranged::open(runtime, &bucket, &key)?;
-        let archive = guarded(|| {
-            ZipArchive::new(file).map_err(|error| format!("not an `.npz` file (a zip archive of arrays): {error}"))
-        });
-        let archive = archive.map_err(|problem| input(name, problem))?;
+        let open =
+            || ZipArchive::new(file).map_err(|error| format!("not an `.npz` file (a zip archive of arrays): {error}"));
+        let archive = guarded(open, identity).map_err(|problem| input(name, problem))?;
         if archive.has_duplicate_names() {
             return Err(input(name, "two arrays have the same name"));
         }
@@ -98,7 +98,7 @@ impl Arrays {
             }
             Self::Archive { archive, .. } => {
                 let Some(index) = archive.index_for_name(&format!("{array}.npy")) else { return Ok(None) };
-                let opened = guarded(|| archive.by_index(index).map_err(|error| error.to_string()));
+                let opened = guarded(|| archive.by_index(index).map_err(|error| error.to_string()), identity);
                 let mut entry = opened.map_err(complain)?;
                 let (packed, bytes) = (entry.compressed_size(), entry.size());
                 if bytes > packed.saturating_mul(MAX_DEFLATE_RATIO).saturating_add(1 << 10) {
@@ -106,12 +106,7 @@ impl Arrays {
                         "{bytes} bytes compressed to {packed}, which is impossible: damaged"
                     )));
                 }
-                let read = std::panic::AssertUnwindSafe(|| read_array(&mut entry, bytes, &shown, take));
-                std::panic::catch_unwind(read)
-                    .unwrap_or_else(|_| {
-                        Err(input(&shown, "damaged: the decoder failed; create or copy the file again"))
-                    })
-                    .map(Some)
+                guarded(|| read_array(&mut entry, bytes, &shown, take), complain).map(Some)
             }
         }
     }

@@ -1,21 +1,22 @@
 //! Makes a partition from a catalogue and one cutout for each of its rows.
 //!
 //! Cutouts are fetched a few objects ahead, in the order of the catalogue, and dropped once they are written. If a row
-//! has no usable cutout, the ingest fails or leaves out the row and names it. It never fills in pixels.
+//! has no usable cutout, or an impossible value, the ingest fails or leaves out the row and names it. It never fills in pixels.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use bytes::Bytes;
 use futures::future::try_join_all;
 use futures::{Stream, StreamExt};
-use pipeline::objects::Objects;
-use pipeline::partition::{BANDS, Dtype};
+use pipeline::objects::{MAX_ID_BYTES, Objects};
+use pipeline::partition::Dtype;
 use pipeline::storage::{Bucket, StorageError, Stores};
 use tokio::runtime::Handle;
 
-use super::catalogue::{Catalogue, MAX_CATALOGUE_BYTES, Values};
+use super::catalogue::{Catalogue, Table, Values};
 use super::columns::{BAND_NAMES, Chosen, Role, choose, find};
-use super::cutout::{self, Cutout, MAX_CUTOUT_BYTES};
+use super::cutout::{self, Cutout, MAX_CUTOUT_BYTES, Wanted};
 use super::partition_sink::{Columns, Sink, check_size, reject_duplicates};
 use super::pattern::Pattern;
 use super::{Failure, IngestError, IngestRequest, Ingested, MAX_NAMED, input};
@@ -28,6 +29,8 @@ const MAX_UNITS: usize = 3;
 /// A catalogue that was read, and the location of its cutouts.
 pub(super) struct CutoutSource {
     columns: Columns,
+    /// Rows whose values cannot be right, with the first problem of each.
+    bad: BTreeMap<usize, String>,
     chosen: String,
     pattern: Pattern,
     /// Columns that the pattern contains, by their names in the pattern.
@@ -48,23 +51,23 @@ impl CutoutSource {
         let pattern = Pattern::parse(cutouts).map_err(|problem| input("--cutouts", problem))?;
         let (bucket, folder) = stores.open_url(&pattern.folder)?;
         let complain = |problem: String| input(name, problem);
-        let (from, key) = stores.open_url(name)?;
-        let bytes = runtime.block_on(from.read(&key, MAX_CATALOGUE_BYTES, "a catalogue"))?;
-        let catalogue = Catalogue::open(bytes).map_err(complain)?;
+        let catalogue = runtime.block_on(Catalogue::fetch(stores, name, stated))?;
         let chosen = choose(catalogue.names(), stated).map_err(complain)?;
         let in_pattern: Vec<usize> = pattern
             .columns()
             .map(|column| in_pattern(catalogue.names(), &chosen, column))
             .collect::<Result<_, _>>()
             .map_err(|problem| input("--cutouts", problem))?;
-        let table = Table::read(&catalogue, &chosen, &in_pattern).map_err(complain)?;
+        let Chosen { bands, object_id, ra, dec, redshift } = chosen;
+        let others = [object_id, ra, dec, redshift].into_iter().flatten().chain(in_pattern.iter().copied());
+        let table = Table::read(&catalogue, bands.into_iter().chain(others)).map_err(complain)?;
         let values = pattern.columns().map(str::to_owned).zip(in_pattern.iter().map(|&at| table.of(at).clone()));
         let values = values.collect();
-        let columns = table.columns(&chosen, catalogue.names()).map_err(complain)?;
+        let (columns, bad) = columns(&table, &chosen).map_err(complain)?;
         if let Some(objects) = &columns.objects {
             reject_duplicates(objects, name)?;
         }
-        Ok(Self { columns, chosen: describe(&chosen, catalogue.names()), pattern, values, bucket, folder })
+        Ok(Self { columns, bad, chosen: describe(&chosen, catalogue.names()), pattern, values, bucket, folder })
     }
 
     /// Streams the files of these rows, in order. Fetches a few rows ahead.
@@ -96,21 +99,16 @@ impl CutoutSource {
 
     /// Decodes the image of a row from its files.
     fn image(&self, files: Vec<Bytes>, crop: Option<usize>) -> Result<Cutout, String> {
-        let planes = BANDS / files.len();
+        let is_cube = files.len() == 1;
         let mut whole: Option<Cutout> = None;
-        for (file, band) in files.into_iter().zip(BAND_NAMES) {
-            let of_band = |problem| if planes == 1 { format!("band {band}: {problem}") } else { problem };
-            let cutout = cutout::read(file, planes).map_err(of_band)?;
-            match &mut whole {
-                None => whole = Some(cutout),
-                Some(whole) if (whole.height, whole.width) == (cutout.height, cutout.width) => {
-                    whole.pixels.extend(cutout.pixels);
-                }
-                Some(Cutout { height, width, .. }) => {
-                    let found = format!("{}×{}", cutout.height, cutout.width);
-                    return Err(of_band(format!("{found} pixels, but the bands before it have {height}×{width}")));
-                }
-            }
+        for (band, file) in files.into_iter().enumerate() {
+            let wanted = if is_cube { Wanted::Cube } else { Wanted::Band(band) };
+            let of_band = |problem| if is_cube { problem } else { format!("band {}: {problem}", BAND_NAMES[band]) };
+            let cutout = cutout::read(file, wanted).map_err(of_band)?;
+            whole = Some(match whole {
+                None => cutout,
+                Some(whole) => whole.with_band(cutout).map_err(of_band)?,
+            });
         }
         let cutout = whole.ok_or_else(|| "no file".to_owned())?;
         check_size((cutout.height, cutout.width), crop)?;
@@ -135,28 +133,35 @@ pub(super) fn ingest<W: Write>(
     source: CutoutSource,
     runtime: &Handle,
     request: &IngestRequest,
-    skip_missing: bool,
+    skip_bad: bool,
     out: W,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(Ingested, W), IngestError> {
-    let all: Vec<usize> = (0..source.columns.len()).collect();
-    let mut rows = all.clone();
-    let mut skipped = Vec::new();
-    if skip_missing {
+    let bad = || source.bad.iter().map(|(&row, problem)| source.failure(row, problem.clone()));
+    if !skip_bad && !source.bad.is_empty() {
+        return Err(rows_error(bad().take(MAX_NAMED).collect(), source.bad.len() > MAX_NAMED));
+    }
+    let good: Vec<usize> = (0..source.columns.len()).filter(|row| !source.bad.contains_key(row)).collect();
+    let mut rows = good.clone();
+    let mut skipped: Vec<Failure> = bad().collect();
+    if skip_bad {
         // The writer needs the number of samples before the first image.
-        let mut size = None;
+        let (mut size, mut done) = (None, 0);
         rows.clear();
-        each(&source, runtime, &all, request.crop, &mut size, |row, image| {
+        each(&source, runtime, &good, request.crop, &mut size, |row, image| {
             match image {
                 Ok(_) => rows.push(row),
                 Err(problem) => skipped.push(source.failure(row, problem)),
             }
-            progress(row + 1, all.len());
+            done += 1;
+            progress(done, good.len());
             Ok(())
         })?;
+        skipped.sort_by_key(|failure| failure.row);
         if rows.is_empty() {
+            let is_cut_short = skipped.len() > MAX_NAMED;
             skipped.truncate(MAX_NAMED);
-            return Err(IngestError::Cutouts { failed: skipped, is_cut_short: all.len() > MAX_NAMED });
+            return Err(rows_error(skipped, is_cut_short));
         }
     }
     let kept = source.columns.keep(&rows);
@@ -186,7 +191,7 @@ fn write<W: Write>(
             Err(problem) => {
                 failed.push(source.failure(row, problem));
                 return if failed.len() == MAX_NAMED {
-                    Err(cutouts_error(std::mem::take(&mut failed), true))
+                    Err(rows_error(std::mem::take(&mut failed), true))
                 } else {
                     Ok(())
                 };
@@ -213,7 +218,7 @@ fn write<W: Write>(
         Ok(())
     })?;
     if !failed.is_empty() {
-        return Err(cutouts_error(failed, false));
+        return Err(rows_error(failed, false));
     }
     let sink = sink.ok_or_else(|| input("--cutouts", "no image was read"))?;
     let (mut ingested, out) = sink.finish()?;
@@ -228,8 +233,8 @@ fn write<W: Write>(
     Ok((ingested, out))
 }
 
-fn cutouts_error(failed: Vec<Failure>, is_cut_short: bool) -> IngestError {
-    IngestError::Cutouts { failed, is_cut_short }
+fn rows_error(failed: Vec<Failure>, is_cut_short: bool) -> IngestError {
+    IngestError::Rows { failed, is_cut_short }
 }
 
 /// Calls `take` for each of `rows`, with its image or the reason why it has none. `size` is the size of the first
@@ -277,49 +282,35 @@ fn in_pattern(names: &[String], chosen: &Chosen, column: &str) -> Result<usize, 
     by_role.map_or_else(|| find(names, column), Ok)
 }
 
-/// Columns that were read from a catalogue, with their indices in it.
-struct Table {
-    places: Vec<usize>,
-    values: Vec<Values>,
-}
-
-impl Table {
-    fn read(catalogue: &Catalogue, chosen: &Chosen, in_pattern: &[usize]) -> Result<Self, String> {
-        let Chosen { bands, object_id, ra, dec, redshift } = chosen;
-        let optional = [object_id, ra, dec, redshift].into_iter().flatten();
-        let mut places: Vec<usize> = bands.iter().chain(optional).chain(in_pattern).copied().collect();
-        places.sort_unstable();
-        places.dedup();
-        Ok(Self { values: catalogue.read(&places)?, places })
+/// Makes the columns of a partition, and finds the rows with values that cannot be right: a text in place of a number,
+/// or a position that is not on the sky. Such a value is unknown in the columns.
+fn columns(table: &Table<'_>, chosen: &Chosen) -> Result<(Columns, BTreeMap<usize, String>), String> {
+    let mut bad = BTreeMap::new();
+    let mut numbers = |place: usize| {
+        table.numbers_or(place, |row, problem| {
+            bad.entry(row).or_insert(problem);
+        })
+    };
+    let rows = table.len();
+    let bands = chosen.bands.map(&mut numbers);
+    let magnitudes = (0..rows).flat_map(|row| bands.iter().map(move |band| band[row])).collect();
+    let redshift = chosen.redshift.map(&mut numbers).map(|redshift| (redshift, Dtype::F64));
+    let mut degrees = |place: Option<usize>| {
+        place.map_or_else(|| vec![None; rows], |place| numbers(place).into_iter().map(Some).collect::<Vec<_>>())
+    };
+    let (mut ra, mut dec) = (degrees(chosen.ra), degrees(chosen.dec));
+    let mut objects = None;
+    if chosen.object_id.or(chosen.ra).or(chosen.dec).is_some() {
+        let mut ids = chosen.object_id.map_or_else(|| Ok(vec![None; rows]), |place| table.identifiers(place))?;
+        for row in 0..rows {
+            if let Some(problem) = Objects::problem(ids[row].as_deref(), ra[row], dec[row]) {
+                bad.entry(row).or_insert(problem);
+                (ids[row], ra[row], dec[row]) = (ids[row].take().filter(|id| id.len() <= MAX_ID_BYTES), None, None);
+            }
+        }
+        objects = Some(Objects::new(ids, ra, dec).map_err(|error| error.to_string())?);
     }
-
-    /// Returns the column at this index of the catalogue.
-    ///
-    /// # Panics
-    /// Panics if the column was not read.
-    fn of(&self, place: usize) -> &Values {
-        &self.values[self.places.binary_search(&place).expect("a column that was read")]
-    }
-
-    fn columns(&self, chosen: &Chosen, names: &[String]) -> Result<Columns, String> {
-        let numbers = |place: usize| self.of(place).numbers(&names[place]);
-        let bands = chosen.bands.iter().map(|&place| numbers(place)).collect::<Result<Vec<Vec<f64>>, String>>()?;
-        let rows = bands[0].len();
-        let magnitudes = (0..rows).flat_map(|row| bands.iter().map(move |band| band[row])).collect();
-        let redshift = chosen.redshift.map(numbers).transpose()?.map(|redshift| (redshift, Dtype::F64));
-        let degrees = |place: Option<usize>| {
-            let found = place.map(numbers).transpose()?;
-            Ok::<_, String>(found.map_or_else(|| vec![None; rows], |found| found.into_iter().map(Some).collect()))
-        };
-        let objects = if chosen.object_id.or(chosen.ra).or(chosen.dec).is_some() {
-            let ids = chosen.object_id.map(|place| self.of(place).identifiers(&names[place])).transpose()?;
-            let ids = ids.unwrap_or_else(|| vec![None; rows]);
-            Some(Objects::new(ids, degrees(chosen.ra)?, degrees(chosen.dec)?).map_err(|error| error.to_string())?)
-        } else {
-            None
-        };
-        Ok(Columns { magnitudes, magnitude_dtype: Dtype::F64, redshift, objects })
-    }
+    Ok((Columns { magnitudes, magnitude_dtype: Dtype::F64, redshift, objects }, bad))
 }
 
 /// Describes the choice of columns for the user: `u=modelMag_u …`.

@@ -45,7 +45,7 @@ pub const ROLES: [(&str, Role); 9] = [
 ];
 
 /// Names of the bands.
-pub(super) const BAND_NAMES: [&str; BANDS] = ["u", "g", "r", "i", "z"];
+pub(crate) const BAND_NAMES: [&str; BANDS] = ["u", "g", "r", "i", "z"];
 
 /// Other common names of columns with these roles, in lower case.
 const OTHER_NAMES: [(Role, &[&str]); 4] = [
@@ -56,7 +56,7 @@ const OTHER_NAMES: [(Role, &[&str]); 4] = [
 ];
 
 /// Naming schemes of the five magnitudes, in lower case.
-const FAMILIES: [&str; 14] = [
+const FAMILIES: [&str; 19] = [
     "{band}",
     "mag_{band}",
     "magnitude_{band}",
@@ -71,7 +71,16 @@ const FAMILIES: [&str; 14] = [
     "psfmag_{band}",
     "dered_{band}",
     "mag_model_{band}",
+    // Columns with five values in each row, as SDSS writes them, in the order u g r i z.
+    "modelmag[{index}]",
+    "cmodelmag[{index}]",
+    "petromag[{index}]",
+    "psfmag[{index}]",
+    "magnitudes[{index}]",
 ];
+
+/// Name in `--columns` that leaves out a role, if no column has this name. An empty name leaves it out, too.
+const LEFT_OUT: &str = "none";
 
 /// Index of the column of each role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,13 +101,24 @@ pub(super) fn choose(names: &[String], stated: &[(Role, String)]) -> Result<Chos
     {
         return Err(format!("`--columns` names two columns for `{role}`"));
     }
-    let find_stated =
-        |role: Role| stated.iter().find(|(found, _)| *found == role).map(|(_, name)| find(names, name)).transpose();
-    let stated_or_guessed =
-        |role: Role| find_stated(role)?.map_or_else(|| guess(names, role), |column| Ok(Some(column)));
+    let stated_name = |role: Role| stated.iter().find(|(found, _)| *found == role).map(|(_, name)| name.as_str());
+    let is_left_out = |name: &str| name.is_empty() || (name == LEFT_OUT && find(names, name).is_err());
+    let stated_or_guessed = |role: Role| match stated_name(role) {
+        None => guess(names, role),
+        Some(name) if is_left_out(name) => Ok(None),
+        Some(name) => find(names, name).map(Some),
+    };
     let mut bands = [None; BANDS];
     for (band, column) in bands.iter_mut().enumerate() {
-        *column = find_stated(Role::Band(band))?;
+        *column = match stated_name(Role::Band(band)) {
+            Some(name) if is_left_out(name) => {
+                return Err(format!(
+                    "the magnitude `{}` cannot be left out; the model needs all five",
+                    BAND_NAMES[band]
+                ));
+            }
+            name => name.map(|name| find(names, name)).transpose()?,
+        };
     }
     let chosen = Chosen {
         bands: guess_bands(names, bands)?,
@@ -165,7 +185,7 @@ fn guess_bands(names: &[String], stated: [Option<usize>; BANDS]) -> Result<[usiz
     let of_family = |family: &&str| {
         let mut bands = [0; BANDS];
         for (band, place) in bands.iter_mut().enumerate() {
-            let name = family.replace("{band}", BAND_NAMES[band]);
+            let name = family_name(family, band);
             *place = match (stated[band], places(names, |found| found.eq_ignore_ascii_case(&name)).as_slice()) {
                 (Some(column), _) | (None, &[column]) => column,
                 _ => return None,
@@ -177,6 +197,9 @@ fn guess_bands(names: &[String], stated: [Option<usize>; BANDS]) -> Result<[usiz
         return Ok([u, g, r, i, z]);
     }
     let complete: Vec<[usize; BANDS]> = FAMILIES.iter().filter_map(of_family).collect();
+    if complete.is_empty() {
+        reject_repeated(names, stated)?;
+    }
     match complete.as_slice() {
         &[one] => Ok(one),
         [] => Err(format!(
@@ -194,6 +217,30 @@ fn guess_bands(names: &[String], stated: [Option<usize>; BANDS]) -> Result<[usiz
             ))
         }
     }
+}
+
+/// Rejects names that occur twice, if they are the reason why a naming scheme is not complete.
+fn reject_repeated(names: &[String], stated: [Option<usize>; BANDS]) -> Result<(), String> {
+    for family in FAMILIES {
+        let found = |band: usize| {
+            let name = family_name(family, band);
+            places(names, |found| found.eq_ignore_ascii_case(&name))
+        };
+        let unstated = || (0..BANDS).filter(|&band| stated[band].is_none());
+        if unstated().all(|band| !found(band).is_empty())
+            && let Some(repeated) = unstated().map(found).find(|places| places.len() > 1)
+        {
+            return Err(format!(
+                "more than one column `{}`; give them different names, or choose with `--columns`",
+                names[repeated[0]]
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn family_name(family: &str, band: usize) -> String {
+    family.replace("{band}", BAND_NAMES[band]).replace("{index}", &band.to_string())
 }
 
 fn places(names: &[String], is_it: impl Fn(&str) -> bool) -> Vec<usize> {

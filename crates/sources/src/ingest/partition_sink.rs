@@ -6,10 +6,13 @@ use std::io::Write;
 use pipeline::objects::Objects;
 use pipeline::partition::{BANDS, Dtype, Layout, MAX_IMAGE_SIDE, Writer};
 use pipeline::predict::crop;
-use records::flags::{BAD_MAGNITUDE, NON_FINITE_PIXEL, flags};
+use records::flags::{BAD_MAGNITUDE, BLANK_BAND, NON_FINITE_PIXEL, flags};
+use records::redshift::known;
 
 use super::{IngestError, IngestRequest, Ingested, input};
 
+/// Maximum height and width of an image in pixels, before it is cropped.
+pub(super) const MAX_SIDE: usize = 4 * MAX_IMAGE_SIDE;
 /// Maximum number of repeated identifiers that a message names.
 const MAX_DUPLICATES_NAMED: usize = 5;
 
@@ -98,7 +101,7 @@ impl<'a, W: Write> Sink<'a, W> {
             rows_without_redshift: columns
                 .redshift
                 .as_ref()
-                .map_or(0, |(redshift, _)| redshift.iter().filter(|redshift| !redshift.is_finite()).count()),
+                .map_or(0, |(redshift, _)| redshift.iter().filter(|&&redshift| known(redshift).is_none()).count()),
             ..Ingested::default()
         };
         Ok(Self { writer: Writer::new(out, layout).map_err(IngestError::Write)?, columns, request, ingested })
@@ -124,15 +127,18 @@ impl<'a, W: Write> Sink<'a, W> {
             let flags = flags(image, magnitudes, 0.0);
             self.ingested.rows_with_non_finite_pixels += usize::from(flags & NON_FINITE_PIXEL != 0);
             self.ingested.rows_with_bad_magnitudes += usize::from(flags & BAD_MAGNITUDE != 0);
+            self.ingested.rows_with_blank_bands += usize::from(flags & BLANK_BAND != 0);
         }
         self.writer.write_images(&pixels).map_err(IngestError::Write)
     }
 
-    /// Completes the partition.
+    /// Completes the partition. Values that mark an unknown redshift become NaN.
     pub(super) fn finish(self) -> Result<(Ingested, W), IngestError> {
         let Columns { magnitudes, redshift, .. } = self.columns;
-        let redshift = redshift.as_ref().map(|(redshift, _)| redshift.as_slice());
-        let out = self.writer.finish(magnitudes, redshift).map_err(IngestError::Write)?;
+        let redshift: Option<Vec<f64>> = redshift
+            .as_ref()
+            .map(|(redshift, _)| redshift.iter().map(|&redshift| known(redshift).unwrap_or(f64::NAN)).collect());
+        let out = self.writer.finish(magnitudes, redshift.as_deref()).map_err(IngestError::Write)?;
         Ok((self.ingested, out))
     }
 }
@@ -140,6 +146,11 @@ impl<'a, W: Write> Sink<'a, W> {
 /// Checks that images of this size can be cropped to `crop` and stored.
 pub(super) fn check_size((height, width): (usize, usize), crop: Option<usize>) -> Result<(), String> {
     let is_side = |side: usize| (1..=MAX_IMAGE_SIDE).contains(&side);
+    if height.max(width) > MAX_SIDE {
+        return Err(format!(
+            "images of {height}×{width} pixels; expected sides of at most {MAX_SIDE}, also with `--crop`"
+        ));
+    }
     match crop {
         Some(size) if size > height || size > width => {
             Err(format!("images of {height}×{width} pixels are too small to crop to {size}×{size}"))

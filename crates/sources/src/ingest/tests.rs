@@ -1,6 +1,6 @@
 //! Ingests files that astropy, numpy and polars wrote, from memory and from disk.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use pipeline::partition::{Dtype, Partition, Rows};
@@ -46,12 +46,12 @@ fn npz(name: &str) -> IngestRequest {
     request(IngestSource::Npz(golden(name)))
 }
 
-fn catalogue(catalogue: &str, cutouts: &str, skip_missing: bool) -> IngestRequest {
+fn catalogue(catalogue: &str, cutouts: &str, skip_bad: bool) -> IngestRequest {
     request(IngestSource::Catalogue {
         catalogue: catalogue.to_owned(),
         cutouts: cutouts.to_owned(),
         columns: Vec::new(),
-        skip_missing,
+        skip_bad,
     })
 }
 
@@ -301,8 +301,6 @@ fn rejects_duplicate_identifiers_and_impossible_positions() {
     let runtime = runtime();
     for (table, message) in [
         ("id,u,g,r,i,z\na,1,2,3,4,5\na,1,2,3,4,5\n", "repeats in 1 rows (`a`)"),
-        ("id,u,g,r,i,z,ra\na,1,2,3,4,5,360\n", "row 0: `ra` is 360; expected at least 0 and less than 360 degrees"),
-        ("id,u,g,r,i,z,dec\na,1,2,3,4,5,-91\n", "row 0: `dec` is -91"),
         ("id,u,g,r,i\na,1,2,3,4\n", "no columns for the magnitudes"),
         ("id,u,g,r,i,z,objid\na,1,2,3,4,5,6\n", "could each be `object_id`"),
     ] {
@@ -312,6 +310,94 @@ fn rejects_duplicate_identifiers_and_impossible_positions() {
     }
     let error = make(&stores, &catalogue("memory:t.csv", "memory:s/{nothing}.fits", false)).unwrap_err().to_string();
     assert!(error.contains("could each be") || error.contains("no column `nothing`"), "{error}");
+}
+
+#[test]
+fn leaves_out_rows_whose_values_cannot_be_right_on_request() {
+    let (stores, runtime) = (stores(), runtime());
+    let cube = std::fs::read(golden(&format!("cubes/{}.fits", IDS[0]))).unwrap();
+    for name in ["a", "b", "c", "d", "e"] {
+        write(&runtime, &stores, &format!("memory:cutouts/{name}.fits"), cube.clone());
+    }
+    let table = "id,u,g,r,i,z,ra,dec\na,1,2,3,4,5,360,0\nb,6,7,8,9,10,20,-999\nc,1,1,1,x,1,30,0\n\
+                 d,11,12,13,14,15,40,0\ne,1,2,3,4,5,-9999,0\n";
+    write(&runtime, &stores, "memory:t.csv", table);
+    let wanted = |skip| catalogue("memory:t.csv", "memory:cutouts/{id}.fits", skip);
+    let error = make(&stores, &wanted(false)).unwrap_err().to_string();
+    for message in [
+        "4 objects cannot be ingested: `a` (row 0): `ra` is 360; expected at least 0 and less than 360 degrees",
+        "`b` (row 1): `dec` is -999",
+        "`c` (row 2): column `i`: expected a number, found `x`",
+        "`e` (row 4): `ra` is -9999",
+        "`--skip-bad`",
+    ] {
+        assert!(error.contains(message), "{error}");
+    }
+    let (ingested, bytes) = make(&stores, &wanted(true)).unwrap();
+    assert_eq!((ingested.samples, ingested.rows_skipped), (1, 4));
+    assert_eq!(ingested.objects.unwrap().object_id(), [Some("d".to_owned())]);
+    assert_eq!(read(bytes).1.magnitudes, [11.0, 12.0, 13.0, 14.0, 15.0]);
+}
+
+#[test]
+fn redshifts_that_no_galaxy_has_become_unknown() {
+    let (stores, runtime) = (stores(), runtime());
+    let cube = std::fs::read(golden(&format!("cubes/{}.fits", IDS[0]))).unwrap();
+    write(&runtime, &stores, "memory:cutouts/a.fits", cube);
+    let redshifts = [-9999.0, -99.0, -1.0, 99.0, 9999.0, 0.1, -0.001];
+    let rows: String = redshifts.iter().map(|z| format!("a,1,2,3,4,5,{z}\n")).collect();
+    write(&runtime, &stores, "memory:t.csv", format!("n,u,g,r,i,z,z_spec\n{rows}"));
+    let (ingested, bytes) = make(&stores, &catalogue("memory:t.csv", "memory:cutouts/{n}.fits", false)).unwrap();
+    assert_eq!((ingested.has_redshift, ingested.rows_without_redshift), (true, 5));
+    let expected: Vec<f64> = redshifts.iter().map(|&z| records::redshift::known(z).unwrap_or(f64::NAN)).collect();
+    assert_eq!(bits(&read(bytes).1.redshift.unwrap()), bits(&expected));
+    // A role may be left out.
+    for name in ["none", ""] {
+        let mut wanted = catalogue("memory:t.csv", "memory:cutouts/{n}.fits", false);
+        if let IngestSource::Catalogue { columns, .. } = &mut wanted.source {
+            columns.push((Role::Redshift, name.to_owned()));
+        }
+        assert!(!make(&stores, &wanted).unwrap().0.has_redshift);
+    }
+}
+
+#[test]
+fn counts_images_without_light() {
+    let (stores, runtime) = (stores(), runtime());
+    let magnitudes = npy("<f4", "(2, 5)", &[0; 40]);
+    let mut pixels: Vec<u8> = (0..2 * 5 * 4).flat_map(|pixel| (pixel as f32).to_le_bytes()).collect();
+    pixels[5 * 4 * 4..6 * 4 * 4].fill(0);
+    let images = npy("<f4", "(2, 5, 2, 2)", &pixels);
+    write(&runtime, &stores, "memory:b.npz", archive(&[("magnitudes", &magnitudes), ("images", &images)], false));
+    let ingested = make(&stores, &request(IngestSource::Npz("memory:b.npz".into()))).unwrap().0;
+    assert_eq!(ingested.rows_with_blank_bands, 1);
+}
+
+/// With `--crop`, an image may be larger than a partition allows, but a header may not state any size.
+#[test]
+fn rejects_huge_images_that_are_cropped() {
+    let (stores, runtime) = (stores(), runtime());
+    let magnitudes = npy("<f4", "(1, 5)", &[0; 20]);
+    write(&runtime, &stores, "memory:m.npy", magnitudes.clone());
+    for (descr, shape) in [
+        ("|S0", "(1, 5, 1048576, 1048576)"),
+        ("<U0", "(1, 5, 4294967296, 4294967296)"),
+        ("|S0", "(1, 5, 4097, 64)"),
+        ("|S0", "(1, 5, 64, 4611686018427387904)"),
+        ("<f4", "(1, 5, 1073741824, 1073741824)"),
+    ] {
+        let images = npy(descr, shape, &[]);
+        write(&runtime, &stores, "memory:i.npy", images.clone());
+        write(&runtime, &stores, "memory:i.npz", archive(&[("magnitudes", &magnitudes), ("images", &images)], false));
+        let files =
+            NpyFiles { images: "memory:i.npy".into(), magnitudes: "memory:m.npy".into(), ..NpyFiles::default() };
+        for source in [IngestSource::Npy(files), IngestSource::Npz("memory:i.npz".into())] {
+            let wanted = IngestRequest { crop: Some(32), ..request(source) };
+            let error = make(&stores, &wanted).unwrap_err().to_string();
+            let is_named = ["expected sides of at most 4096, also with `--crop`", "truncated or damaged"];
+            assert!(is_named.iter().any(|message| error.contains(message)), "{shape}: {error}");
+        }
+    }
 }
 
 /// Real SDSS cutouts.

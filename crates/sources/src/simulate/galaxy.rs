@@ -6,10 +6,10 @@
 //! magnitudes do, as for real galaxies.
 
 use rand::{Rng, RngExt};
-use rand_distr::{Distribution, StandardNormal};
 
 use super::cosmology::kpc_per_arcsec;
 use super::magnitudes::{BANDS, COLOURS, Magnitudes, R};
+use super::normal;
 use super::population::{Kind, Member};
 use super::profile::{Profile, half_light_radius};
 use super::survey::{PIXEL_ARCSEC, SKY_NOISE};
@@ -162,10 +162,6 @@ fn draw_axis_ratios(member: &Member, rng: &mut impl Rng) -> (f64, f64) {
 fn sky_error(radius_arcsec: f64) -> [f64; BANDS] {
     let width = (1.4f64.powi(2) + (0.6 * radius_arcsec / PIXEL_ARCSEC).powi(2)).sqrt();
     SKY_NOISE.map(|noise| noise * width * (4.0 * std::f64::consts::PI).sqrt())
-}
-
-fn normal(rng: &mut impl Rng) -> f64 {
-    StandardNormal.sample(rng)
 }
 
 #[cfg(test)]

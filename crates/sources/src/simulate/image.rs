@@ -5,10 +5,11 @@
 //! a line, each pixel is the previous one times a factor, and that factor changes by a constant factor.
 
 use rand::{Rng, RngExt};
-use rand_distr::{Distribution, Poisson, StandardNormal};
+use rand_distr::{Distribution, Poisson};
 
 use super::galaxy::{Component, Galaxy};
 use super::magnitudes::{BANDS, Magnitudes};
+use super::normal;
 use super::profile::Profile;
 use super::survey::{
     FWHM_IN_SIGMA, PHOTONS_PER_NANOMAGGY, PIXEL_ARCSEC, SEEING_BY_BAND, SEEING_FWHM, SEEING_WING, SKY_NOISE,
@@ -182,10 +183,6 @@ impl Canvas {
             }
         }
     }
-}
-
-fn normal(rng: &mut impl Rng) -> f64 {
-    StandardNormal.sample(rng)
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
-/// Number of bands: u g r i z.
-pub const BANDS: usize = 5;
+pub use pipeline::partition::BANDS;
+
 /// Number of colours: u−g, g−r, r−i, i−z.
 pub(super) const COLOURS: usize = BANDS - 1;
 /// Index of the r band, in which samples have their magnitude limits.

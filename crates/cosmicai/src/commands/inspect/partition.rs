@@ -3,7 +3,8 @@
 use anyhow::Result;
 use pipeline::objects::Objects;
 use pipeline::partition::Partition;
-use records::flags::{BAD_MAGNITUDE, NON_FINITE_PIXEL, flags};
+use records::flags::{BAD_MAGNITUDE, BLANK_BAND, NON_FINITE_PIXEL, flags};
+use records::redshift::known;
 use serde::Serialize;
 
 use crate::printer::{bytes, grouped, table};
@@ -27,6 +28,10 @@ pub(super) struct Report {
     redshift: Option<Range>,
     rows_with_non_finite_pixels: usize,
     rows_with_bad_magnitudes: usize,
+    /// Rows with a band whose pixels all have one value.
+    rows_with_blank_bands: usize,
+    /// Rows whose redshift is NaN or a value that marks an unknown one; None if the file has no redshifts.
+    rows_without_redshift: Option<usize>,
     /// Contents of the file of objects; None if there is no such file.
     objects: Option<Known>,
 }
@@ -92,6 +97,8 @@ pub(super) async fn look(url: &str, partition: Partition, objects: Option<Object
         redshift: partition.redshift_dtype().map(|_| Range::new("redshift")),
         rows_with_non_finite_pixels: 0,
         rows_with_bad_magnitudes: 0,
+        rows_with_blank_bands: 0,
+        rows_without_redshift: partition.redshift_dtype().map(|_| 0),
         objects: objects.as_ref().map(|objects| Known {
             rows_with_object_id: objects.object_id().iter().flatten().count(),
             rows_with_position: objects
@@ -111,12 +118,14 @@ pub(super) async fn look(url: &str, partition: Partition, objects: Option<Object
             let flags = flags(image, magnitudes, 0.0);
             report.rows_with_non_finite_pixels += usize::from(flags & NON_FINITE_PIXEL != 0);
             report.rows_with_bad_magnitudes += usize::from(flags & BAD_MAGNITUDE != 0);
+            report.rows_with_blank_bands += usize::from(flags & BLANK_BAND != 0);
             for (range, magnitude) in report.magnitudes.iter_mut().zip(magnitudes) {
                 range.add(*magnitude);
             }
         }
         if let (Some(range), Some(redshift)) = (&mut report.redshift, &rows.redshift) {
-            redshift.iter().for_each(|z| range.add(*z));
+            redshift.iter().filter_map(|z| known(*z)).for_each(|z| range.add(z));
+            *report.rows_without_redshift.get_or_insert(0) += redshift.iter().filter(|z| known(**z).is_none()).count();
         }
         bar.inc((rows.magnitudes.len() / bands) as u64);
     }
@@ -161,13 +170,21 @@ pub(super) fn human(report: &Report) -> String {
             grouped(*rows_with_position as u64)
         );
     }
-    match (report.rows_with_non_finite_pixels, report.rows_with_bad_magnitudes) {
-        (0, 0) => text + "valid      every pixel is finite and every magnitude is within 0–40\n",
-        (pixels, magnitudes) => {
+    if let Some(unknown) = report.rows_without_redshift.filter(|&unknown| unknown > 0) {
+        text +=
+            &format!("unknown    redshift of {} rows: NaN, or a value that no galaxy has\n", grouped(unknown as u64));
+    }
+    match (report.rows_with_non_finite_pixels, report.rows_with_bad_magnitudes, report.rows_with_blank_bands) {
+        (0, 0, 0) => {
+            text + "valid      every pixel is finite, every band has an image, every magnitude is within 0–40\n"
+        }
+        (pixels, magnitudes, blank) => {
             text + &format!(
-                "flagged    {} rows with pixels that are not finite, {} with magnitudes outside 0–40\n",
+                "flagged    {} rows with pixels that are not finite, {} with magnitudes outside 0–40, {} with a band of \
+                 equal pixels\n",
                 grouped(pixels as u64),
-                grouped(magnitudes as u64)
+                grouped(magnitudes as u64),
+                grouped(blank as u64)
             )
         }
     }

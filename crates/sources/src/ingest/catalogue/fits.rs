@@ -1,28 +1,48 @@
-//! Reads the first binary table of a FITS file. Integers keep every digit. `TNULL`, `TSCAL` and `TZERO` are applied.
+//! Reads a binary table of a FITS file. Integers keep every digit. `TNULL`, `TSCAL` and `TZERO` are applied.
 
 use fitsio_pure::bintable::{
     BinaryColumnData, BinaryColumnDescriptor, BinaryColumnType, extract_column_scaling, parse_binary_table_columns,
     read_binary_column,
 };
-use fitsio_pure::hdu::{Hdu, HduInfo, parse_fits};
+use fitsio_pure::hdu::{Hdu, HduInfo};
 use fitsio_pure::value::Value;
 
-use super::{Values, check_rows};
+use super::super::fits_file;
+use super::{Stored, Values, check_rows};
 
-pub(super) fn names(bytes: &[u8]) -> Result<Vec<String>, String> {
-    let (_, columns) = open(bytes)?;
-    Ok(columns.into_iter().map(|column| column.name.unwrap_or_default().trim().to_owned()).collect())
+/// Columns of each binary table of the file, in order.
+pub(super) fn tables(bytes: &[u8]) -> Result<Vec<Vec<Stored>>, String> {
+    let hdus = fits_file::parse(bytes)?;
+    let mut tables = Vec::new();
+    for hdu in hdus.iter().filter(is_table) {
+        let stored = |column: BinaryColumnDescriptor| Stored {
+            name: column.name.unwrap_or_default().trim().to_owned(),
+            // The repeat count of text is its length.
+            values_per_row: if column.col_type == BinaryColumnType::Ascii { 1 } else { column.repeat },
+        };
+        tables.push(columns(bytes, hdu)?.into_iter().map(stored).collect());
+    }
+    if tables.is_empty() {
+        let ascii = hdus.iter().any(|hdu| matches!(hdu.info, HduInfo::AsciiTable { .. }));
+        let found = if ascii { " (it has an ASCII table, which is not read)" } else { "" };
+        return Err(format!("FITS file without a binary table{found}; expected the catalogue in one"));
+    }
+    Ok(tables)
 }
 
-pub(super) fn read(bytes: &[u8], columns: &[usize]) -> Result<Vec<Values>, String> {
-    let (table, all) = open(bytes)?;
-    columns.iter().map(|&column| values(bytes, &table, &all[column], column)).collect()
+/// Reads these columns of a table. All values of a row follow each other.
+pub(super) fn read(bytes: &[u8], table: usize, wanted: &[usize]) -> Result<Vec<Values>, String> {
+    let hdus = fits_file::parse(bytes)?;
+    let table = hdus.iter().filter(is_table).nth(table).ok_or_else(|| "FITS file without this table".to_owned())?;
+    let columns = columns(bytes, table)?;
+    wanted.iter().map(|&column| values(bytes, table, &columns[column], column)).collect()
 }
 
-fn open(bytes: &[u8]) -> Result<(Hdu, Vec<BinaryColumnDescriptor>), String> {
-    let fits = parse_fits(bytes).map_err(|error| format!("not a readable FITS file: {error}"))?;
-    let table = fits.hdus.into_iter().find(|hdu| matches!(hdu.info, HduInfo::BinaryTable { .. }));
-    let table = table.ok_or_else(|| "FITS file without a binary table; expected the catalogue in one".to_owned())?;
+fn is_table(hdu: &&Hdu) -> bool {
+    matches!(hdu.info, HduInfo::BinaryTable { .. })
+}
+
+fn columns(bytes: &[u8], table: &Hdu) -> Result<Vec<BinaryColumnDescriptor>, String> {
     let HduInfo::BinaryTable { naxis1, naxis2, tfields, .. } = table.info else {
         return Err("FITS file without a binary table".to_owned());
     };
@@ -37,14 +57,11 @@ fn open(bytes: &[u8]) -> Result<(Hdu, Vec<BinaryColumnDescriptor>), String> {
     if inside.is_none_or(|end| end > bytes.len()) {
         return Err(format!("{naxis2} rows of {naxis1} bytes, more than the file holds: truncated"));
     }
-    Ok((table, columns))
+    Ok(columns)
 }
 
 fn values(bytes: &[u8], table: &Hdu, column: &BinaryColumnDescriptor, index: usize) -> Result<Values, String> {
     let name = column.name.as_deref().unwrap_or_default();
-    if column.repeat != 1 && column.col_type != BinaryColumnType::Ascii {
-        return Err(format!("column `{name}`: expected one value in each row, found {}", column.repeat));
-    }
     let data = read_binary_column(bytes, table, index).map_err(|error| format!("column `{name}`: {error}"))?;
     let (scale, zero) = extract_column_scaling(&table.cards, index + 1);
     let null = integer_card(table, &format!("TNULL{}", index + 1));

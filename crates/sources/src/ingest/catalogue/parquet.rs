@@ -1,38 +1,61 @@
-//! Reads columns of numbers and text from Parquet. Nested columns are not read.
+//! Reads columns of numbers and text from Parquet, and lists of one length. Other nested columns are not read.
 
-use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
 };
+use arrow_array::{Array, ArrayRef, ListArray};
 use arrow_schema::DataType;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use pipeline::parquet_files::check_parquet;
 
-use super::{MAX_TEXT_BYTES, Values, check_rows};
+use super::{MAX_TEXT_BYTES, Stored, Values, check_rows};
 
-pub(super) fn names(bytes: &Bytes) -> Result<Vec<String>, String> {
+/// Columns of the file. A column of lists of one length has several values in each row.
+pub(super) fn columns(bytes: &Bytes) -> Result<Vec<Stored>, String> {
     let reader = open(bytes)?;
-    Ok(reader.schema().fields().iter().map(|field| field.name().clone()).collect())
+    let rows = reader.metadata().file_metadata().num_rows();
+    let fields = reader.schema().fields().clone();
+    let mut stored: Vec<Stored> =
+        fields.iter().map(|field| Stored { name: field.name().clone(), values_per_row: 1 }).collect();
+    for leaf in 0..reader.parquet_schema().num_columns() {
+        let root = reader.parquet_schema().get_column_root_idx(leaf);
+        if matches!(fields[root].data_type(), DataType::List(_)) && rows > 0 {
+            let values: i64 = reader.metadata().row_groups().iter().map(|group| group.column(leaf).num_values()).sum();
+            // If the lists have different lengths, reading the column fails.
+            stored[root].values_per_row = usize::try_from(values / rows).unwrap_or(1).max(1);
+        }
+    }
+    Ok(stored)
 }
 
+/// Reads these columns, whose indices ascend. All values of a list follow each other.
 pub(super) fn read(bytes: &Bytes, columns: &[usize]) -> Result<Vec<Values>, String> {
     let reader = open(bytes)?;
     let names: Vec<String> = columns.iter().map(|&column| reader.schema().field(column).name().clone()).collect();
-    let rows = usize::try_from(reader.metadata().file_metadata().num_rows()).map_err(|error| error.to_string())?;
-    check_rows(rows)?;
+    let stated = usize::try_from(reader.metadata().file_metadata().num_rows()).map_err(|error| error.to_string())?;
+    check_rows(stated)?;
     let mask = ProjectionMask::roots(reader.parquet_schema(), columns.iter().copied());
     let reader = reader.with_projection(mask).build().map_err(|error| error.to_string())?;
     let mut values: Vec<Option<Values>> = vec![None; columns.len()];
+    let mut rows = 0;
     for batch in reader {
         let batch = batch.map_err(|error| error.to_string())?;
-        for (values, name) in values.iter_mut().zip(&names) {
-            let found = batch.column_by_name(name).ok_or_else(|| format!("no column `{name}`"))?;
+        rows += batch.num_rows();
+        // The pages may hold more rows than the metadata state. Few bytes may repeat a value many times.
+        if rows > stated {
+            break;
+        }
+        for ((values, found), name) in values.iter_mut().zip(batch.columns()).zip(&names) {
             append(values, found, name)?;
         }
+    }
+    if rows != stated {
+        let found = if rows > stated { format!("more than {stated}") } else { rows.to_string() };
+        return Err(format!("{found} rows in the columns, {stated} in the metadata: damaged Parquet"));
     }
     let empty = || Values::Texts(Vec::new());
     Ok(values.into_iter().map(|values| values.unwrap_or_else(empty)).collect())
@@ -63,9 +86,29 @@ fn append(values: &mut Option<Values>, found: &ArrayRef, name: &str) -> Result<(
         DataType::Float16 => numbers::<Float16Type>(values, found),
         DataType::Float32 => numbers::<Float32Type>(values, found),
         DataType::Float64 => numbers::<Float64Type>(values, found),
+        // A column without any value, as pandas writes a column of None.
+        DataType::Null => {
+            let values = values.get_or_insert_with(|| Values::Numbers(Vec::new()));
+            if let Values::Numbers(numbers) = values {
+                numbers.extend(std::iter::repeat_n(None, found.len()));
+            }
+        }
+        DataType::List(_) => lists(values, found.as_list::<i32>(), name)?,
         other => return Err(format!("column `{name}`: expected numbers or text, found type {other}")),
     }
     Ok(())
+}
+
+/// Appends the values of lists, which all have the same length.
+fn lists(values: &mut Option<Values>, found: &ListArray, name: &str) -> Result<(), String> {
+    let Some(length) = found.offsets().windows(2).next().map(|ends| ends[1] - ends[0]) else { return Ok(()) };
+    if found.null_count() > 0 || found.offsets().windows(2).any(|ends| ends[1] - ends[0] != length) {
+        return Err(format!("column `{name}`: lists of different lengths; expected one value in each row"));
+    }
+    if matches!(found.value_type(), DataType::List(_)) {
+        return Err(format!("column `{name}`: lists of lists; expected one value in each row"));
+    }
+    (0..found.len()).try_for_each(|row| append(values, &found.value(row), name))
 }
 
 fn texts<'a>(
