@@ -281,7 +281,8 @@ fn compressed_cube(more: &[(&str, &str)]) -> Bytes {
         cards.push(("ZCMPTYPE", "'NOCOMPRESS'"));
     }
     cards.extend(more);
-    let mut data: Vec<u8> = (0..5_u32).flat_map(|tile| [4_u32.to_be_bytes(), (4 * tile).to_be_bytes()].concat()).collect();
+    let mut data: Vec<u8> =
+        (0..5_u32).flat_map(|tile| [4_u32.to_be_bytes(), (4 * tile).to_be_bytes()].concat()).collect();
     data.extend((0..10_i16).flat_map(i16::to_be_bytes));
     let primary = fits(&[("SIMPLE", "T"), ("BITPIX", "8"), ("NAXIS", "0")], &[]);
     [primary, fits(&cards, &data)].concat().into()
