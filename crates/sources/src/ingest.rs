@@ -1,9 +1,9 @@
-//! Makes a partition from the files of an astronomer.
+//! Makes partitions from the files of an astronomer.
 //!
-//! In: numpy arrays, or a catalogue and a folder of FITS cutouts. Out: one partition, and the identifiers and positions
-//! of its galaxies.
+//! In: numpy arrays, or a catalogue and a folder of FITS cutouts. Out: one partition, or many from arrays, and the
+//! identifiers and positions of their galaxies.
 //!
-//! [`ingest`] streams. It holds the columns in memory and passes the images through, a few at a time. It keeps values
+//! [`ingest`] and [`ingest_parts`] stream. It holds the columns in memory and passes the images through, a few at a time. It keeps values
 //! that are not finite and counts them; `predict` flags their rows later. It executes nothing that is in a file: it
 //! rejects numpy arrays of Python objects. It turns a panic of a third-party decoder into an error.
 //! The caller's writer decides where the partition goes.
@@ -98,10 +98,8 @@ pub struct IngestRequest {
 /// Input files of a partition, as paths or URLs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum IngestSource {
-    /// One `.npz` file with arrays by name.
-    Npz(String),
-    /// One `.npy` file for each array.
-    Npy(NpyFiles),
+    /// Numpy arrays.
+    Arrays(ArraySource),
     /// A catalogue and its cutouts.
     Catalogue {
         /// CSV, Parquet or FITS table.
@@ -116,14 +114,24 @@ pub enum IngestSource {
     },
 }
 
-/// One `.npy` file for each array, as paths or URLs. All arrays have the same number n of rows.
+/// Numpy arrays: an `.npz` file, one `.npy` file for each array, or both.
+///
+/// The options are the name of an array of the archive, the name of a column of its array of records, or the path or
+/// URL of a `.npy` file. An array or column without a name is found by common names. All have the same number n of rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NpyFiles {
-    /// Images, shape (n, 5, height, width), bands u g r i z.
-    pub images: String,
-    /// Magnitudes u g r i z, shape (n, 5).
-    pub magnitudes: String,
-    /// Known redshifts, shape (n).
+pub struct ArraySource {
+    /// Path or URL of an `.npz` file.
+    pub archive: Option<String>,
+    /// Images, shape (n, 5, height, width) or (n, height, width, 5), bands u g r i z.
+    pub images: Option<String>,
+    /// Order of the dimensions of the images. None takes the dimension of length 5, if there is one only.
+    pub channels: Option<Channels>,
+    /// Array of records whose fields are columns, shape (n).
+    pub labels: Option<String>,
+    /// Magnitudes u g r i z: an array of shape (n, 5), or what the names of five columns have in common, such as
+    /// `dered_petro` for `dered_petro_u` to `dered_petro_z`.
+    pub magnitudes: Option<String>,
+    /// Known redshifts, shape (n). For this and each option below, `none` leaves the column out.
     pub redshift: Option<String>,
     /// Identifiers as whole numbers or text, shape (n).
     pub object_id: Option<String>,
@@ -131,6 +139,66 @@ pub struct NpyFiles {
     pub ra: Option<String>,
     /// Declinations in degrees, shape (n).
     pub dec: Option<String>,
+}
+
+impl ArraySource {
+    /// Every option that names an array or column, with its value.
+    fn names(&self) -> [(&'static str, Option<&str>); 7] {
+        let Self { archive: _, channels: _, images, labels, magnitudes, redshift, object_id, ra, dec } = self;
+        [
+            ("images", images.as_deref()),
+            ("labels", labels.as_deref()),
+            ("magnitudes", magnitudes.as_deref()),
+            ("redshift", redshift.as_deref()),
+            ("object_id", object_id.as_deref()),
+            ("ra", ra.as_deref()),
+            ("dec", dec.as_deref()),
+        ]
+    }
+}
+
+/// Place of the bands among the dimensions of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channels {
+    /// (n, 5, height, width), as in PyTorch.
+    First,
+    /// (n, height, width, 5), as in TensorFlow.
+    Last,
+}
+
+/// Folder that receives partitions, under the names 1.pt, 2.pt and so on.
+pub trait PartFolder {
+    /// A partition that is being written.
+    type File: Write;
+
+    /// Path or URL of the folder.
+    fn url(&self) -> &str;
+
+    /// Returns true if partitions that exist in the folder belong to an earlier, interrupted ingest of the same input.
+    fn resumes(&self) -> bool;
+
+    /// Begins partition `number`. It must not appear under its name yet.
+    ///
+    /// # Errors
+    /// The file cannot be created.
+    fn create(&mut self, number: usize) -> io::Result<Self::File>;
+
+    /// Completes partition `number`: writes the objects in `ingested` beside it, then gives it its name.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    fn keep(&mut self, number: usize, file: Self::File, ingested: &Ingested) -> io::Result<()>;
+}
+
+/// Report of an ingest to many partitions.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct IngestedParts {
+    /// Number of partitions that were written.
+    pub written: usize,
+    /// Number of finished partitions of an earlier ingest that were kept.
+    pub kept: usize,
+    /// Report of all samples. Bad pixels and magnitudes are counted in the written partitions only.
+    pub total: Ingested,
 }
 
 /// Report of an ingest.
@@ -179,13 +247,40 @@ pub fn ingest<W: Write>(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(Ingested, W), IngestError> {
     match &request.source {
-        IngestSource::Npz(name) => arrays::ingest(arrays::Arrays::npz(runtime, stores, name)?, request, out, progress),
-        IngestSource::Npy(files) => {
-            arrays::ingest(arrays::Arrays::npy(runtime, stores, files)?, request, out, progress)
+        IngestSource::Arrays(source) => {
+            arrays::ingest(arrays::Arrays::open(runtime, stores, source)?, source, request, out, progress)
         }
         IngestSource::Catalogue { catalogue, cutouts, columns, skip_bad } => {
             let source = catalogue_cutouts::CutoutSource::open(runtime, stores, catalogue, cutouts, columns)?;
             catalogue_cutouts::ingest(source, runtime, request, *skip_bad, out, progress)
+        }
+    }
+}
+
+/// Makes partitions of `size_bytes`, as [`samples_per_part`](pipeline::partition::samples_per_part) counts them, and
+/// passes them to `folder`, in order. Memory does not grow with the images.
+///
+/// If `folder` resumes, a partition that exists is compared with the input and kept. The bytes of all partitions are
+/// those of an ingest without an interruption. Blocks as [`ingest`] does, and calls `progress` in the same way.
+///
+/// # Errors
+/// Returns an [`IngestError`] as [`ingest`] does, if a partition in the folder is not one of those that this ingest
+/// makes, or if the source is a catalogue with cutouts.
+pub fn ingest_parts<F: PartFolder>(
+    runtime: &Handle,
+    stores: &Stores,
+    request: &IngestRequest,
+    size_bytes: u64,
+    folder: &mut F,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<IngestedParts, IngestError> {
+    match &request.source {
+        IngestSource::Arrays(source) => {
+            let to = arrays::Destination { runtime, stores, size_bytes, folder };
+            arrays::ingest_parts(to, request, source, progress)
+        }
+        IngestSource::Catalogue { .. } => {
+            Err(input("--size", "a catalogue with cutouts makes one file; split it with `cosmicai split`"))
         }
     }
 }

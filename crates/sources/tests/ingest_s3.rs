@@ -6,7 +6,7 @@ mod s3;
 use std::path::{Path, PathBuf};
 
 use pipeline::storage::{StorageOptions, Stores};
-use sources::ingest::{IngestRequest, IngestSource, Ingested, ingest};
+use sources::ingest::{ArraySource, IngestRequest, IngestSource, Ingested, ingest};
 use std::sync::Arc;
 
 use object_store::aws::AwsCredential;
@@ -37,6 +37,10 @@ async fn make(stores: &Stores, source: IngestSource) -> Result<(Ingested, Vec<u8
     tokio::task::spawn_blocking(making).await.unwrap().map_err(|error| error.to_string())
 }
 
+fn archive(archive: String) -> IngestSource {
+    IngestSource::Arrays(ArraySource { archive: Some(archive), ..ArraySource::default() })
+}
+
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -57,8 +61,8 @@ async fn ingests_the_same_partition_from_disk_and_s3() {
     let there = Stores::open("s3", s3_options(&s3::serve(folder.path()).await)).unwrap();
     let local = golden().to_str().unwrap().to_owned();
     for name in ["plain.npz", "packed.npz"] {
-        let from_s3 = make(&there, IngestSource::Npz(format!("s3://sky/in/{name}"))).await.unwrap();
-        assert!(from_s3 == make(&here, IngestSource::Npz(format!("{local}/{name}"))).await.unwrap(), "{name}");
+        let from_s3 = make(&there, archive(format!("s3://sky/in/{name}"))).await.unwrap();
+        assert!(from_s3 == make(&here, archive(format!("{local}/{name}"))).await.unwrap(), "{name}");
     }
     for pattern in ["cubes/{object_id}.fits", "bands/{object_id}-{band}.fits.gz"] {
         let source = |base: &str| IngestSource::Catalogue {
@@ -70,6 +74,6 @@ async fn ingests_the_same_partition_from_disk_and_s3() {
         let (ingested, bytes) = make(&there, source("s3://sky/in")).await.unwrap();
         assert_eq!((ingested.samples, bytes), (3, make(&here, source(&local)).await.unwrap().1), "{pattern}");
     }
-    let missing = make(&there, IngestSource::Npz("s3://sky/in/none.npz".to_owned())).await.unwrap_err();
+    let missing = make(&there, archive("s3://sky/in/none.npz".to_owned())).await.unwrap_err();
     assert!(missing.contains("s3://sky/in/none.npz"), "{missing}");
 }

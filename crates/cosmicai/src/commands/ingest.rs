@@ -1,14 +1,18 @@
 //! `cosmicai ingest`: a partition from arrays, or from a catalogue and cutouts.
 
+mod folder;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use pipeline::event::Stopwatch;
 use pipeline::objects::objects_key;
-use pipeline::partition::Partition;
+use pipeline::partition::{Partition, parse_size};
 use pipeline::storage::Stores;
 use serde_json::{Value, json};
-use sources::ingest::{Failure, IngestError, IngestRequest, IngestSource, Ingested, NpyFiles, Role, ingest as make};
+use sources::ingest::{
+    ArraySource, Channels, Failure, IngestError, IngestRequest, IngestSource, Ingested, Role, ingest as make,
+};
 use tokio::runtime::Handle;
 
 use crate::counting_bar::counting_bar;
@@ -20,9 +24,13 @@ use crate::settings::Settings;
 
 /// Make a partition from arrays or a catalogue with cutouts.
 ///
-/// Arrays (.npz): `images` (n, 5, H, W) and `magnitudes` (n, 5), both in the order u g r i z, and optionally
-/// `redshift`, `object_id` (integers or text), `ra` and `dec` (n). Other arrays are ignored, and a message names them.
-/// Arrays of Python objects are pickles and are rejected.
+/// Arrays (.npz): `images` (n, 5, H, W) or (n, H, W, 5) and `magnitudes` (n, 5), both in the order u g r i z, and
+/// optionally `redshift`, `object_id` (integers or text), `ra` and `dec` (n). All except the images may be columns of an
+/// array of records, as in `sdss.npz` of Pasquet et al. 2019 (`cube`, `labels`). Options such as --magnitudes choose by
+/// name. Other arrays are ignored, and a message names them. Arrays of Python objects are pickles and are rejected.
+///
+/// With --size, arrays become a folder of partitions 1.pt, 2.pt and so on. Memory does not grow with their number. An
+/// interrupted ingest goes on with --resume.
 ///
 /// Catalogue: text (CSV with commas, tabs, semicolons or spaces, ECSV), Parquet or FITS, optionally compressed by gzip
 /// or bzip2, with magnitudes and optionally redshift, object_id, ra and dec. Columns are recognised by name in any case
@@ -36,6 +44,7 @@ use crate::settings::Settings;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = examples([
     "cosmicai ingest cutouts.npz --out cutouts/1.pt",
+    "cosmicai ingest sdss.npz --magnitudes dered_petro --size 100MB --out sky/",
     "cosmicai ingest --images i.npy --magnitudes m.npy --redshift z.npy --out 1.pt",
     "cosmicai ingest sample.fits --cutouts 'cutouts/{object_id}.fits' --out 1.pt",
     "cosmicai ingest sample.csv --cutouts 'cutouts/{field}/{objid}-{band}.fits' \\",
@@ -45,7 +54,7 @@ use crate::settings::Settings;
 ]))]
 pub(crate) struct Options {
     /// Arrays (.npz), or a catalogue (CSV, Parquet, FITS): file or URL.
-    #[arg(required_unless_present = "images", conflicts_with = "images")]
+    #[arg(required_unless_present = "images")]
     input: Option<String>,
     /// Pattern of the paths of cutouts.
     ///
@@ -63,23 +72,33 @@ pub(crate) struct Options {
     /// status is then 1 if rows were skipped. Reads the cutouts twice.
     #[arg(long, alias = "skip-missing", requires = "cutouts")]
     skip_bad: bool,
-    /// Array of images (n, 5, H, W).
-    #[arg(long, value_name = "F.npy", requires = "magnitudes")]
+    /// Array of images (n, 5, H, W) or (n, H, W, 5): its name in INPUT, or a file.
+    #[arg(long, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
     images: Option<String>,
-    /// Array of magnitudes (n, 5).
-    #[arg(long, value_name = "F.npy", requires = "images")]
+    /// Place of the bands in the shape of the images: second (first) or last.
+    ///
+    /// Needed only if both dimensions have length 5.
+    #[arg(long, value_name = "first|last", value_parser = channels, conflicts_with = "cutouts")]
+    channels: Option<Channels>,
+    /// Array of records whose fields are columns: its name in INPUT, or a file.
+    #[arg(long, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
+    labels: Option<String>,
+    /// Magnitudes: an array (n, 5), or the common part of the names of five columns.
+    ///
+    /// For example `dered_petro` for dered_petro_u to dered_petro_z. Needed only if there is more than one set.
+    #[arg(long, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
     magnitudes: Option<String>,
-    /// Array of redshifts (n).
-    #[arg(long, value_name = "F.npy", requires = "images")]
+    /// Redshifts (n): name of an array or column, a file, or none.
+    #[arg(long, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
     redshift: Option<String>,
-    /// Array of identifiers (n), integers or text.
-    #[arg(long, value_name = "F.npy", requires = "images")]
+    /// Identifiers (n), integers or text: name of an array or column, a file, or none.
+    #[arg(long, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
     object_id: Option<String>,
-    /// Array of right ascensions (n) in degrees.
-    #[arg(long, value_name = "F.npy", requires = "images")]
+    /// Right ascensions (n) in degrees: name of an array or column, a file, or none.
+    #[arg(long, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
     ra: Option<String>,
-    /// Array of declinations (n) in degrees.
-    #[arg(long, value_name = "F.npy", requires = "images")]
+    /// Declinations (n) in degrees: name of an array or column, a file, or none.
+    #[arg(long, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
     dec: Option<String>,
     /// Crop each image to its central N×N pixels.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -87,12 +106,25 @@ pub(crate) struct Options {
     /// Factor that converts pixels to nanomaggies [default: 1].
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = scale)]
     flux_scale: Option<f64>,
+    /// Size of a partition, such as 100MB: write many partitions to the folder of --out.
+    ///
+    /// Sizes count as in `cosmicai split`: 100MB are 1,279 galaxies of 64×64 pixels.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "cutouts")]
+    size: Option<u64>,
+    /// Continue an interrupted ingest: keep the partitions that are in the folder.
+    ///
+    /// They are compared with the input first. The partitions are the same as those of one run.
+    #[arg(long, requires = "size")]
+    resume: bool,
     /// File to write, or a folder to write 1.pt to.
     #[arg(long, value_name = "F.pt|FOLDER")]
     out: PathBuf,
 }
 
 pub(crate) async fn ingest(options: Options, settings: &Settings, printer: &Printer) -> Result<Outcome> {
+    if let Some(size) = options.size {
+        return ingest_parts(options, size, settings, printer).await;
+    }
     let out = file_in(&options.out)?;
     let stores = settings.stores(".").await?;
     let request = request(options)?;
@@ -112,6 +144,23 @@ pub(crate) async fn ingest(options: Options, settings: &Settings, printer: &Prin
         human(&ingested, &out, beside.as_deref(), seconds)
     })?;
     Ok(if ingested.rows_skipped > 0 { Outcome::Incomplete } else { Outcome::Done })
+}
+
+/// Makes a folder of partitions.
+async fn ingest_parts(options: Options, size: u64, settings: &Settings, printer: &Printer) -> Result<Outcome> {
+    let (out, resumes) = (options.out.clone(), options.resume);
+    let stores = settings.stores(".").await?;
+    let request = request(options)?;
+    let watch = Stopwatch::start();
+    let mut parts = folder::write(&stores, request, size, out.clone(), resumes).await?;
+    for note in &parts.total.notes {
+        printer.tell(note);
+    }
+    let more = warnings(&parts.total);
+    parts.total.notes.extend(more);
+    let (out, seconds) = (out.display().to_string(), watch.seconds());
+    printer.print(&folder::report(&parts, &out, seconds), |_| folder::human(&parts, &out, seconds))?;
+    Ok(Outcome::Done)
 }
 
 /// Returns the file that `--out` names.
@@ -134,23 +183,36 @@ fn file_in(out: &Path) -> Result<PathBuf> {
 }
 
 fn request(options: Options) -> Result<IngestRequest> {
-    let Options { input, cutouts, columns, skip_bad, images, magnitudes, redshift, object_id, ra, dec, .. } = options;
-    let source = match (input, cutouts, images.zip(magnitudes)) {
-        (Some(catalogue), Some(cutouts), _) => IngestSource::Catalogue { catalogue, cutouts, columns, skip_bad },
-        (Some(input), None, _) if input.ends_with(".npz") => IngestSource::Npz(input),
-        (Some(input), None, _) if input.ends_with(".npy") => {
+    let Options { input, cutouts, columns, skip_bad, crop, flux_scale, .. } = options;
+    let source = ArraySource {
+        archive: None,
+        images: options.images,
+        channels: options.channels,
+        labels: options.labels,
+        magnitudes: options.magnitudes,
+        redshift: options.redshift,
+        object_id: options.object_id,
+        ra: options.ra,
+        dec: options.dec,
+    };
+    let source = match (input, cutouts) {
+        (Some(catalogue), Some(cutouts)) => IngestSource::Catalogue { catalogue, cutouts, columns, skip_bad },
+        (Some(input), None) if input.ends_with(".npz") => {
+            IngestSource::Arrays(ArraySource { archive: Some(input), ..source })
+        }
+        (Some(input), None) if input.ends_with(".npy") => {
             bail!("`{input}` is a single array; pass each array by its option: `--images F.npy --magnitudes F.npy`")
         }
-        (Some(input), None, _) => bail!(
+        (Some(input), None) => bail!(
             "`{input}`: a catalogue needs the pattern of its cutouts: `--cutouts 'cutouts/{{object_id}}.fits'`; files \
              of numpy arrays end in .npz"
         ),
-        (None, _, Some((images, magnitudes))) => {
-            IngestSource::Npy(NpyFiles { images, magnitudes, redshift, object_id, ra, dec })
+        (None, _) if source.magnitudes.is_none() && source.labels.is_none() => {
+            bail!("`--images` without INPUT: pass the magnitudes, too: `--magnitudes F.npy`, or `--labels F.npy`")
         }
-        (None, _, None) => bail!("nothing to ingest: pass INPUT, or `--images F.npy --magnitudes F.npy`"),
+        (None, _) => IngestSource::Arrays(source),
     };
-    Ok(IngestRequest { source, crop: options.crop.map(usize::from), flux_scale: options.flux_scale })
+    Ok(IngestRequest { source, crop: crop.map(usize::from), flux_scale })
 }
 
 /// Writes the partition to a temporary file, which is deleted if that fails.
@@ -191,11 +253,14 @@ async fn write_objects(stores: &Stores, ingested: &Ingested, file: &NewFile, out
 }
 
 fn report(ingested: &Ingested, out: &Path, beside: Option<&str>, seconds: f64) -> Value {
+    with_numbers(json!({"out": out.to_string_lossy(), "objects": beside}), ingested, seconds)
+}
+
+/// Adds the keys that the reports of one partition and of a folder of them have.
+fn with_numbers(mut report: Value, ingested: &Ingested, seconds: f64) -> Value {
     let failure =
         |failure: &Failure| json!({"row": failure.row, "object_id": failure.object_id, "problem": failure.problem});
-    json!({
-        "out": out.to_string_lossy(),
-        "objects": beside,
+    let numbers = json!({
         "images": ingested.samples,
         "height": ingested.height,
         "width": ingested.width,
@@ -209,7 +274,11 @@ fn report(ingested: &Ingested, out: &Path, beside: Option<&str>, seconds: f64) -
         "notes": ingested.notes,
         "seconds": seconds,
         "images_per_s": ingested.samples as f64 / seconds,
-    })
+    });
+    if let (Value::Object(report), Value::Object(numbers)) = (&mut report, numbers) {
+        report.extend(numbers);
+    }
+    report
 }
 
 fn human(ingested: &Ingested, out: &Path, beside: Option<&str>, seconds: f64) -> String {
@@ -258,5 +327,13 @@ fn scale(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(scale) if f64::is_finite(scale) && scale != 0.0 => Ok(scale),
         _ => Err("expected a number other than 0".to_owned()),
+    }
+}
+
+fn channels(text: &str) -> Result<Channels, String> {
+    match text {
+        "first" => Ok(Channels::First),
+        "last" => Ok(Channels::Last),
+        _ => Err("expected first or last".to_owned()),
     }
 }

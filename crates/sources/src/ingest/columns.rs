@@ -48,7 +48,7 @@ pub const ROLES: [(&str, Role); 9] = [
 pub(crate) const BAND_NAMES: [&str; BANDS] = ["u", "g", "r", "i", "z"];
 
 /// Other common names of columns with these roles, in lower case.
-const OTHER_NAMES: [(Role, &[&str]); 4] = [
+pub(super) const OTHER_NAMES: [(Role, &[&str]); 4] = [
     (Role::ObjectId, &["objectid", "objid", "obj_id", "id", "source_id", "sourceid"]),
     (Role::Ra, &["raj2000", "ra_j2000", "ra_deg", "right_ascension", "alpha_j2000"]),
     (Role::Dec, &["decj2000", "dec_j2000", "dej2000", "de_j2000", "dec_deg", "decl", "declination", "delta_j2000"]),

@@ -42,8 +42,12 @@ fn request(source: IngestSource) -> IngestRequest {
     IngestRequest { source, crop: None, flux_scale: None }
 }
 
+fn archive_source(archive: String) -> IngestSource {
+    IngestSource::Arrays(ArraySource { archive: Some(archive), ..ArraySource::default() })
+}
+
 fn npz(name: &str) -> IngestRequest {
-    request(IngestSource::Npz(golden(name)))
+    request(archive_source(golden(name)))
 }
 
 fn catalogue(catalogue: &str, cutouts: &str, skip_bad: bool) -> IngestRequest {
@@ -174,25 +178,26 @@ fn rejects_npy_files_that_do_not_fit_each_other() {
         file(array, array);
     }
     let url = |name: &str| format!("memory:{name}.npy");
-    let files = NpyFiles { images: url("images"), magnitudes: url("magnitudes"), ..NpyFiles::default() };
-    let ingest_npy = |files: NpyFiles| make(&stores, &request(IngestSource::Npy(files)));
+    let files =
+        ArraySource { images: Some(url("images")), magnitudes: Some(url("magnitudes")), ..ArraySource::default() };
+    let ingest_npy = |files: ArraySource| make(&stores, &request(IngestSource::Arrays(files)));
     let (ingested, bytes) = ingest_npy(files.clone()).unwrap();
     assert_eq!((ingested.objects, ingested.has_redshift), (None, false));
     assert_eq!(read(bytes).1.redshift, None);
-    let with_ids = NpyFiles { object_id: Some(golden("unsigned_id.npy")), ra: Some(url("ra")), ..files.clone() };
+    let with_ids = ArraySource { object_id: Some(golden("unsigned_id.npy")), ra: Some(url("ra")), ..files.clone() };
     let objects = ingest_npy(with_ids).unwrap().0.objects.unwrap();
     assert_eq!(objects.object_id()[2].as_deref(), Some("18446744073709551615"));
     assert_eq!((objects.ra()[1], objects.dec()[1]), (Some(180.5), None));
     for (files, message) in [
-        (NpyFiles { object_id: Some(golden("objects.npy")), ..files.clone() }, "pickled programs"),
-        (NpyFiles { object_id: Some(url("ra")), ..files.clone() }, "does not hold every digit"),
-        (NpyFiles { images: golden("fortran_images.npy"), ..files.clone() }, "numpy.ascontiguousarray"),
-        (NpyFiles { images: url("magnitudes"), ..files.clone() }, "expected (n, 5, height, width)"),
-        (NpyFiles { magnitudes: url("images"), ..files.clone() }, "expected (n, 5)"),
-        (NpyFiles { redshift: Some(url("magnitudes")), ..files.clone() }, "expected shape (3,), found (3, 5)"),
-        (NpyFiles { redshift: Some(golden("bytes_id.npy")), ..files.clone() }, "text (`|S3`)"),
-        (NpyFiles { dec: Some(url("ra")), ..files.clone() }, "row 1: `dec` is 180.5"),
-        (NpyFiles { images: url("none"), ..files.clone() }, "none.npy"),
+        (ArraySource { object_id: Some(golden("objects.npy")), ..files.clone() }, "pickled programs"),
+        (ArraySource { object_id: Some(url("ra")), ..files.clone() }, "does not hold every digit"),
+        (ArraySource { images: Some(golden("fortran_images.npy")), ..files.clone() }, "numpy.ascontiguousarray"),
+        (ArraySource { images: Some(url("magnitudes")), ..files.clone() }, "expected (n, 5, height, width)"),
+        (ArraySource { magnitudes: Some(url("images")), ..files.clone() }, "expected (n, 5)"),
+        (ArraySource { redshift: Some(url("magnitudes")), ..files.clone() }, "expected shape (3,), found (3, 5)"),
+        (ArraySource { redshift: Some(golden("bytes_id.npy")), ..files.clone() }, "text (`|S3`)"),
+        (ArraySource { dec: Some(url("ra")), ..files.clone() }, "row 1: `dec` is 180.5"),
+        (ArraySource { images: Some(url("none")), ..files.clone() }, "none.npy"),
     ] {
         let error = ingest_npy(files).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
@@ -228,11 +233,11 @@ fn rejects_archives_with_false_headers() {
     let empty = npy("<f4", "(0, 5)", &[]);
     let doubles = npy("<i8", "(1,)", &[0; 8]);
     for (number, (arrays, message)) in [
-        (vec![("magnitudes", &long)], "takes more bytes than a file can have"),
-        (vec![("magnitudes", &short)], "takes 60 bytes, but 40 were found"),
-        (vec![("magnitudes", &tail)], "takes 20 bytes, but 24 were found"),
-        (vec![("magnitudes", &empty)], "no rows"),
-        (vec![("images", &images)], "array not found"),
+        (vec![("images", &images), ("magnitudes", &long)], "takes more bytes than a file can have"),
+        (vec![("images", &images), ("magnitudes", &short)], "takes 60 bytes, but 40 were found"),
+        (vec![("images", &images), ("magnitudes", &tail)], "takes 20 bytes, but 24 were found"),
+        (vec![("images", &images), ("magnitudes", &empty)], "no rows"),
+        (vec![("images", &images)], "no magnitudes"),
         (vec![("magnitudes", &magnitudes)], "array not found"),
         (vec![("magnitudes", &magnitudes), ("images", &images), ("object_id", &doubles)], ""),
     ]
@@ -243,7 +248,7 @@ fn rejects_archives_with_false_headers() {
         for is_compressed in [false, true] {
             let url = format!("memory:{number}.npz");
             write(&runtime, &stores, &url, archive(&arrays, is_compressed));
-            match make(&stores, &request(IngestSource::Npz(url))) {
+            match make(&stores, &request(archive_source(url))) {
                 Ok((ingested, _)) => assert_eq!((ingested.samples, message), (1, "")),
                 Err(error) => assert!(!message.is_empty() && error.to_string().contains(message), "{error}"),
             }
@@ -254,7 +259,7 @@ fn rejects_archives_with_false_headers() {
     let at = bomb.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
     bomb[at + 24..at + 28].copy_from_slice(&u32::to_le_bytes(4_000_000_000));
     write(&runtime, &stores, "memory:bomb.npz", bomb);
-    let error = make(&stores, &request(IngestSource::Npz("memory:bomb.npz".into()))).unwrap_err().to_string();
+    let error = make(&stores, &request(archive_source("memory:bomb.npz".into()))).unwrap_err().to_string();
     assert!(error.contains("which is impossible"), "{error}");
 }
 
@@ -369,7 +374,7 @@ fn counts_images_without_light() {
     pixels[5 * 4 * 4..6 * 4 * 4].fill(0);
     let images = npy("<f4", "(2, 5, 2, 2)", &pixels);
     write(&runtime, &stores, "memory:b.npz", archive(&[("magnitudes", &magnitudes), ("images", &images)], false));
-    let ingested = make(&stores, &request(IngestSource::Npz("memory:b.npz".into()))).unwrap().0;
+    let ingested = make(&stores, &request(archive_source("memory:b.npz".into()))).unwrap().0;
     assert_eq!(ingested.rows_with_blank_bands, 1);
 }
 
@@ -389,9 +394,12 @@ fn rejects_huge_images_that_are_cropped() {
         let images = npy(descr, shape, &[]);
         write(&runtime, &stores, "memory:i.npy", images.clone());
         write(&runtime, &stores, "memory:i.npz", archive(&[("magnitudes", &magnitudes), ("images", &images)], false));
-        let files =
-            NpyFiles { images: "memory:i.npy".into(), magnitudes: "memory:m.npy".into(), ..NpyFiles::default() };
-        for source in [IngestSource::Npy(files), IngestSource::Npz("memory:i.npz".into())] {
+        let files = ArraySource {
+            images: Some("memory:i.npy".into()),
+            magnitudes: Some("memory:m.npy".into()),
+            ..ArraySource::default()
+        };
+        for source in [IngestSource::Arrays(files), archive_source("memory:i.npz".into())] {
             let wanted = IngestRequest { crop: Some(32), ..request(source) };
             let error = make(&stores, &wanted).unwrap_err().to_string();
             let is_named = ["expected sides of at most 4096, also with `--crop`", "truncated or damaged"];
@@ -405,7 +413,7 @@ fn rejects_huge_images_that_are_cropped() {
 #[ignore = "needs the reference data: set COSMICAI_SHARED"]
 fn ingests_real_cutouts() {
     let path = crate::reference_data::reference_data("data/sdss_cutouts_15.npz");
-    let (ingested, bytes) = make(&stores(), &request(IngestSource::Npz(path.to_str().unwrap().to_owned()))).unwrap();
+    let (ingested, bytes) = make(&stores(), &request(archive_source(path.to_str().unwrap().to_owned()))).unwrap();
     let (partition, rows) = read(bytes);
     assert_eq!((partition.len(), partition.height(), partition.width()), (15, 64, 64));
     assert_eq!((ingested.objects, ingested.rows_with_non_finite_pixels), (None, 0));
@@ -440,7 +448,7 @@ proptest! {
         let stores = stores();
         let runtime = runtime();
         write(&runtime, &stores, "memory:a.npz", bytes);
-        let wanted = request(IngestSource::Npz("memory:a.npz".into()));
+        let wanted = request(archive_source("memory:a.npz".into()));
         if let Ok((ingested, bytes)) = ingest(runtime.handle(), &stores, &wanted, Vec::new(), &mut |_, _| {}) {
             prop_assert_eq!(read(bytes).0.len(), ingested.samples);
         }
