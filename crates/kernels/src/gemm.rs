@@ -7,17 +7,23 @@
 //! - A *panel* is NR columns of the output with all their weights, k × NR. It plays the part of a panel of B in BLIS.
 //!   The input plays the part of A and is not packed: a tile broadcasts single values of it.
 //! - A *block* is a range of k, of length KC in BLIS. The weights of a panel in one block fit the first-level cache.
+//! - A *chain* is a part of a block whose products are added one after the other to one sum. Sums of chains are added
+//!   to *totals*.
 //!
 //! ```text
 //! for each panel of NR columns                              Gemm::run
 //!     for each group of rows                                Panel::run (BLOCK_ROWS; all rows if k is one block)
 //!         for each block of k                               Panel::run
 //!             for each tile of MR rows                      Panel::rows
-//!                 sums[MR][NR] = bias, or the partial sums of the previous block
 //!                 prefetch some weights of the next block
-//!                 for each step p of the block              Panel::tile, the micro-kernel
-//!                     sums[r][c] += input[r][p] · panel[p][c]      for all r < MR, c < NR
-//!                 last block: write the sums to the output; other blocks: keep them as partial sums
+//!                 totals[MR][NR] = bias in the first block, 0 in the others
+//!                 for each chain of the block               Panel::tile
+//!                     sums[MR][NR] = 0
+//!                     for each step p of the chain          the micro-kernel
+//!                         sums[r][c] += input[r][p] · panel[p][c]      for all r < MR, c < NR
+//!                     totals += sums
+//!                 totals += partial sums of the previous blocks
+//!                 last block: write the totals to the output; other blocks: keep them as partial sums
 //!         apply the activation to the finished rows         Panel::activate
 //! ```
 //!
@@ -25,6 +31,13 @@
 //! and sums, how many values of k one step takes, and the instructions of a step. The loops in `tile` are generic over
 //! it, so `f32`, bfloat16 and 8-bit integers share them. An arithmetic that does not multiply `f32` inputs first
 //! converts ("stages") them into a [`Staging`] buffer.
+//!
+//! **Rounding.** Each addition rounds to the last bit of the sum so far, so the error of a chain grows with its length:
+//! for random terms it is 0.29·√k units of rounding (root mean square). Three levels of short sums (chain, block, k) keep
+//! it near that of one chain ([`Dot::chain_len`]), and chains start at 0, not at the bias. The order of additions depends
+//! on k, the taps, the arithmetic and the instruction set, never on the number of rows. Sums of integers are exact, and
+//! bfloat16 rounds its factors much more than its sums; both use one chain, which continues the sums of the previous
+//! block.
 //!
 //! **Packing** happens once, when a model is loaded. A packed panel holds the weights in the order in which the tile
 //! reads them, padded with zeros to whole vectors. The micro-kernel then reads one contiguous stream and needs no

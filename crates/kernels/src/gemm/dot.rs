@@ -59,6 +59,14 @@ pub(crate) trait Dot: Copy {
     /// Largest magnitude of an integer weight.
     const LARGEST_WEIGHT: f32 = 0.0;
 
+    /// Largest number of values in a chain of multiply-adds, for sums of k values. After a chain, its sums are added to
+    /// the totals of the tile. By default there is one chain: sums of integers are exact, and rounding factors to
+    /// bfloat16 changes a sum much more than rounding a long chain does.
+    #[inline(always)]
+    fn chain_len(k: usize) -> usize {
+        k.max(1)
+    }
+
     fn simd(self) -> Self::S;
 
     /// Offset of the weights of one vector of columns within a step, in a panel of `vectors` vectors.
@@ -75,6 +83,18 @@ pub(crate) trait Dot: Copy {
     /// DEPTH inputs are readable at `from`; `part` < PARTS.
     unsafe fn inputs(self, from: *const Self::Input, part: usize) -> Self::Operand;
     fn dot(self, inputs: Self::Operand, weights: Self::Operand, sum: Self::Sum) -> Self::Sum;
+    /// Initial sum of the next chain. `total` is the sum of all chains before it.
+    #[inline(always)]
+    fn next_chain(self, total: Self::Sum) -> Self::Sum {
+        total
+    }
+    /// Sum of all chains up to one that `next_chain` started. `total` is the sum of the chains before it, `sum` is its
+    /// result.
+    #[inline(always)]
+    fn join_chains(self, total: Self::Sum, sum: Self::Sum) -> Self::Sum {
+        let _ = total;
+        sum
+    }
     /// Initial sums of the vector of columns that starts at column `first`.
     ///
     /// # Safety

@@ -53,8 +53,8 @@ impl Product<'_> {
 
 /// Computes `product` from `input` into `output`. `staging` is working memory.
 ///
-/// Each output value is one chain of multiply-adds over k, in an order that does not depend on the number of rows.
-/// The result of a row is therefore the same bits whatever other rows are computed with it.
+/// Each output value is a sum over k in an order that does not depend on the number of rows. The result of a row is
+/// therefore the same bits whatever other rows are computed with it.
 ///
 /// # Panics
 /// If a layout reaches outside its slice, the sizes differ, an activation is combined with `accumulate`, or `staging`

@@ -104,10 +104,30 @@ struct Block<W> {
     from: usize,
     to: usize,
     weights: *const W,
-    /// True for the first block of k, in which sums start from the bias.
+    chain: Chain,
+    /// True for the first block of k, in which totals start from the bias.
     starts: bool,
     /// True for the last block of k, after which sums are finished.
     ends: bool,
+}
+
+/// Size of the chains of multiply-adds in a block: `len` values in each of `taps` taps.
+#[derive(Clone, Copy)]
+struct Chain {
+    taps: usize,
+    len: usize,
+}
+
+impl Chain {
+    /// Divides a block of `len` values in each of `taps` taps into the fewest chains of at most `most` values, of nearly
+    /// equal size. A chain has either several whole taps or a part of one tap.
+    #[inline(always)]
+    fn new<D: Dot>(most: usize, taps: usize, len: usize) -> Chain {
+        let groups = taps.div_ceil((most / len.max(1)).max(1));
+        let parts = len.div_ceil(most);
+        let equal = |whole: usize, parts: usize| whole.div_ceil(parts.max(1)).max(1);
+        Chain { taps: equal(taps, groups), len: equal(len, parts).next_multiple_of(D::DEPTH) }
+    }
 }
 
 /// Position in the rows of input and output, and in the weights to prefetch.
@@ -143,6 +163,7 @@ impl<D: Dot> Panel<'_, D> {
         // rows.
         let len = if taps.offsets.len() > 1 { taps.len } else { self.block_len::<NV>() };
         let most = if len == taps.len { left } else { BLOCK_ROWS };
+        let chain = Chain::new::<D>(D::chain_len(self.product.weights.k()), taps.offsets.len(), len);
         let mut partial_sums = [[const { MaybeUninit::<D::Sum>::uninit() }; NV]; BLOCK_ROWS];
         while left > 0 {
             let rows = left.min(most);
@@ -154,7 +175,7 @@ impl<D: Dot> Panel<'_, D> {
                 // there is more than one block, the first block writes them before later blocks read them.
                 unsafe {
                     let weights = self.weights.add(from * NV * D::S::LANES);
-                    let block = Block { from, to, weights, starts: from == 0, ends: to == taps.len };
+                    let block = Block { from, to, weights, chain, starts: from == 0, ends: to == taps.len };
                     self.rows::<NV>(block, rows, &mut progress, partial_sums.as_mut_ptr().cast());
                 }
             }
@@ -240,46 +261,83 @@ impl<D: Dot> Panel<'_, D> {
         // block's rows of NV vectors, which are inside the panel. The caller guarantees `partial_sums`.
         unsafe {
             let rows: [*const D::Input; MR] = array::from_fn(|_| self.staged.input.add(progress.input.advance()));
-            let mut sums = MaybeUninit::<[[D::Sum; NV]; MR]>::uninit();
-            each!(v < NV, {
-                let start = dot.start(self.columns, v * lanes);
-                each!(r < MR, {
-                    let sum = if block.starts { start } else { (*partial_sums.add(r))[v] };
-                    sums.as_mut_ptr().cast::<D::Sum>().add(r * NV + v).write(sum);
-                });
-            });
-            let mut sums = sums.assume_init();
             progress.prefetch_weights(dot.simd());
+            // Totals of the finished chains of the block are in memory, because the registers hold the sums of the current
+            // chain.
+            let mut totals = MaybeUninit::<[[D::Sum; NV]; MR]>::uninit();
+            let totals = totals.as_mut_ptr().cast::<D::Sum>();
+            let partial_sums = partial_sums.cast::<D::Sum>();
+            let mut is_first = true;
             let mut weights = block.weights;
-            for &tap in self.product.taps.offsets {
-                for p in (tap + block.from..tap + block.to).step_by(D::DEPTH) {
-                    each!(part < D::PARTS, {
-                        let mut columns = [dot.weights(weights.add(D::offset(NV, 0, part)), part); NV];
-                        each!(v < NV, {
-                            if v > 0 {
-                                columns[v] = dot.weights(weights.add(D::offset(NV, v, part)), part);
-                            }
-                        });
+            for taps in self.product.taps.offsets.chunks(block.chain.taps) {
+                for from in (block.from..block.to).step_by(block.chain.len) {
+                    let to = block.to.min(from + block.chain.len);
+                    let mut sums = MaybeUninit::<[[D::Sum; NV]; MR]>::uninit();
+                    each!(v < NV, {
+                        let start = dot.start(self.columns, v * lanes);
                         each!(r < MR, {
-                            let inputs = dot.inputs(rows[r].add(p), part);
-                            each!(v < NV, {
-                                sums[r][v] = dot.dot(inputs, columns[v], sums[r][v]);
-                            });
+                            let at = r * NV + v;
+                            let sum = match (is_first, block.starts) {
+                                (true, true) => dot.next_chain(start),
+                                (true, false) => dot.next_chain(partial_sums.add(at).read()),
+                                (false, _) => dot.next_chain(totals.add(at).read()),
+                            };
+                            sums.as_mut_ptr().cast::<D::Sum>().add(at).write(sum);
                         });
                     });
-                    weights = weights.add(NV * lanes * D::DEPTH);
+                    let mut sums = sums.assume_init();
+                    for &tap in taps {
+                        for p in (tap + from..tap + to).step_by(D::DEPTH) {
+                            each!(part < D::PARTS, {
+                                let mut columns = [dot.weights(weights.add(D::offset(NV, 0, part)), part); NV];
+                                each!(v < NV, {
+                                    if v > 0 {
+                                        columns[v] = dot.weights(weights.add(D::offset(NV, v, part)), part);
+                                    }
+                                });
+                                each!(r < MR, {
+                                    let inputs = dot.inputs(rows[r].add(p), part);
+                                    each!(v < NV, {
+                                        sums[r][v] = dot.dot(inputs, columns[v], sums[r][v]);
+                                    });
+                                });
+                            });
+                            weights = weights.add(NV * lanes * D::DEPTH);
+                        }
+                    }
+                    each!(v < NV, {
+                        let start = dot.start(self.columns, v * lanes);
+                        each!(r < MR, {
+                            let at = r * NV + v;
+                            let total = match (is_first, block.starts) {
+                                (true, true) => dot.join_chains(start, sums[r][v]),
+                                (true, false) => sums[r][v],
+                                (false, _) => dot.join_chains(totals.add(at).read(), sums[r][v]),
+                            };
+                            totals.add(at).write(total);
+                        });
+                    });
+                    is_first = false;
                 }
             }
-            // `finish` loops over rows and would index the sums by a variable, so it works on a copy in memory.
-            let mut copy = MaybeUninit::<[[D::Sum; NV]; MR]>::uninit();
-            let to = if block.ends { copy.as_mut_ptr().cast::<[D::Sum; NV]>() } else { partial_sums };
-            each!(r < MR, {
-                each!(v < NV, {
-                    to.add(r).cast::<D::Sum>().add(v).write(sums[r][v]);
+            if !block.starts {
+                each!(r < MR, {
+                    each!(v < NV, {
+                        let at = r * NV + v;
+                        let total = dot.join_chains(partial_sums.add(at).read(), totals.add(at).read());
+                        if block.ends { totals } else { partial_sums }.add(at).write(total);
+                    });
                 });
-            });
+            } else if !block.ends {
+                each!(r < MR, {
+                    each!(v < NV, {
+                        let at = r * NV + v;
+                        partial_sums.add(at).write(totals.add(at).read());
+                    });
+                });
+            }
             if block.ends {
-                self.finish::<MR, NV>(copy.assume_init_ref(), progress);
+                self.finish::<MR, NV>(totals, progress);
             } else {
                 progress.row += MR;
                 (0..MR).for_each(|_| _ = progress.output.advance());
@@ -292,15 +350,16 @@ impl<D: Dot> Panel<'_, D> {
     /// # Safety
     /// MR rows are left under the cursor of the output, and each has `count` columns from `first` on.
     #[inline(always)]
-    unsafe fn finish<const MR: usize, const NV: usize>(&self, sums: &[[D::Sum; NV]; MR], progress: &mut Progress) {
+    unsafe fn finish<const MR: usize, const NV: usize>(&self, sums: *const D::Sum, progress: &mut Progress) {
         let (s, lanes) = (self.dot.simd(), D::S::LANES);
         let accumulate = self.product.accumulate;
-        for sums in sums {
+        for r in 0..MR {
             // SAFETY: guaranteed by the caller; only the first `count` columns are loaded and stored.
             unsafe {
                 let scale = self.staged.scale(progress.row);
                 let c = self.output.add(progress.output.advance() + self.first);
-                for (v, &sum) in sums.iter().enumerate() {
+                for v in 0..NV {
+                    let sum = sums.add(r * NV + v).read();
                     let c = c.add(v * lanes);
                     let value = self.dot.finish(sum, self.columns, v * lanes, scale);
                     if (v + 1) * lanes <= self.count {

@@ -4,6 +4,14 @@ use super::{Columns, Dot, Staged, Staging};
 use crate::gemm::product::Product;
 use crate::simd::Simd;
 
+/// Largest number of values in a chain of multiply-adds. The rounding error of a chain grows with its length. Each chain
+/// takes the time of about two more values: its sums are added to the totals, and a new loop starts.
+const CHAIN: usize = 96;
+
+/// Largest number of values in a chain of a sum of LONG_SUM values or more. Long sums round most.
+const CHAIN_OF_LONG_SUM: usize = 48;
+const LONG_SUM: usize = 1000;
+
 /// [`Dot`] with weights in `f32` that takes STEP values of k in one step.
 #[derive(Clone, Copy)]
 pub(crate) struct Floats<S, const STEP: usize>(pub(crate) S);
@@ -36,6 +44,18 @@ impl<S: Simd, const STEP: usize> Dot for Floats<S, STEP> {
     #[inline(always)]
     fn dot(self, inputs: S::F, weights: S::F, sum: S::F) -> S::F {
         self.0.fma(inputs, weights, sum)
+    }
+    #[inline(always)]
+    fn chain_len(k: usize) -> usize {
+        if k < LONG_SUM { CHAIN } else { CHAIN_OF_LONG_SUM }
+    }
+    #[inline(always)]
+    fn next_chain(self, _: S::F) -> S::F {
+        self.0.splat(0.0)
+    }
+    #[inline(always)]
+    fn join_chains(self, total: S::F, sum: S::F) -> S::F {
+        self.0.add(total, sum)
     }
     #[inline(always)]
     unsafe fn start(self, columns: Columns, first: usize) -> S::F {

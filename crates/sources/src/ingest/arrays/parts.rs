@@ -5,6 +5,7 @@ use std::io::Write;
 
 use pipeline::partition::samples_per_part;
 use pipeline::storage::{Bucket, Stores};
+use records::redshift::known;
 use tokio::runtime::Handle;
 
 use super::super::partition_sink::{Columns, Sink};
@@ -126,7 +127,7 @@ pub(in crate::ingest) fn ingest_parts<F: PartFolder>(
 /// Report of no partitions yet, with what is true of all of them.
 fn empty(images: &Images, columns: &Columns, request: &IngestRequest) -> Ingested {
     let (height, width) = request.crop.map_or((images.height, images.width), |size| (size, size));
-    let unknown = |(redshift, _): &(Vec<f64>, _)| redshift.iter().filter(|redshift| !redshift.is_finite()).count();
+    let unknown = |(redshift, _): &(Vec<f64>, _)| redshift.iter().filter(|&&redshift| known(redshift).is_none()).count();
     Ingested {
         samples: columns.len(),
         height,
