@@ -2,11 +2,12 @@
 //!
 //! Input: a [`MeasuredRun`], and facts that no file has ([`AuditOptions`]). Output: [`Finding`]s, the most severe
 //! first; none for a correct run. Each kind of check has its own file. Every finding has the numbers and records that
-//! it rests on as evidence. No check fails on a correct run of the study or of cosmicai.
+//! it rests on as evidence. No check fails on a correct run of the CAI study or of cosmicai.
 //!
 //! Findings name records by their index, counted from 0.
 mod across_runs;
 mod allocation;
+mod cluster;
 mod completeness;
 mod digits;
 mod duplicates;
@@ -79,6 +80,9 @@ pub struct AuditOptions {
 pub fn audit(run: &MeasuredRun, options: &AuditOptions) -> Vec<Finding> {
     if run.records.is_empty() {
         return completeness::check(run, options);
+    }
+    if !run.written.is_empty() {
+        return cluster::check(run);
     }
     let diagnoses = timing::diagnose(&run.records);
     let mut findings = [

@@ -37,7 +37,7 @@ pub struct Line {
     pub read: String,
 }
 
-/// Basis of a quantity.
+/// Basis of a quantity: `billed`, `measured` or `assumed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
@@ -47,6 +47,16 @@ pub enum Basis {
     Measured,
     /// Computed from measured values and assumptions.
     Assumed,
+}
+
+impl std::fmt::Display for Basis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Billed => "billed",
+            Self::Measured => "measured",
+            Self::Assumed => "assumed",
+        })
+    }
 }
 
 /// Bill of a run.
@@ -140,6 +150,13 @@ impl Bill {
 
     fn of_cluster(run: &MeasuredRun, terms: BillTerms<'_>) -> Self {
         let jobs = run.report.as_ref().and_then(|report| report.scheduled.as_ref()).map(|scheduled| &scheduled.jobs);
+        if jobs.is_none() && run.other_device().is_some() {
+            let seconds: f64 = run.runtimes().iter().sum();
+            let calculation = "time of all workers' loops, with one accelerator each".to_owned();
+            let hours = seconds / SECONDS_PER_HOUR;
+            let line = line(&terms.prices.slurm_accelerator_hour, hours, 0.0, Basis::Assumed, calculation);
+            return Self::from_lines(vec![line], terms);
+        }
         if jobs.is_none() {
             let seconds: f64 = run.runtimes().iter().sum();
             let calculation = "time of all workers' loops on one core each, because there is no report".to_owned();
@@ -308,7 +325,33 @@ mod tests {
             ..Record::default()
         };
         let records = vec![record; records];
-        MeasuredRun { name: "study".into(), records, report: None, plan: None, stated: Stated::default() }
+        MeasuredRun {
+            name: "study".into(),
+            records,
+            written: Vec::new(),
+            report: None,
+            plan: None,
+            stated: Stated::default(),
+        }
+    }
+
+    #[test]
+    fn accelerators_of_a_cluster_have_their_own_price() {
+        let mut prices = Prices::default();
+        prices.slurm_accelerator_hour.tiers[0].usd = 2.0;
+        let assumptions = Assumptions::of_study();
+        let terms = BillTerms { prices: &prices, assumptions: &assumptions, free_tier: false };
+        let mut run = run(300);
+        for record in &mut run.records {
+            record.file_index = Some(1);
+            record.device = Some("cuda".into());
+            record.data_path = json!(["1"]);
+        }
+        let bill = Bill::of(&run, terms);
+        assert_eq!(
+            (bill.lines[0].unit.as_str(), bill.lines[0].quantity, bill.total_usd),
+            ("accelerator hour", 0.5, 1.0)
+        );
     }
 
     /// 42 workers of 10 GB, each with 6 s of loop, 7.26 s to start, 85.66 MB to fetch at 90 MB/s.

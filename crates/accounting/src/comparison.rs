@@ -2,4 +2,5 @@
 //! comparison.
 
 pub mod changes;
+pub mod machine_kinds;
 pub mod row;

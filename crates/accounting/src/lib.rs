@@ -31,7 +31,7 @@
 //!     "data_path": "25MB/1.pt"
 //! }]"#;
 //! let records = record::parse(json)?;
-//! let run = MeasuredRun { name: "example".into(), records, report: None, plan: None, stated: Stated::default() };
+//! let run = MeasuredRun { name: "example".into(), records, written: Vec::new(), report: None, plan: None, stated: Stated::default() };
 //!
 //! let (prices, assumptions) = (Prices::default(), Assumptions::of_study());
 //! let bill = Bill::of(&run, BillTerms { prices: &prices, assumptions: &assumptions, free_tier: false });

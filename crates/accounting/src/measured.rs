@@ -19,8 +19,11 @@ const CPU: &str = "cpu";
 pub struct MeasuredRun {
     /// Path or URL that the run was read from.
     pub name: String,
-    /// Records of its tasks, in the study's format.
+    /// Records of its tasks, in the CAI study's format: one for each worker.
     pub records: Vec<Record>,
+    /// Records of the files, if they have several for each worker (see
+    /// [`WorkerRecords`](crate::record::WorkerRecords)); otherwise empty.
+    pub written: Vec<Record>,
     /// Report of the run; `None` if cosmicai did not make the run.
     pub report: Option<RunReport>,
     /// Plan of the run; `None` if cosmicai did not make the run.
@@ -47,8 +50,9 @@ pub struct Stated {
 pub enum MeasuredRunError {
     /// A record has no time, or one that is not above 0.
     #[error(
-        "`{run}`: record {index} of {records} (counted from 0): `total_cpu_time (seconds)` is not a number above 0; \
-         run `cosmicai audit` to find all errors in the records"
+        "`{run}`: record {index} of {records} (counted from 0): the time, `total_cpu_time (seconds)` or \
+         `total_execution_time (seconds)`, is not a number above 0; run `cosmicai audit` to find all errors in the \
+         records"
     )]
     NoTime {
         /// Name of the run.
@@ -91,13 +95,18 @@ impl MeasuredRun {
         }
     }
 
-    /// Data in binary GB as the study counts it: nominal size × files.
+    /// Data in binary GB as the CAI study counts it: nominal size × files, or the GB that a record of `total.json` has.
     ///
     /// The nominal size is the stated one, or else that of each record. A last file that is shorter than all others
     /// counts as much as they do, as it does in the study, where the name of the folder gives the size.
     pub fn data_gb(&self) -> Option<f64> {
         /// Relative difference up to which partitions have the same size.
         const ALIKE: f64 = 0.05;
+        if let Some(gb) = self.records.iter().map(|record| record.gb_processed).sum::<Option<f64>>()
+            && !self.records.is_empty()
+        {
+            return Some(gb);
+        }
         let usual = self.partition_mb()?;
         let sizes: Vec<f64> = self.records.iter().map(|record| record.partition_mb().unwrap_or(usual)).collect();
         let is_of_one_size = sizes.iter().all(|mb| *mb <= usual * (1.0 + ALIKE))
@@ -218,32 +227,52 @@ impl MeasuredRun {
         self.stated.executor.or_else(reported).unwrap_or_else(|| self.executor_of_records())
     }
 
+    /// Data and time of the steps of a `total.json`, in binary GB and seconds; empty for other runs.
+    pub fn steps(&self) -> Vec<(f64, f64)> {
+        self.written.iter().filter_map(|step| Some((step.gb_processed?, step.seconds?))).collect()
+    }
+
+    /// Loop seconds of the slowest worker.
+    pub fn slowest_seconds(&self) -> Option<f64> {
+        self.runtimes().into_iter().reduce(f64::max)
+    }
+
     /// Executor that the records suggest.
     ///
-    /// The study's worker on Lambda writes the file that it read and the place of its results. The study's script for
-    /// one machine writes neither. Lambda has no accelerators.
+    /// The CAI study's scripts for a cluster write the GB that they processed, or the number of the file. Its worker on
+    /// Lambda writes the file that it read and the place of its results. Its script for one machine writes none of
+    /// these. Lambda has no accelerators.
     fn executor_of_records(&self) -> ExecutorKind {
+        if !self.records.is_empty() && self.records.iter().all(is_of_cluster) {
+            return ExecutorKind::Slurm;
+        }
         let has_paths = self.records.iter().any(|record| record.result_path.is_some() || !record.files().is_empty());
         if has_paths && self.other_device().is_none() { ExecutorKind::StepFunctions } else { ExecutorKind::Local }
     }
 
-    /// Reason why the run counts as local although neither user nor report states it; `None` if one does, or if the run
-    /// is not local.
-    pub fn why_local(&self) -> Option<&'static str> {
-        let is_known =
-            self.stated.executor.is_some() || self.is_ours() || self.executor_of_records() != ExecutorKind::Local;
-        let why = if self.other_device().is_some() {
-            "`device` is not `cpu`"
-        } else {
-            "no record has a `result_path` or a `data_path`"
-        };
-        (!is_known).then_some(why)
+    /// Reason why the run counts as one on this executor although neither user nor report states it; `None` if one
+    /// does, or if the run counts as one on Lambda.
+    pub fn why_assumed(&self) -> Option<&'static str> {
+        if self.stated.executor.is_some() || self.is_ours() {
+            return None;
+        }
+        match self.executor_of_records() {
+            ExecutorKind::Slurm => Some("all records have `GB_processed` or `file_index`"),
+            ExecutorKind::Local if self.other_device().is_some() => Some("`device` is not `cpu`"),
+            ExecutorKind::Local => Some("no record has a `result_path` or a `data_path`"),
+            ExecutorKind::StepFunctions | ExecutorKind::Workers => None,
+        }
     }
 
     /// Returns true if cosmicai made the run.
     pub fn is_ours(&self) -> bool {
         self.report.is_some()
     }
+}
+
+/// Returns true for a record of the CAI study's scripts for a cluster.
+fn is_of_cluster(record: &Record) -> bool {
+    record.gb_processed.is_some() || record.file_index.is_some()
 }
 
 #[cfg(test)]

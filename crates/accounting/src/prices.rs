@@ -37,6 +37,9 @@ pub struct Prices {
     pub local_hour: Price,
     /// One hour of one core of a cluster.
     pub slurm_core_hour: Price,
+    /// One hour of one accelerator of a cluster. Tables of earlier versions do not have it.
+    #[serde(default = "free_accelerator")]
+    pub slurm_accelerator_hour: Price,
     /// Quantities of each month that are free of charge.
     pub free_tier: FreeTier,
 }
@@ -188,7 +191,7 @@ impl Prices {
     }
 
     /// Name, expected unit and price of each entry.
-    fn entries(&self) -> [(&'static str, &'static str, &Price); 9] {
+    fn entries(&self) -> [(&'static str, &'static str, &Price); 10] {
         [
             ("lambda_x86_64", "GB·s", &self.lambda_x86_64),
             ("lambda_arm64", "GB·s", &self.lambda_arm64),
@@ -199,7 +202,19 @@ impl Prices {
             ("s3_get", "request", &self.s3_get),
             ("local_hour", "hour", &self.local_hour),
             ("slurm_core_hour", "core hour", &self.slurm_core_hour),
+            ("slurm_accelerator_hour", "accelerator hour", &self.slurm_accelerator_hour),
         ]
+    }
+}
+
+/// Price of an accelerator in a table that does not have it.
+fn free_accelerator() -> Price {
+    Price {
+        what: "cluster, hours of an accelerator (GPU)".to_owned(),
+        unit: "accelerator hour".to_owned(),
+        tiers: vec![Tier { above: 0.0, usd: 0.0 }],
+        source: "yours to fill in: what the cluster's owner charges".to_owned(),
+        read: "never".to_owned(),
     }
 }
 
@@ -253,6 +268,14 @@ mod tests {
         assert!(wrong("above = 15_000_000_000", "above = 1").contains("lambda_x86_64"));
         assert!(wrong("[s3_get]", "[s3_gets]").contains("s3_gets"));
         assert!(wrong("lambda_gb_s = 400_000", "lambda_gb_s = -1").contains("free_tier"));
+    }
+
+    #[test]
+    fn table_without_accelerators_is_read() {
+        let start = DEFAULT.find("[slurm_accelerator_hour]").unwrap();
+        let end = DEFAULT.find("[free_tier]").unwrap();
+        let earlier = [&DEFAULT[..start], &DEFAULT[end..]].concat();
+        assert_eq!(Prices::parse(&earlier).unwrap(), Prices::default());
     }
 
     #[test]

@@ -1,23 +1,28 @@
-//! Reads records in the study's format from any `combined_data.json`, with all values optional.
+//! Reads records in the CAI study's format from any `combined_data.json`, `total.json` or `job_<N>.json`, with all
+//! values optional.
 //!
-//! [`records::study_record`] writes complete records. This module expects nothing, because the study's own files have
-//! records of several versions of its worker.
+//! [`records::study_record`] writes complete records. This module expects nothing, because the CAI study's own files
+//! have records of several versions of its worker.
+
+mod hpc;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{MB, SAMPLE_BYTES};
+
+pub use hpc::WorkerRecords;
 
 /// Largest file of records that is read, in bytes.
 pub const MAX_RECORDS_BYTES: u64 = 1 << 30;
 
-/// Record of one worker. Units are those of the study's keys. A value that the file does not have is `None`.
+/// Record of one worker. Units are those of the CAI study's keys. A value that the file does not have is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Record {
-    /// Rank of the task. The study's records do not have it.
+    /// Rank of the task. The CAI study's records do not have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rank: Option<u64>,
     /// Wall seconds of the loop.
@@ -41,6 +46,9 @@ pub struct Record {
     /// Seconds ÷ (samples ÷ batch size).
     #[serde(rename = "execution_time (seconds/batch)")]
     pub seconds_per_batch: Option<f64>,
+    /// Seconds ÷ number of batches, in records of the cluster.
+    #[serde(rename = "execution_time_per_batch")]
+    pub seconds_per_whole_batch: Option<f64>,
     /// Number of batches. The last one of each file may be smaller.
     pub num_batches: Option<f64>,
     /// Number of images in a batch.
@@ -55,6 +63,12 @@ pub struct Record {
     pub result_path: Option<String>,
     /// Key of the partition, or a list of keys.
     pub data_path: Value,
+    /// Binary GB that the process has read since its start, in records of `total.json`.
+    #[serde(rename = "GB_processed")]
+    pub gb_processed: Option<f64>,
+    /// Number of the file, in records of `job_<N>.json`.
+    #[serde(skip)]
+    pub file_index: Option<u64>,
     /// Other keys of the record, such as a cost.
     #[serde(flatten)]
     pub others: BTreeMap<String, Value>,
@@ -114,8 +128,12 @@ impl Record {
         self.files().iter().find_map(|key| partition_mb_of(key))
     }
 
-    /// Partition size in binary MB: the size in the name of the folder, or else the size of the data.
+    /// Partition size in binary MB: the size in the name of the folder, or else the size of the data. `None` for
+    /// records of `total.json`, whose process reads one partition again and again.
     pub fn partition_mb(&self) -> Option<f64> {
+        if self.gb_processed.is_some() {
+            return None;
+        }
         let files = self.files();
         self.partition_mb_named().or_else(|| {
             let mb = self.bytes()? / MB / files.len().max(1) as f64;
@@ -134,7 +152,8 @@ fn partition_mb_of(key: &str) -> Option<f64> {
     })
 }
 
-/// Reads the records of a `combined_data.json`, or the one record of a `<rank>.json`.
+/// Reads the records of a `combined_data.json`, `total.json` or `job_<N>.json`, or the one record of a `<rank>.json`.
+/// [`WorkerRecords`] makes one record for each worker of them.
 ///
 /// Python's `NaN` and `Infinity`, which JSON does not have, count as missing. So do numbers above 10¹⁸, which no
 /// measurement here reaches.
@@ -160,15 +179,14 @@ pub fn parse(json: &[u8]) -> Result<Vec<Record>, RecordError> {
     let records = values.len();
     let parsed = values.into_iter().enumerate().map(|(index, value)| {
         let at = |problem: String| RecordError::Record { index, records, problem };
-        if !value.is_object() {
-            return Err(at("expected an object".to_owned()));
-        }
-        let mut value = value;
-        let nulls = take_nulls(&mut value);
-        let record: Record = serde_json::from_value(value).map_err(|error| at(error.to_string()))?;
-        let record = Record { nulls, ..record };
+        let Value::Object(object) = value else { return Err(at("expected an object".to_owned())) };
+        let (mut object, file_index) = hpc::without_wrapper(object).map_err(|error| at(error.to_string()))?;
+        hpc::with_plain_numbers(&mut object).map_err(|error| at(error.to_string()))?;
+        let nulls = take_nulls(&mut object);
+        let record: Record = serde_json::from_value(object.into()).map_err(|error| at(error.to_string()))?;
+        let record = Record { nulls, file_index, ..record };
         if record.seconds.is_none() && record.throughput_bps.is_none() && record.data_path.is_null() {
-            return Err(at("it has none of the study's keys".to_owned()));
+            return Err(at("it has none of the CAI study's keys".to_owned()));
         }
         Ok(record)
     });
@@ -176,10 +194,10 @@ pub fn parse(json: &[u8]) -> Result<Vec<Record>, RecordError> {
 }
 
 /// Keys whose value is null. Numbers that are too large to add up become null first.
-fn take_nulls(record: &mut Value) -> Vec<String> {
+fn take_nulls(record: &mut Map<String, Value>) -> Vec<String> {
     const LARGEST: f64 = 1e18;
     let mut nulls = Vec::new();
-    for (key, value) in record.as_object_mut().into_iter().flatten() {
+    for (key, value) in record.iter_mut() {
         if value.as_f64().is_some_and(|number| number.abs() > LARGEST) {
             *value = Value::Null;
         }
@@ -254,7 +272,7 @@ mod tests {
     fn errors_name_the_record() {
         let message = |json: &[u8]| parse(json).unwrap_err().to_string();
         assert!(message(b"[1]").contains("record 0 of 1"));
-        assert!(message(br#"[{"batch_size": 1}]"#).contains("none of the study's keys"));
+        assert!(message(br#"[{"batch_size": 1}]"#).contains("none of the CAI study's keys"));
         assert!(
             message(br#"[{"data_path": "a"}, {"data_path": "b", "throughput_bps": "3"}]"#).contains("record 1 of 2")
         );

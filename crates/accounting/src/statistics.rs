@@ -45,6 +45,16 @@ pub fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
     (!sorted.is_empty()).then(|| records::metrics::percentile(sorted, 100.0 * part))
 }
 
+/// Mean without outliers, as the CAI study computes it: of the values that are at most 1.5 interquartile ranges below
+/// the first or above the third quartile. Ignores NaN; `None` if there are no values.
+pub fn trimmed_mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    const REACH: f64 = 1.5;
+    let values = sorted(values);
+    let (first, third) = (quantile(&values, 0.25)?, quantile(&values, 0.75)?);
+    let reach = REACH * (third - first);
+    mean(values.into_iter().filter(|value| (first - reach..=third + reach).contains(value)))
+}
+
 /// Median with a 95 % interval by a bootstrap with a fixed seed.
 ///
 /// With fewer than 6 values, for which a bootstrap is too narrow, the interval is their range.
@@ -120,6 +130,17 @@ mod tests {
         assert_eq!(median([5.0, 1.0, f64::NAN, 2.0]), Some(2.0));
         assert_eq!(quantile(&[0.0, 1.0, 2.0, 3.0, 4.0], 0.25), Some(1.0));
         assert_eq!(estimate([3.0, 1.0, 2.0]), Some(Estimate { median: 2.0, low: 1.0, high: 3.0, count: 3 }));
+    }
+
+    /// Quartiles as `numpy.percentile` interpolates them: 2.25 and 4.75 of 1 to 6, so values up to 8.5 stay.
+    #[test]
+    fn trimmed_mean_leaves_out_what_is_far_from_the_quartiles() {
+        assert_eq!(trimmed_mean([1.0, 2.0, 3.0, 4.0, 5.0, 8.5]), Some(23.5 / 6.0));
+        assert_eq!(trimmed_mean([1.0, 2.0, 3.0, 4.0, 5.0, 8.6]), Some(3.0));
+        assert_eq!(trimmed_mean([-2.0, 2.0, 3.0, 4.0, 5.0, 6.0]), Some(4.0));
+        assert_eq!(trimmed_mean([5.0; 3]), Some(5.0));
+        assert_eq!(trimmed_mean([7.0, f64::NAN]), Some(7.0));
+        assert_eq!(trimmed_mean([]), None);
     }
 
     /// The interval of the median of a normal sample is about ±1.96 × 1.253 σ/√n.

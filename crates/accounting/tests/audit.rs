@@ -23,7 +23,7 @@ use reference_data::reference_data;
 use serde_json::{Value, json};
 
 fn run_of(name: &str, records: Vec<Record>, stated: Stated) -> MeasuredRun {
-    MeasuredRun { name: name.into(), records, report: None, plan: None, stated }
+    MeasuredRun { name: name.into(), records, written: Vec::new(), report: None, plan: None, stated }
 }
 
 fn read(json: &Value) -> Vec<Record> {

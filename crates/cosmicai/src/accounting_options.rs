@@ -75,9 +75,10 @@ pub(crate) fn executor(text: &str) -> Result<ExecutorKind, String> {
 
 /// Warns that the executor of a run is assumed, and names the option that states it.
 pub(crate) fn warn_assumed_executor(run: &MeasuredRun, option: &str, printer: &Printer) {
-    if let Some(why) = run.why_local() {
+    if let Some(why) = run.why_assumed() {
+        let place = if run.executor() == ExecutorKind::Slurm { "a cluster" } else { "one machine" };
         printer.tell(&format!(
-            "`{}`: assumed to be a run on one machine, because {why}; pass {option} if that is wrong",
+            "`{}`: assumed to be a run on {place}, because {why}; pass {option} if that is wrong",
             run.name
         ));
     }

@@ -1,10 +1,11 @@
 //! Measured runs, read from paths and URLs.
 //!
-//! In: a `combined_data.json` or a `<rank>.json` of this program or of the CAI study, or the folder of a run's results.
-//! Out: a [`MeasuredRun`], with the report and the plan beside the records if both are of the same run.
+//! In: a `combined_data.json` or a `<rank>.json` of this program or of the CAI study, or the folder of a run's results;
+//! a `total.json` or a `job_<N>.json` of the CAI study's runs on a cluster, or a folder with all files `job_<N>.json` of
+//! a run. Out: a [`MeasuredRun`], with the report and the plan beside the records if both are of the same run.
 
 use accounting::measured::{MeasuredRun, Stated};
-use accounting::record::{self, MAX_RECORDS_BYTES, Record};
+use accounting::record::{self, MAX_RECORDS_BYTES, Record, WorkerRecords};
 use anyhow::{Context, Result, bail};
 use pipeline::results::Results;
 use pipeline::storage::{Bucket, Stores};
@@ -20,28 +21,31 @@ const COMBINED: &str = "combined_data.json";
 pub(crate) async fn read(stores: &Stores, url: &str, stated: Stated) -> Result<MeasuredRun> {
     let (bucket, key) = stores.open_url(url)?;
     if key.ends_with(RECORDS_ENDING) {
-        let records = records(&bucket, &key).await?;
+        let workers = WorkerRecords::of_file(records(&bucket, &key).await?);
         let (folder, name) = key.rsplit_once('/').unwrap_or(("", &key));
         let (report, plan) = match name {
             COMBINED => report_and_plan(&Results::new(bucket, folder)).await?,
             _ => (None, None),
         };
-        return Ok(MeasuredRun { name: url.to_owned(), records, report, plan, stated });
+        let WorkerRecords { records, written } = workers;
+        return Ok(MeasuredRun { name: url.to_owned(), records, written, report, plan, stated });
     }
     // Some stores return an error if the key is a folder. Other errors occur again below.
     if bucket.find(&key).await.is_ok_and(|object| object.is_some()) {
         bail!(
-            "`{url}`: expected a file of records ({COMBINED}, <rank>.json) or the folder of a run's results; for a \
-             sweep, use `cosmicai report`"
+            "`{url}`: expected a file of records ({COMBINED}, <rank>.json, total.json, job_<N>.json) or the folder of a \
+             run's results; for a sweep, use `cosmicai report`"
         );
     }
     let results = Results::new(bucket, &key);
     let (report, plan) = report_and_plan(&results).await?;
-    let records = match results.bucket().find(&results.combined()).await? {
-        Some(_) => records(results.bucket(), &results.combined()).await?,
-        None => records_of_tasks(&results, plan.as_ref(), url).await?,
+    let workers = match (results.bucket().find(&results.combined()).await?, &plan) {
+        (Some(_), _) => WorkerRecords::of_file(records(results.bucket(), &results.combined()).await?),
+        (None, Some(plan)) => records_of_tasks(&results, plan).await?,
+        (None, None) => records_of_jobs(&results, url).await?,
     };
-    Ok(MeasuredRun { name: url.to_owned(), records, report, plan, stated })
+    let WorkerRecords { records, written } = workers;
+    Ok(MeasuredRun { name: url.to_owned(), records, written, report, plan, stated })
 }
 
 async fn records(bucket: &Bucket, key: &str) -> Result<Vec<Record>> {
@@ -68,12 +72,7 @@ async fn report_and_plan(results: &Results) -> Result<(Option<RunReport>, Option
 }
 
 /// Reads the records of the finished tasks of an incomplete run.
-async fn records_of_tasks(results: &Results, plan: Option<&Plan>, url: &str) -> Result<Vec<Record>> {
-    let Some(plan) = plan else {
-        bail!(
-            "`{url}` has neither {COMBINED} nor plan.json; expected a file of records or the folder of a run's results"
-        )
-    };
+async fn records_of_tasks(results: &Results, plan: &Plan) -> Result<WorkerRecords> {
     let present = results.list().await?;
     let mut found = Vec::new();
     for task in &plan.tasks {
@@ -83,5 +82,30 @@ async fn records_of_tasks(results: &Results, plan: Option<&Plan>, url: &str) -> 
             found.extend(records(results.bucket(), &key).await?.into_iter().map(|record| Record { rank, ..record }));
         }
     }
-    Ok(found)
+    Ok(WorkerRecords { records: found, written: Vec::new() })
+}
+
+/// Reads the records of all jobs of a run of the CAI study on a cluster: `job_<N>.json` directly in the folder.
+async fn records_of_jobs(results: &Results, url: &str) -> Result<WorkerRecords> {
+    let mut jobs: Vec<(u64, String)> =
+        results.list().await?.into_iter().filter_map(|key| Some((job(results, &key)?, key))).collect();
+    if jobs.is_empty() {
+        bail!(
+            "`{url}` has neither {COMBINED} nor plan.json nor files job_<N>.json; expected a file of records or the \
+             folder of a run's results"
+        )
+    }
+    jobs.sort_unstable();
+    let mut all = WorkerRecords::default();
+    for (_, key) in jobs {
+        all.append(WorkerRecords::of_file(records(results.bucket(), &key).await?));
+    }
+    Ok(all)
+}
+
+/// Number of the job of a file `job_<N>.json` directly in the folder.
+fn job(results: &Results, key: &str) -> Option<u64> {
+    let folder = results.folder();
+    let name = if folder.is_empty() { key } else { key.strip_prefix(folder)?.strip_prefix('/')? };
+    name.strip_prefix("job_")?.strip_suffix(RECORDS_ENDING)?.parse().ok()
 }

@@ -199,6 +199,14 @@ pub(crate) fn usd(amount: f64) -> String {
     }
 }
 
+/// Formats the price of a unit with all of its digits: `3600`, `0.0000166667`.
+pub(crate) fn price(usd: f64) -> String {
+    /// Decimals of the smallest price: a request of S3, or of a tier of Lambda.
+    const DECIMALS: usize = 10;
+    let text = format!("{usd:.DECIMALS$}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// Formats a forecast time with its interval: `28.4 s (25.1–33.0)`, or in hours if it is long.
 pub(crate) fn seconds_interval(interval: &Interval) -> String {
     const HOUR: f64 = 3_600.0;
@@ -229,6 +237,15 @@ mod tests {
         assert_eq!(
             [0.0, 1_234.5, 0.1063, 0.000123, 4.2e-6].map(usd),
             ["0.00", "1234.50", "0.1063", "0.000123", "4.2e-6"]
+        );
+    }
+
+    #[test]
+    fn price_has_all_digits_and_no_point_at_its_end() {
+        assert_eq!([0.0, 3_600.0, 10.0, 0.5, 1.25].map(price), ["0", "3600", "10", "0.5", "1.25"]);
+        assert_eq!(
+            [0.0000166667, 0.000_000_030_9, 0.0000004].map(price),
+            ["0.0000166667", "0.0000000309", "0.0000004"]
         );
     }
 
@@ -294,10 +311,12 @@ mod tests {
             "partition-size: partition 25MB, data_size 1GB, precision int8, threads 4, executor step-functions",
             "3",
             "128.42 (125.11–133.07)",
+            "28.42 (25.11–33.07)",
+            "28.42 (25.11–33.07)",
             "1234 (1198–1302)",
             "1024 (1011–1031)",
         ];
-        let header = ["experiment and point", "runs", "seconds", "images/s, end to end", "peak MB"];
+        let header = crate::sweep::table::MEASURED_HEADER;
         assert_fits_80(header, &[row.map(str::to_owned)]);
     }
 

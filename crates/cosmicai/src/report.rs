@@ -9,6 +9,7 @@ pub(crate) mod baseline;
 mod document;
 pub(crate) mod figures;
 pub(crate) mod gather;
+mod machines;
 pub(crate) mod markdown;
 pub(crate) mod page;
 pub(crate) mod sheets;

@@ -71,6 +71,94 @@ fn cost_reproduces_a_row_of_the_study() {
     assert!(costs["throughput"][1]["gb_per_s"].is_null(), "the duration of the Map is unknown");
 }
 
+/// Record after `gb` GB as the CAI study's script for a cluster writes it: all counts from the start of the process.
+fn step(gb: u64, images_per_s: f64, device: &str) -> Value {
+    let (batches, batch_size) = (103 * gb, 512);
+    let images = (batches * batch_size) as f64;
+    let seconds = images / images_per_s;
+    json!({
+        "total_execution_time (seconds)": seconds,
+        "total_process_memory (MB)": 1_600.0,
+        "num_batches": batches,
+        "batch_size": batch_size,
+        "device": device,
+        "GB_processed": gb,
+        "execution_time_per_batch": seconds / batches as f64,
+        "throughput_bps": images * 20_520.0 * 8.0 / seconds,
+        "sample_persec": [images / seconds],
+    })
+}
+
+#[test]
+fn total_json_of_a_cluster_is_one_run_of_its_last_step() {
+    let sandbox = Sandbox::new();
+    let steps: Value = (1..=1_024).map(|gb| step(gb, 250.0, "cpu")).collect();
+    sandbox.write("total.json", steps.to_string().as_bytes());
+    let file = sandbox.path("total.json");
+    let costs = json_of(cosmicai().arg("cost").arg(&file));
+    assert_eq!((&costs["executor"], &costs["study"]["files"]), (&json!("slurm"), &json!(1)));
+    assert_eq!(costs["study"]["data_gb"], 1_024.0);
+    let seconds = 1_024.0 * 103.0 * 512.0 / 250.0;
+    assert_eq!(costs["study"]["runtime_s_mean"], seconds);
+    assert!((costs["throughput"][0]["images_per_s"].as_f64().unwrap() - 250.0).abs() < 1e-9);
+    let findings = json_of(cosmicai().arg("audit").arg(&file));
+    assert_eq!(findings["findings"], json!([]));
+    let mut wrong = steps;
+    wrong[3]["sample_persec"] = json!([250.0, 251.0]);
+    sandbox.write("total.json", wrong.to_string().as_bytes());
+    for command in ["cost", "audit"] {
+        let error = error_of(cosmicai().arg(command).arg(&file));
+        assert!(error.contains("record 3 of 1024") && error.contains("`sample_persec` is a list of 2"), "{error}");
+    }
+}
+
+#[test]
+fn jobs_of_a_cluster_are_workers() {
+    let sandbox = Sandbox::new();
+    for job in 0..12_u64 {
+        let files: Value = (0..2)
+            .map(|file| {
+                let mut stats = step(1, 250.0 + file as f64, "cuda");
+                stats.as_object_mut().unwrap().remove("GB_processed");
+                json!({ "file_index": 2 * job + file, "stats": stats })
+            })
+            .collect();
+        sandbox.write(&format!("jobs/job_{job}.json"), files.to_string().as_bytes());
+    }
+    let folder = sandbox.path("jobs");
+    let costs = json_of(cosmicai().arg("cost").arg(&folder));
+    assert_eq!((&costs["executor"], &costs["study"]["files"]), (&json!("slurm"), &json!(24)));
+    assert_eq!(costs["bill"]["lines"][0]["unit"], "accelerator hour");
+    let rate = costs["throughput"][0]["images_per_s"].as_f64().unwrap();
+    assert!((12.0 * 250.0..12.0 * 251.0).contains(&rate), "workers read their files one after the other: {rate}");
+    let findings = json_of(cosmicai().arg("audit").arg(&folder));
+    assert_eq!(findings["findings"], json!([]));
+    sandbox.write("jobs/job_99.json", &std::fs::read(sandbox.path("jobs/job_3.json")).unwrap());
+    let output = cosmicai().arg("audit").arg(&folder).assert().code(4).get_output().stdout.clone();
+    assert!(String::from_utf8(output).unwrap().contains("duplicate_file"));
+}
+
+#[test]
+fn report_compares_kinds_of_machines() {
+    let sandbox = Sandbox::new();
+    for (name, rate, device) in [("cpu", 250.0, "cpu"), ("cuda", 9_000.0, "cuda")] {
+        let steps: Value = (1..=8).map(|gb| step(gb, rate, device)).collect();
+        sandbox.write(&format!("{name}/total.json"), steps.to_string().as_bytes());
+    }
+    sandbox.write("lambda.json", records(42, 6.35).to_string().as_bytes());
+    sandbox.write("laptop.json", local_records(51_130.0, 400.0, 512).to_string().as_bytes());
+    let inputs = ["cpu/total.json", "cuda/total.json", "lambda.json", "laptop.json"].map(|name| sandbox.path(name));
+    let out = sandbox.path("report");
+    cosmicai().arg("report").args(&inputs).arg("--out").arg(&out).assert().success();
+    let plot = std::fs::read_to_string(out.join("pictures/machines-by-data.svg")).unwrap();
+    for kind in ["one machine", "HPC CPU, one process", "HPC GPU, one process", "cloud (Lambda)"] {
+        assert!(plot.contains(kind), "{kind} is missing");
+    }
+    let rows: Value = serde_json::from_slice(&std::fs::read(out.join("comparison.json")).unwrap()).unwrap();
+    let trimmed = rows["rows"].as_array().unwrap().iter().map(|row| row["task_s_mean_trimmed"].as_f64().unwrap());
+    assert_eq!(trimmed.count(), 4);
+}
+
 #[test]
 fn prices_and_assumptions_can_be_replaced() {
     let sandbox = Sandbox::new();

@@ -47,6 +47,7 @@ impl Budget {
         let run = MeasuredRun {
             name: String::new(),
             records: Vec::new(),
+            written: Vec::new(),
             report: Some(this_execution),
             plan: None,
             stated: Stated::default(),

@@ -33,6 +33,11 @@ impl Results {
         &self.bucket
     }
 
+    /// Key of the folder, without slashes at the ends; empty for the whole bucket.
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+
     /// URL of the folder, with a slash at the end.
     pub fn url(&self) -> String {
         self.bucket.url(&self.key(""))

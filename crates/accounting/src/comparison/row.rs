@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::straggler_threshold;
 use crate::bill::Bill;
-use crate::statistics::{Estimate, estimate, median};
+use crate::statistics::{Estimate, estimate, median, trimmed_mean};
 use crate::study::StudyFigures;
 
 /// Experiment of runs that do not belong to a sweep.
@@ -41,6 +41,8 @@ pub struct RowMeasurement {
     pub phases: Option<PhaseSeconds>,
     /// Seconds of the workers' loops.
     pub task_s: Vec<f64>,
+    /// Binary GB and seconds at each step of a process that reports several times; empty for other runs.
+    pub steps: Vec<(f64, f64)>,
     /// MB that the loops allocated, as the CAI study counts them.
     pub allocated_mb: Option<f64>,
     /// Forecast that was made before the run.
@@ -110,8 +112,13 @@ pub struct Row {
     pub bill: Bill,
     /// End-to-end throughput over the bill, in (GB/s)/USD.
     pub efficiency_bill: Option<f64>,
+    /// Loop seconds of the slowest worker.
+    pub slowest_s: Option<Estimate>,
     /// Median over the tasks of all repeats.
     pub task_s_median: Option<f64>,
+    /// Mean over the tasks of all repeats, without outliers: see
+    /// [`trimmed_mean`](crate::statistics::trimmed_mean).
+    pub task_s_mean_trimmed: Option<f64>,
     /// Seconds above which a task is a straggler.
     pub straggler_s: Option<f64>,
     /// Number of stragglers in all repeats.
@@ -128,6 +135,9 @@ pub struct Row {
     /// Seconds of the loops of all tasks of all repeats.
     #[serde(skip)]
     pub task_s: Vec<f64>,
+    /// Binary GB and seconds at each step of the first repeat.
+    #[serde(skip)]
+    pub steps: Vec<(f64, f64)>,
 }
 
 /// Bytes of a binary GB.
@@ -182,6 +192,7 @@ impl Row {
         let bill_usd = of(&|one| Some(one.bill.total_usd));
         let task_s: Vec<f64> = repeats.iter().flat_map(|one| one.task_s.iter().copied()).collect();
         let task_s_median = median(task_s.iter().copied());
+        let task_s_mean_trimmed = trimmed_mean(task_s.iter().copied());
         let straggler_s = straggler_threshold(&task_s);
         let efficiency_bill = end_to_end_gb_per_s
             .zip(bill_usd)
@@ -206,7 +217,10 @@ impl Row {
             bill: first.bill.clone(),
             end_to_end_gb_per_s,
             efficiency_bill,
+            slowest_s: of(&|one| one.task_s.iter().copied().reduce(f64::max)),
+            steps: first.steps.clone(),
             task_s_median,
+            task_s_mean_trimmed,
             bill_usd,
             memory_mb,
             study,

@@ -99,7 +99,14 @@ mod tests {
     fn run(rates: impl IntoIterator<Item = f64>) -> MeasuredRun {
         let record = |rate| Record { sample_persec: Some(rate), process_memory_mb: Some(rate), ..Record::default() };
         let records = rates.into_iter().map(record).collect();
-        MeasuredRun { name: "run".into(), records, report: None, plan: None, stated: Stated::default() }
+        MeasuredRun {
+            name: "run".into(),
+            records,
+            written: Vec::new(),
+            report: None,
+            plan: None,
+            stated: Stated::default(),
+        }
     }
 
     #[test]

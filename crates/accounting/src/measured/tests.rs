@@ -6,7 +6,14 @@ use super::*;
 use crate::{MB, SAMPLE_BYTES};
 
 fn run(records: Vec<Record>) -> MeasuredRun {
-    MeasuredRun { name: "run".into(), records, report: None, plan: None, stated: Stated::default() }
+    MeasuredRun {
+        name: "run".into(),
+        records,
+        written: Vec::new(),
+        report: None,
+        plan: None,
+        stated: Stated::default(),
+    }
 }
 
 /// Record of 2 s with this number of samples in its throughput.
@@ -312,22 +319,22 @@ fn map_seconds_of_a_resumed_run_skip_gaps() {
 #[test]
 fn executor_is_stated_or_reported_or_suggested_by_the_records() {
     let lambda = run(vec![record(Some("25MB/1.pt"), 1_278.0)]);
-    assert_eq!((lambda.executor(), lambda.why_local()), (ExecutorKind::StepFunctions, None));
+    assert_eq!((lambda.executor(), lambda.why_assumed()), (ExecutorKind::StepFunctions, None));
     let laptop = run(vec![record(None, 5_113.0)]);
     assert_eq!(laptop.executor(), ExecutorKind::Local);
-    assert!(laptop.why_local().unwrap().contains("result_path"));
+    assert!(laptop.why_assumed().unwrap().contains("result_path"));
     let result_path = Record { result_path: Some("results/".into()), ..record(None, 1.0) };
     assert_eq!(run(vec![result_path]).executor(), ExecutorKind::StepFunctions);
     let mut graphics = lambda.clone();
     graphics.records[0].device = Some("cuda".into());
     assert_eq!((graphics.executor(), graphics.other_device().as_deref()), (ExecutorKind::Local, Some("cuda")));
-    assert!(graphics.why_local().unwrap().contains("device"));
+    assert!(graphics.why_assumed().unwrap().contains("device"));
     let by_user = stated(&graphics, Stated { executor: Some(ExecutorKind::Slurm), ..Stated::default() });
-    assert_eq!((by_user.executor(), by_user.why_local()), (ExecutorKind::Slurm, None));
+    assert_eq!((by_user.executor(), by_user.why_assumed()), (ExecutorKind::Slurm, None));
     let of_report =
         |run: MeasuredRun| MeasuredRun { report: Some(report(Vec::new(), ExecutorKind::Slurm, 0.0)), ..run };
     assert_eq!(of_report(laptop.clone()).executor(), ExecutorKind::Slurm);
-    assert_eq!(of_report(laptop.clone()).why_local(), None);
+    assert_eq!(of_report(laptop.clone()).why_assumed(), None);
     let both = stated(&of_report(lambda), Stated { executor: Some(ExecutorKind::Workers), ..Stated::default() });
     assert_eq!(both.executor(), ExecutorKind::Workers, "the user knows best");
 }
@@ -336,7 +343,7 @@ fn executor_is_stated_or_reported_or_suggested_by_the_records() {
 fn stated_local_executor_needs_no_reason() {
     let by_user =
         stated(&run(vec![record(None, 1.0)]), Stated { executor: Some(ExecutorKind::Local), ..Stated::default() });
-    assert_eq!((by_user.executor(), by_user.why_local()), (ExecutorKind::Local, None));
+    assert_eq!((by_user.executor(), by_user.why_assumed()), (ExecutorKind::Local, None));
 }
 
 #[test]

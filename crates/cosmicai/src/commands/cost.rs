@@ -17,7 +17,7 @@ use crate::findings::examine;
 use crate::help::examples;
 use crate::measurements;
 use crate::outcome::Outcome;
-use crate::printer::{Printer, table, usd};
+use crate::printer::{Printer, price, table, usd};
 use crate::settings::Settings;
 
 /// Compute the cost and throughput of a finished run.
@@ -25,7 +25,8 @@ use crate::settings::Settings;
 /// Prints the cost by the formula of the CAI study (Staylor et al., arXiv:2501.06249), an itemised bill, and three
 /// definitions of throughput.
 ///
-/// RUN is the results folder of a run, or a combined_data.json of cosmicai or of the CAI study. If report.json has the
+/// RUN is the results folder of a run, a combined_data.json of cosmicai or of the CAI study, or a total.json, a
+/// job_<N>.json or a folder of these of the CAI study's runs on a cluster. If report.json has the
 /// memory and time that Lambda billed, the bill uses them. Otherwise it is computed from the times of the workers and
 /// from assumptions, which are listed and can be replaced with --assume. The prices of a run on this machine or on a
 /// cluster are `local_hour` and `slurm_core_hour` in the table of prices; set them to your own.
@@ -34,9 +35,9 @@ use crate::settings::Settings;
 /// requests, state transitions and S3 requests. The CAI study computes throughput as data ÷ mean time of a worker. A
 /// user waits for the whole run.
 ///
-/// Records of cosmicai state their executor. Other records are assumed to be of Lambda, unless none has a `result_path`
-/// or a `data_path`, or a `device` is not `cpu`: then they are assumed to be of one machine. Pass --executor to state
-/// it.
+/// Records of cosmicai state their executor. Other records are assumed to be of a cluster if all have `GB_processed` or
+/// `file_index`. They are assumed to be of one machine if none has a `result_path` or a `data_path`, or if a `device` is
+/// not `cpu`, and of Lambda otherwise. Pass --executor to state it.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = examples([
     "cosmicai cost sky/results/first",
@@ -216,12 +217,8 @@ fn human(costs: &Costs) -> String {
     }
     text += &format!("prices: {}\n", costs.bill.prices);
     for line in &costs.bill.lines {
-        let basis = match line.basis {
-            Basis::Billed => "billed",
-            Basis::Measured => "measured",
-            Basis::Assumed => "assumed",
-        };
-        text += &format!("  {}: {basis}, {}; {}, read {}\n", line.what, line.calculation, line.source, line.read);
+        text +=
+            &format!("  {}: {}, {}; {}, read {}\n", line.what, line.basis, line.calculation, line.source, line.read);
     }
     if !costs.assumptions.is_empty() {
         text += &accounting_tables::assumptions(&costs.assumptions);
@@ -234,9 +231,4 @@ fn human(costs: &Costs) -> String {
 
 fn quantity(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value:.3}") }
-}
-
-/// Formats a unit price with all of its digits.
-fn price(value: f64) -> String {
-    if value == 0.0 { "0".to_owned() } else { format!("{value:.10}").trim_end_matches('0').to_owned() }
 }

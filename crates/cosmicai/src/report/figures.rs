@@ -16,6 +16,7 @@ use plots::charts::{
 use records::report::TaskReport;
 use records::time::seconds_between;
 
+use super::machines::machines;
 use super::sheets::is_one_process;
 use crate::new_file;
 use crate::printer::count;
@@ -115,6 +116,7 @@ pub(crate) fn figures(rows: &[Row], timelines: &[(String, Vec<TaskReport>)]) -> 
             charts.extend(lines(rows, axis, name, what, unit, value).map(|lines| lines.draw()).transpose()?);
         }
     }
+    charts.extend(machines(rows).map(|lines| lines.draw()).transpose()?);
     charts.extend(cost_and_time(rows).map(|scatter| scatter.draw()).transpose()?);
     for (index, (run, tasks)) in timelines.iter().take(TIMELINES_MAX).enumerate() {
         charts.push(timeline(index, run, tasks).draw()?);
@@ -158,11 +160,11 @@ fn single(value: f64) -> Estimate {
     Estimate { median: value, low: value, high: value, count: 1 }
 }
 
-fn quantity(name: &str, unit: &str, spacing: Spacing) -> Quantity {
+pub(super) fn quantity(name: &str, unit: &str, spacing: Spacing) -> Quantity {
     Quantity { name: name.to_owned(), unit: unit.to_owned(), spacing }
 }
 
-fn measured(estimate: &Estimate) -> PlottedValue {
+pub(super) fn measured(estimate: &Estimate) -> PlottedValue {
     let interval = (estimate.count > 1 && estimate.high > estimate.low).then_some((estimate.low, estimate.high));
     PlottedValue { value: estimate.median, interval }
 }

@@ -190,6 +190,7 @@ fn measurement_of_run(run: &MeasuredRun, cost_terms: &CostTerms<'_>) -> Result<R
         memory_peak_mb: run.records.iter().filter_map(|record| record.process_memory_mb).reduce(f64::max),
         phases: report.map(|report| sum_of_phases(&report.tasks)),
         task_s: run.runtimes(),
+        steps: run.steps(),
         allocated_mb: allocated,
         forecast: report.and_then(|report| report.forecast.clone()),
     })
@@ -241,6 +242,7 @@ fn measurement_of_point(point: &SweepPoint, cost_terms: &CostTerms<'_>) -> Resul
         memory_peak_mb: Some(point.memory_mb_peak),
         phases: Some(point.phases),
         task_s: point.task_seconds.clone(),
+        steps: Vec::new(),
         allocated_mb: point.allocated_mb,
         forecast: None,
     })

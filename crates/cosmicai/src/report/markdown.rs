@@ -148,6 +148,7 @@ struct RowNumbers<'a> {
     sum_of_workers_gb_per_s: Option<f64>,
     memory_peak_mb: Option<f64>,
     task_s_median: Option<f64>,
+    task_s_mean_trimmed: Option<f64>,
     stragglers: usize,
     tasks_measured: usize,
 }
@@ -185,6 +186,7 @@ impl<'a> RowNumbers<'a> {
             sum_of_workers_gb_per_s: middle(&row.sum_of_workers_gb_per_s),
             memory_peak_mb: middle(&row.memory_peak_mb),
             task_s_median: row.task_s_median,
+            task_s_mean_trimmed: row.task_s_mean_trimmed,
             stragglers: row.stragglers,
             tasks_measured: row.tasks_measured,
         }

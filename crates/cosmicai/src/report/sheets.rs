@@ -5,13 +5,12 @@ use accounting::comparison::row::{Row, short};
 use std::collections::BTreeSet;
 
 use accounting::assumptions::ListedAssumption;
-use accounting::bill::Basis;
 use accounting::statistics::Estimate;
 use accounting::study::COST_FORMULA;
 use records::ExecutorKind;
 
 use super::gather::ReportInput;
-use crate::printer::{count, grouped, usd};
+use crate::printer::{count, grouped, price, usd};
 
 /// A table of formatted cells.
 #[derive(Debug, Clone)]
@@ -58,6 +57,7 @@ pub(crate) fn workers(rows: &[Row]) -> Option<Sheet> {
         study_column("Batch Size", ""),
         study_column("Total Execution Time", "s"),
         study_column("Performance Efficiency", "(GB/s)/$"),
+        number_column("Trimmed runtime", "s"),
         number_column("Bill", "$"),
         number_column("Bill ÷ cost", ""),
         number_column("End to end", "GB/s"),
@@ -83,6 +83,7 @@ pub(crate) fn workers(rows: &[Row]) -> Option<Sheet> {
             batch_size(row),
             with_range(total, 1),
             number(row.study.performance_efficiency, 2),
+            number(row.task_s_mean_trimmed, 2),
             row.bill_usd.map_or_else(none, |bill| usd(bill.median)),
             row.bill_usd
                 .filter(|bill| bill.median > 0.0)
@@ -103,7 +104,8 @@ pub(crate) fn workers(rows: &[Row]) -> Option<Sheet> {
         "The first ten columns are those of the CAI study (Staylor et al., arXiv:2501.06249), computed with its \
          formulas: MB and GB are binary; data size is partition × files / 1024; cost is {COST_FORMULA}; throughput is \
          data size ÷ mean runtime, as if all workers ran at the same time and nothing else took time. The other \
-         columns are the bill (on Lambda the charges of AWS, otherwise machine time at the price in the table of \
+         columns are the mean runtime without the tasks that are more than 1.5 interquartile ranges outside of the \
+         quartiles, the bill (on Lambda the charges of AWS, otherwise machine time at the price in the table of \
          prices), throughput end to end, throughput of the Map phase alone, and the sum over all workers; these count \
          the bytes that the model read. Repeated runs are shown as the median with its 95 % confidence interval, or \
          with the range if there are fewer than six repeats. A straggler is a task that takes longer than 2.5 × the \
@@ -173,18 +175,13 @@ pub(crate) fn bills(rows: &[Row]) -> Option<Sheet> {
     for row in rows.iter().filter(|row| row.bill.total_usd > 0.0) {
         lines.push(SheetRow::Heading(format!("{}: {}, {} USD", row.experiment, row.label(), usd(row.bill.total_usd))));
         lines.extend(row.bill.lines.iter().map(|line| {
-            let basis = match line.basis {
-                Basis::Billed => "billed",
-                Basis::Measured => "measured",
-                Basis::Assumed => "assumed",
-            };
             SheetRow::Cells(vec![
                 line.what.clone(),
                 short(line.quantity),
                 line.unit.clone(),
-                format!("{:.10}", line.usd_per_unit).trim_end_matches('0').to_owned(),
+                price(line.usd_per_unit),
                 usd(line.amount_usd),
-                format!("{basis}: {}", line.calculation),
+                format!("{}: {}", line.basis, line.calculation),
                 format!("{}, read on {}", line.source, line.read),
             ])
         }));

@@ -1,6 +1,6 @@
 //! Tables of a sweep: the runs to do, and the measurements.
 
-use accounting::statistics::{median, sorted};
+use accounting::statistics::{median, sorted, trimmed_mean};
 use anyhow::Result;
 use records::sweep::SweepPoint;
 use serde_json::{Value, json};
@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 use super::data;
 use super::points::{Repeat, Sweep};
 use crate::printer::{Printer, bytes, count, table};
+
+/// Header of the measurements. A task's runtime is the time of its loop; the trimmed mean leaves out outliers.
+pub(crate) const MEASURED_HEADER: [&str; 7] =
+    ["experiment and point", "runs", "seconds", "mean task s", "trimmed mean", "images/s, end to end", "peak MB"];
 
 /// Prints runs in the order of execution.
 pub(crate) fn print_plan(sweep: &Sweep, runs: &[Repeat], printer: &Printer) -> Result<()> {
@@ -46,11 +50,13 @@ pub(crate) fn print_measured(sweep: &Sweep, measured: &[SweepPoint], printer: &P
                 sweep.points[repeats[0].point].name(),
                 repeats.len().to_string(),
                 of(|one| one.seconds),
+                of(|one| one.runtime_seconds_mean),
+                of(|one| trimmed_mean(one.task_seconds.iter().copied()).unwrap_or(f64::NAN)),
                 of(|one| one.samples as f64 / one.seconds),
                 of(|one| one.memory_mb_peak),
             ]
         });
-        table(["experiment and point", "runs", "seconds", "images/s, end to end", "peak MB"], of_points)
+        table(MEASURED_HEADER, of_points)
     })
 }
 
