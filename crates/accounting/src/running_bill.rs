@@ -66,6 +66,7 @@ mod tests {
                 executor,
                 partition_mb: 25.0,
                 batch_size: Some(256.0),
+                precision: None,
                 memory_mb: 2_048.0,
                 architecture: Architecture::Arm,
                 concurrency: 10.0,

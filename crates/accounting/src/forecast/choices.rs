@@ -149,6 +149,7 @@ pub fn payload_setting(
         executor,
         partition_mb: job.partition_mb.unwrap_or(PARTITIONS_MB[0]),
         batch_size: Some(payload.batch_size as f64),
+        precision: Some(payload.precision.to_string()),
         memory_mb,
         architecture: if executor == ExecutorKind::StepFunctions {
             architecture(assumptions)

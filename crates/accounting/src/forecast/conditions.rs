@@ -126,6 +126,7 @@ mod tests {
     fn rate(tasks: usize, threads: Option<f64>, jitter: Option<f64>) -> Rate {
         Rate {
             batch_size: None,
+            precision: None,
             images_per_s: 100.0,
             threads,
             memory_mb: None,

@@ -27,6 +27,9 @@ pub struct RunSetting {
     pub partition_mb: f64,
     /// Number of images in a batch; `None` if the records of the measured rate differ.
     pub batch_size: Option<f64>,
+    /// Precision of the model's arithmetic; `None` if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
     /// Memory of a function in MB. On other executors, memory that a worker needs.
     pub memory_mb: f64,
     /// Processor architecture.
@@ -353,6 +356,7 @@ mod tests {
             executor: ExecutorKind::StepFunctions,
             partition_mb: 25.0,
             batch_size: None,
+            precision: None,
             memory_mb,
             architecture: Architecture::X86,
             concurrency: 10.0,
@@ -363,6 +367,7 @@ mod tests {
     fn rate(threads: Option<f64>) -> Rate {
         Rate {
             batch_size: None,
+            precision: None,
             images_per_s: 200.0,
             threads,
             memory_mb: Some(400.0),

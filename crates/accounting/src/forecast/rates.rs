@@ -17,6 +17,9 @@ const SIGMA_PER_MAD: f64 = 1.4826;
 pub struct Rate {
     /// Number of images in a batch; `None` if the records differ.
     pub batch_size: Option<f64>,
+    /// Precision of the model's arithmetic; `None` if unknown, as in the CAI study's records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
     /// Images per second of a worker: the median of its tasks.
     pub images_per_s: f64,
     /// Compute threads of the worker; `None` if unknown.
@@ -78,6 +81,7 @@ impl Rate {
         let memory = run.records.iter().filter_map(|record| record.process_memory_mb).reduce(f64::max);
         Ok(Self {
             batch_size: run.batch_size(),
+            precision: run.report.as_ref().map(|report| report.precision.clone()),
             images_per_s: usual,
             threads: run.report.as_ref().map(|report| report.threads as f64),
             memory_mb: memory,
@@ -88,6 +92,14 @@ impl Rate {
             source: run.name.clone(),
         })
     }
+}
+
+/// Rate for a setting of a payload: of its precision, if there is one, and with the batch size nearest to that of the
+/// payload. `None` if there are no rates.
+pub fn nearest<'a>(rates: &'a [Rate], precision: &str, batch_size: f64) -> Option<&'a Rate> {
+    let distance = |rate: &Rate| rate.batch_size.map_or(f64::MAX, |size| (size / batch_size).ln().abs());
+    let is_other = |rate: &Rate| rate.precision.as_deref() != Some(precision);
+    rates.iter().min_by(|a, b| is_other(a).cmp(&is_other(b)).then(distance(a).total_cmp(&distance(b))))
 }
 
 #[cfg(test)]
@@ -114,6 +126,21 @@ mod tests {
         let rate = Rate::of(&run([100.0, 200.0, 0.0, 400.0])).unwrap();
         assert_eq!((rate.images_per_s, rate.tasks, rate.memory_mb), (200.0, 3, Some(400.0)));
         assert_eq!((rate.threads, rate.jitter, rate.straggler_fraction), (None, None, None), "too few tasks to tell");
+    }
+
+    #[test]
+    fn nearest_rate_has_the_precision_then_the_batch_size() {
+        let base = Rate::of(&run([100.0])).unwrap();
+        let rate = |precision: Option<&str>, batch: f64| Rate {
+            precision: precision.map(str::to_owned),
+            batch_size: Some(batch),
+            ..base.clone()
+        };
+        let rates = [rate(Some("f32"), 256.0), rate(Some("int8"), 32.0), rate(Some("int8"), 128.0), rate(None, 64.0)];
+        assert_eq!(nearest(&rates, "int8", 256.0), Some(&rates[2]));
+        assert_eq!(nearest(&rates, "f32", 32.0), Some(&rates[0]));
+        assert_eq!(nearest(&rates[..1], "bf16", 1.0), Some(&rates[0]), "the only one");
+        assert_eq!(nearest(&[], "f32", 1.0), None);
     }
 
     #[test]

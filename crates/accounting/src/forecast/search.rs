@@ -24,7 +24,7 @@ pub struct Choices {
     pub executor: ExecutorKind,
     /// Nominal sizes of partitions in binary MB.
     pub partitions_mb: Vec<f64>,
-    /// Measured speeds of workers, one for each batch size.
+    /// Measured speeds of workers, one for each batch size and precision.
     pub rates: Vec<Rate>,
     /// Memory of a function in MB.
     pub memories_mb: Vec<f64>,
@@ -104,6 +104,7 @@ fn settings<'a>(choices: &'a Choices, assumptions: &Assumptions) -> Vec<(RunSett
                                 executor,
                                 partition_mb,
                                 batch_size,
+                                precision: rate.precision.clone(),
                                 memory_mb,
                                 architecture,
                                 concurrency,

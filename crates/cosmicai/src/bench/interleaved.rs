@@ -45,6 +45,12 @@ impl InterleavedRates {
         median(self.images_per_s.iter().copied())
     }
 
+    /// Images per second of processor time: the median over the slices. It does not fall if other programs use the
+    /// processors.
+    pub(crate) fn images_per_processor_s(&self) -> f64 {
+        median(self.engine.iter().copied())
+    }
+
     /// Share of the time that threads ran instead of waiting for a processor: the median over the slices.
     pub(crate) fn share_of_time(&self) -> f64 {
         median(self.images_per_s.iter().zip(&self.engine).map(|(by_wall, by_processor)| by_wall / by_processor))
@@ -196,7 +202,7 @@ mod tests {
         let rates =
             InterleavedRates { peak: vec![100.0, 100.0, 50.0, 50.0], images_per_s: vec![4.0, 3.0, 3.0], engine };
         assert_eq!(rates.share_of_peak(10.0), 0.8);
-        assert_eq!(rates.images_per_s(), 3.0);
+        assert_eq!((rates.images_per_s(), rates.images_per_processor_s()), (3.0, 6.0));
         assert_eq!(rates.share_of_time(), 0.5);
         let mut both = rates.clone();
         both.add(&rates);

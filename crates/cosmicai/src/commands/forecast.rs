@@ -9,14 +9,16 @@ use accounting::bill::BillTerms;
 use accounting::forecast::choices::{self, Wanted, choices};
 use accounting::forecast::conditions::conditions_for;
 use accounting::forecast::prediction::{Prediction, predict};
-use accounting::forecast::rates::Rate;
+use accounting::forecast::rates::{Rate, nearest};
 use accounting::forecast::search::{SearchResult, search};
 use accounting::forecast::work::{Data, ForecastJob, MAX_DATA_BYTES};
 use accounting::prices::Architecture;
 use anyhow::{Context, Result, bail, ensure};
+use astromae::Precision;
 use pipeline::partition::parse_size;
 use pipeline::storage::Stores;
 use records::ExecutorKind;
+use records::payload::Payload;
 use serde::Serialize;
 
 use super::run::ExecutorName;
@@ -40,7 +42,8 @@ use crate::settings::{Settings, cores};
 ///
 /// Worker speed is taken from measured runs (--from: results folders, combined_data.json files of cosmicai or of the
 /// CAI study (Staylor et al., arXiv:2501.06249), records of `cosmicai bench`) or, by default, from a short benchmark on
-/// this machine. All other inputs are assumptions. They are listed with their sources and can be replaced with
+/// this machine. The benchmark counts processor time, so that other programs do not change the forecast. All other
+/// inputs are assumptions. They are listed with their sources and can be replaced with
 /// --assume.
 ///
 /// `cosmicai validate-forecast` compares forecasts with measured executions. `cosmicai run --budget` forecasts a run
@@ -103,6 +106,11 @@ pub(crate) struct Options {
     #[arg(long, hide_short_help = true, value_name = "N,…", value_delimiter = ',')]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Vec<u16>,
+    /// Precisions to compare: f32, bf16, int8 [default: all that run here, or that the inputs of --from have].
+    ///
+    /// A payload's own precision is always compared.
+    #[arg(long, value_name = "P,…", value_delimiter = ',')]
+    precision: Vec<Precision>,
     /// Processors to compare: x86_64, arm64 [default: both].
     #[arg(long, hide_short_help = true, value_name = "NAME,…", value_delimiter = ',', value_parser = architecture)]
     architecture: Vec<Architecture>,
@@ -123,7 +131,7 @@ pub(crate) const FRONT_HEADER: [&str; 10] = [
     "USD (90\u{a0}%)",
     "partition",
     "tasks",
-    "batch",
+    "batch, precision",
     "memory",
     "CPU",
     "at a time",
@@ -165,7 +173,8 @@ pub(crate) async fn forecast(options: Options, settings: &Settings, printer: &Pr
         ensure!(usize::from(*most) <= cores(), "--threads {most}: this machine has {} cores", cores());
     }
     let payload = job.payload.as_ref().zip(stores.as_ref()).map(|(payload, stores)| (payload, stores, None));
-    let rates = rates::rates(&options.from, payload, settings, printer).await?;
+    let precisions = precisions(&options.precision, job.payload.as_ref());
+    let rates = rates::rates(&options.from, &precisions, payload, settings, printer).await?;
     let model_mb = match payload {
         Some((payload, stores, instead)) => rates::model_mb(payload, stores, instead).await,
         None => None,
@@ -213,6 +222,18 @@ pub(crate) async fn forecast(options: Options, settings: &Settings, printer: &Pr
     Ok(Outcome::Done)
 }
 
+/// Precisions to compare: that of the payload first, then those that the user wants, or all.
+fn precisions(wanted: &[Precision], payload: Option<&Payload>) -> Vec<Precision> {
+    let others = if wanted.is_empty() { &Precision::ALL[..] } else { wanted };
+    let mut precisions: Vec<Precision> = Vec::new();
+    for precision in payload.map(|payload| payload.precision).iter().chain(others) {
+        if !precisions.contains(precision) {
+            precisions.push(*precision);
+        }
+    }
+    precisions
+}
+
 /// Forecasts the setting that a payload requests, with the defaults of its deployment.
 fn as_asked(
     job: &ForecastJob,
@@ -223,7 +244,7 @@ fn as_asked(
 ) -> Result<Option<Prediction>> {
     let Some(payload) = &job.payload else { return Ok(None) };
     let setting = choices::payload_setting(payload, job, executor, terms.assumptions, rates, cores());
-    let rate = rates::nearest(rates, payload.batch_size as f64);
+    let rate = nearest(rates, payload.precision.name(), payload.batch_size as f64).context("no speed is known")?;
     let predicted = predict(&setting, rate, &job.data, terms, choices::EXECUTIONS, seed);
     predicted.map(Some).map_err(anyhow::Error::msg).context("setting of the payload")
 }
@@ -283,6 +304,21 @@ fn architecture(text: &str) -> Result<Architecture, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn precision_of_the_payload_comes_first() {
+        let payload = |precision: &str| {
+            let json = format!(
+                r#"{{"bucket": "b", "file_limit": 1, "batch_size": 8, "object_type": "folder", "S3_object_name": "m",
+                "script": "s", "result_path": "r", "data_bucket": "b", "data_prefix": "p", "precision": "{precision}"}}"#
+            );
+            Payload::parse(json.as_bytes()).unwrap()
+        };
+        assert_eq!(precisions(&[], None), Precision::ALL);
+        assert_eq!(precisions(&[], Some(&payload("int8"))), [Precision::Int8, Precision::F32, Precision::Bf16]);
+        assert_eq!(precisions(&[Precision::Int8], Some(&payload("f32"))), [Precision::F32, Precision::Int8]);
+        assert_eq!(precisions(&[Precision::Bf16], None), [Precision::Bf16]);
+    }
 
     #[test]
     fn parses_times_with_units() {

@@ -4,6 +4,7 @@ use accounting::bill::BillTerms;
 use accounting::forecast::choices::{EXECUTIONS, payload_setting};
 use accounting::forecast::conditions::conditions_for;
 use accounting::forecast::prediction::predict;
+use accounting::forecast::rates::nearest;
 use accounting::prices::Prices;
 use anyhow::{Context, Result, bail};
 use executors::Budget;
@@ -51,8 +52,8 @@ pub(crate) async fn forecast_run(
     if job.data.bytes() == 0.0 {
         return Ok(None);
     }
-    let rates = rates::rates(from, Some((payload, stores, model)), settings, printer).await?;
-    let rate = rates::nearest(&rates, payload.batch_size as f64);
+    let rates = rates::rates(from, &[payload.precision], Some((payload, stores, model)), settings, printer).await?;
+    let rate = nearest(&rates, payload.precision.name(), payload.batch_size as f64).context("no speed is known")?;
     let prices = terms.prices()?;
     if limit_usd.is_some() {
         check_budget(executor, &prices)?;

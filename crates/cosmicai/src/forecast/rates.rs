@@ -6,12 +6,12 @@ use anyhow::{Context, Result, ensure};
 use astromae::Precision;
 use pipeline::model_file::ModelFile;
 use pipeline::storage::Stores;
-use records::benchmark::{Benchmark, MAX_BENCHMARK_BYTES};
+use records::benchmark::{Benchmark, MAX_BENCHMARK_BYTES, RateMeasurement};
 use records::format::FormatError;
 use records::payload::Payload;
 
 use crate::accounting_options::tell_doubts;
-use crate::bench::calibration;
+use crate::bench::calibration::{self, Calibration};
 use crate::findings::examine;
 use crate::measurements;
 use crate::printer::{Printer, count};
@@ -20,20 +20,21 @@ use crate::settings::{Settings, cores};
 /// Default batch size: that of the CAI study.
 const BATCH_SIZE: usize = 256;
 
-/// Reads the rates of measured runs and benchmarks, or measures this machine if there are none.
+/// Reads the rates of measured runs and benchmarks, or measures this machine if there are none. `precisions` are those
+/// to compare, the payload's first.
 pub(crate) async fn rates(
     from: &[String],
+    precisions: &[Precision],
     payload: Option<(&Payload, &Stores, Option<&str>)>,
     settings: &Settings,
     printer: &Printer,
 ) -> Result<Vec<Rate>> {
     let stores = settings.stores(".").await?;
-    let precision = payload.map_or(Precision::F32, |(payload, ..)| payload.precision);
     let mut rates: Vec<Rate> = Vec::new();
     for (index, url) in from.iter().enumerate() {
         ensure!(!from[..index].contains(url), "`{url}` is named twice");
         match benchmark(&stores, url).await? {
-            Some(benchmark) => rates.extend(of_benchmark(&benchmark, url, precision)?),
+            Some(benchmark) => rates.extend(of_benchmark(&benchmark, url, precisions, printer)?),
             None => {
                 let run = measurements::read(&stores, url, Stated::default()).await?;
                 run.check()?;
@@ -46,7 +47,7 @@ pub(crate) async fn rates(
     if rates.is_empty() {
         printer
             .tell("measuring the speed of this machine for a few seconds; pass measured runs to skip this, see --help");
-        rates.push(rate_of_this_machine(payload, precision, settings).await?);
+        rates = rates_of_this_machine(payload, precisions, settings, printer).await?;
     }
     Ok(rates)
 }
@@ -81,18 +82,13 @@ async fn warn_of_differences(run: &MeasuredRun, payload: Option<(&Payload, &Stor
     }
 }
 
-/// Rate with the batch size nearest to `batch_size`.
-pub(crate) fn nearest(rates: &[Rate], batch_size: f64) -> &Rate {
-    let distance = |rate: &Rate| rate.batch_size.map_or(f64::MAX, |size| (size / batch_size).ln().abs());
-    rates.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).expect("`rates` returns at least one rate")
-}
-
-/// Measures the rate of this machine.
-async fn rate_of_this_machine(
+/// Measures the rates of this machine.
+async fn rates_of_this_machine(
     payload: Option<(&Payload, &Stores, Option<&str>)>,
-    precision: Precision,
+    precisions: &[Precision],
     settings: &Settings,
-) -> Result<Rate> {
+    printer: &Printer,
+) -> Result<Vec<Rate>> {
     let (threads, isa) = (cores(), settings.isa()?);
     let (batch, file) = match payload {
         Some((payload, stores, instead)) => {
@@ -101,9 +97,11 @@ async fn rate_of_this_machine(
         None => (BATCH_SIZE, None),
     };
     let model = if file.is_some() { "model of the payload" } else { "model of the published size" };
-    let images_per_s = calibration::images_per_s(file, precision, isa, threads, batch, settings).await?;
-    Ok(Rate {
+    let calibration = Calibration { precisions, isa, threads, batch };
+    let measured = calibration::images_per_s(file, &calibration, settings, printer).await?;
+    let rate = |(precision, images_per_s): (Precision, f64)| Rate {
         batch_size: Some(batch as f64),
+        precision: Some(precision.to_string()),
         images_per_s,
         threads: Some(threads as f64),
         memory_mb: None,
@@ -112,7 +110,8 @@ async fn rate_of_this_machine(
         straggler_factor: None,
         tasks: 0,
         source: format!("this machine, {}, {isa}, {precision}, {model}", count(threads, "thread")),
-    })
+    };
+    Ok(measured.into_iter().map(rate).collect())
 }
 
 /// Reads the record of a benchmark; `None` if the file is something else.
@@ -129,22 +128,30 @@ async fn benchmark(stores: &Stores, url: &str) -> Result<Option<Benchmark>> {
     }
 }
 
-/// Rates of a benchmark for each batch size, on the largest number of threads.
-fn of_benchmark(benchmark: &Benchmark, url: &str, precision: Precision) -> Result<Vec<Rate>> {
-    let of_precision = || benchmark.measurements.iter().filter(|one| one.precision == precision.to_string());
-    let threads = of_precision().map(|one| one.threads).max();
-    let threads = threads.with_context(|| format!("`{url}` has no measurement of {precision}"))?;
-    let rate = |batch: usize, images_per_s: f64, memory_mb: f64| Rate {
-        batch_size: Some(batch as f64),
-        images_per_s,
+/// Rates of a benchmark for each precision and batch size, on the largest number of threads. Speeds that were measured
+/// while the machine was busy are converted to those of an idle one, with a warning.
+fn of_benchmark(benchmark: &Benchmark, url: &str, precisions: &[Precision], printer: &Printer) -> Result<Vec<Rate>> {
+    let names: Vec<String> = precisions.iter().map(Precision::to_string).collect();
+    let of_precisions = || benchmark.measurements.iter().filter(|one| names.contains(&one.precision));
+    let threads = of_precisions().map(|one| one.threads).max();
+    let threads = threads.with_context(|| format!("`{url}` has no measurement of {}", names.join(" or ")))?;
+    let of_threads = || of_precisions().filter(|one| one.threads == threads);
+    let share = |percent: f64| if percent > 0.0 { (percent / 100.0).min(1.0) } else { 1.0 };
+    let least = of_threads().map(|one| share(one.percent_of_time)).fold(1.0, f64::min);
+    if let Some(warning) = calibration::busy(least) {
+        printer.tell(&format!("`{url}`: {warning}"));
+    }
+    let rate = |one: &RateMeasurement| Rate {
+        batch_size: Some(one.batch as f64),
+        precision: Some(one.precision.clone()),
+        images_per_s: one.images_per_s / share(one.percent_of_time),
         threads: Some(threads as f64),
-        memory_mb: Some(memory_mb),
+        memory_mb: Some(one.memory_peak_mb),
         jitter: None,
         straggler_fraction: None,
         straggler_factor: None,
         tasks: 0,
         source: url.to_owned(),
     };
-    let of_threads = of_precision().filter(|one| one.threads == threads);
-    Ok(of_threads.map(|one| rate(one.batch, one.images_per_s, one.memory_peak_mb)).collect())
+    Ok(of_threads().map(rate).collect())
 }

@@ -58,7 +58,8 @@ fn row(name: &str, one: &Prediction) -> [String; 10] {
         format!("{} ({}–{})", usd(one.usd.median), usd(one.usd.low), usd(one.usd.high)),
         size(setting.partition_mb),
         grouped(one.work.tasks) + &executions,
-        setting.batch_size.map_or_else(|| "–".to_owned(), |size| format!("{size:.0}")),
+        setting.batch_size.map_or_else(|| "–".to_owned(), |size| format!("{size:.0}"))
+            + &setting.precision.as_ref().map_or_else(String::new, |precision| format!(" {precision}")),
         format!("{:.0} MB", setting.memory_mb),
         cpu,
         grouped(setting.concurrency.min(one.work.tasks as f64) as u64),
