@@ -18,6 +18,8 @@ use records::plan::ObjectsIdentity;
 use crate::partition::Partition;
 use crate::storage::{Bucket, StorageError, StoredObject};
 
+pub use parquet::ObjectsEncoder;
+
 /// Ending of the name of an objects file. It replaces the `.pt` of the partition.
 pub const OBJECTS_ENDING: &str = ".objects.parquet";
 /// Columns of an objects file, in the order in which files of predictions have them.

@@ -7,12 +7,13 @@ use arrow_array::types::Float64Type;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Schema};
 use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
 use super::{COLUMNS, EncodeError, MAX_ID_BYTES, Objects, columns, fields};
-use crate::parquet_files::{MalformedParquet, ROW_GROUP_ROWS, RowCount, check_parquet, encoder, guarded};
+use crate::parquet_files::{self, MalformedParquet, ROW_GROUP_ROWS, RowCount, check_parquet, guarded};
 
 /// Metadata key of the [fingerprint](crate::partition::Partition::fingerprint) of the partition.
 const PARTITION_KEY: &str = "cosmicai.partition";
@@ -21,16 +22,71 @@ const MAX_NAMED: usize = 30;
 
 /// Encodes an objects file.
 pub(super) fn encode(objects: &Objects, fingerprint: Option<&str>) -> Result<Bytes, EncodeError> {
-    let schema = Arc::new(Schema::new(fields().to_vec()));
-    let partition = fingerprint.map(|found| vec![KeyValue::new(PARTITION_KEY.to_owned(), found.to_owned())]);
-    let written = encoder(schema.clone(), partition).and_then(|mut encoder| {
-        for start in (0..objects.len()).step_by(ROW_GROUP_ROWS) {
-            let rows = start..objects.len().min(start + ROW_GROUP_ROWS);
-            encoder.write(&RecordBatch::try_new(schema.clone(), columns(Some(objects), rows).to_vec())?)?;
+    let mut encoder = ObjectsEncoder::new()?;
+    encoder.append(objects)?;
+    encoder.finish(fingerprint)
+}
+
+/// Encoder of an objects file that gets its rows in pieces. It keeps the encoded rows only.
+#[derive(Debug)]
+pub struct ObjectsEncoder {
+    writer: ArrowWriter<Vec<u8>>,
+    schema: Arc<Schema>,
+}
+
+impl ObjectsEncoder {
+    /// Starts an objects file.
+    ///
+    /// # Errors
+    /// The encoder fails, which is a bug.
+    pub fn new() -> Result<Self, EncodeError> {
+        let schema = Arc::new(Schema::new(fields().to_vec()));
+        let writer = parquet_files::encoder(schema.clone(), None)?;
+        Ok(Self { writer, schema })
+    }
+
+    /// Appends objects.
+    ///
+    /// # Errors
+    /// The encoder fails, which is a bug.
+    pub fn append(&mut self, objects: &Objects) -> Result<(), EncodeError> {
+        self.append_rows(Some(objects), objects.len())
+    }
+
+    /// Appends rows whose identifiers and positions are unknown.
+    ///
+    /// # Errors
+    /// The encoder fails, which is a bug.
+    pub fn append_unknown(&mut self, rows: usize) -> Result<(), EncodeError> {
+        self.append_rows(None, rows)
+    }
+
+    fn append_rows(&mut self, objects: Option<&Objects>, count: usize) -> Result<(), EncodeError> {
+        for start in (0..count).step_by(ROW_GROUP_ROWS) {
+            let rows = start..count.min(start + ROW_GROUP_ROWS);
+            let batch = RecordBatch::try_new(self.schema.clone(), columns(objects, rows).to_vec());
+            self.writer.write(&batch.map_err(ParquetError::from)?)?;
         }
-        encoder.into_inner()
-    });
-    written.map(Bytes::from).map_err(|error| EncodeError(error.to_string()))
+        Ok(())
+    }
+
+    /// Completes the file of the partition with this [fingerprint](crate::partition::Partition::fingerprint).
+    ///
+    /// # Errors
+    /// The encoder fails, which is a bug.
+    pub fn finish(mut self, fingerprint: Option<&str>) -> Result<Bytes, EncodeError> {
+        if let Some(fingerprint) = fingerprint {
+            let pair = KeyValue::new(PARTITION_KEY.to_owned(), fingerprint.to_owned());
+            self.writer.append_key_value_metadata(pair);
+        }
+        Ok(self.writer.into_inner()?.into())
+    }
+}
+
+impl From<ParquetError> for EncodeError {
+    fn from(error: ParquetError) -> Self {
+        Self(error.to_string())
+    }
 }
 
 /// Decoded objects, and the fingerprint of their partition; `None` if the file has no fingerprint.

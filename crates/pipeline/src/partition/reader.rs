@@ -126,6 +126,24 @@ impl Partition {
         self.source.path()
     }
 
+    /// Fetches the magnitudes of `rows`, which must be rows of the partition, without their images.
+    pub(super) async fn read_magnitudes(&self, rows: Range<usize>) -> Result<Vec<f64>, PartitionError> {
+        self.magnitudes.read_f64(&self.source, rows, &AtomicU64::new(0)).await
+    }
+
+    /// Fetches the images of `rows`, which must be rows of the partition, without their magnitudes.
+    pub(super) async fn read_images(&self, rows: Range<usize>) -> Result<Vec<f32>, PartitionError> {
+        self.images.read_f32(&self.source, rows, &AtomicU64::new(0)).await
+    }
+
+    /// Fetches the redshifts of `rows`, which must be rows of the partition; empty if it has none.
+    pub(super) async fn read_redshift(&self, rows: Range<usize>) -> Result<Vec<f64>, PartitionError> {
+        match &self.redshift {
+            Some(redshift) => redshift.read_f64(&self.source, rows, &AtomicU64::new(0)).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Fetches and decodes `rows`. If every row is read once, in any order, the data are checked against the checksums
     /// in the file, and the last read reports damage.
     ///

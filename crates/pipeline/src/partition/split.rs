@@ -2,24 +2,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use tokio::io::AsyncWriteExt as _;
 
 use super::error::PartitionError;
 use super::reader::Partition;
 use super::size::samples_per_part;
+use super::upload::{COPY_BYTES, IN_MEMORY, Upload};
 use super::writer::{Layout, Writer};
 use crate::objects::{Objects, objects_key};
 
-/// Bytes of images in memory at a time while splitting.
-const COPY_BYTES: usize = 8 << 20;
-/// Size of a piece of a multipart upload, in bytes. A smaller part is written in one request.
-const UPLOAD_BYTES: usize = 8 << 20;
-/// Number of pieces of a part that are uploaded at the same time.
-const UPLOADS_AT_ONCE: usize = 2;
 /// Largest number of parts. More are rejected, because the size is probably a mistake.
 const MAX_PARTS: usize = 1_000_000;
 
@@ -69,16 +61,13 @@ pub async fn split(
         let rows = index * samples..((index + 1) * samples).min(partition.len());
         let samples = rows.len();
         let objects = objects.map(|objects| objects.slice(rows.clone()));
-        let upload = BufWriter::with_capacity(Arc::clone(&store), path.clone(), UPLOAD_BYTES)
-            .with_max_concurrency(UPLOADS_AT_ONCE);
-        let mut upload = Upload { upload, path, bytes: 0 };
-        let copied = match upload.copy(partition, rows).await {
-            Ok(fingerprint) => put_objects(&*store, &upload.path, objects.as_ref(), &fingerprint).await,
+        let mut upload = Upload::start(Arc::clone(&store), path, 0);
+        let copied = match copy(&mut upload, partition, rows).await {
+            Ok(fingerprint) => put_objects(&*store, upload.path(), objects.as_ref(), &fingerprint).await,
             Err(error) => Err(error),
         };
         if let Err(error) = copied {
-            // Report the first error. An abort that fails only leaves a temporary object.
-            let _ = upload.upload.abort().await;
+            upload.abort().await;
             return Err(error);
         }
         let part = upload.finish(samples).await?;
@@ -110,65 +99,34 @@ async fn put_objects(
     Ok(())
 }
 
-/// Upload of one part.
-struct Upload {
-    upload: BufWriter,
-    path: Path,
-    bytes: u64,
-}
-
-impl Upload {
-    /// Writes the part with `rows` of `partition`, and returns its fingerprint.
-    async fn copy(&mut self, partition: &Partition, rows: std::ops::Range<usize>) -> Result<String, PartitionError> {
-        let layout = Layout {
-            samples: rows.len(),
-            height: partition.height(),
-            width: partition.width(),
-            magnitude_dtype: partition.magnitude_dtype(),
-            redshift_dtype: partition.redshift_dtype(),
-        };
-        let rows_at_once = (COPY_BYTES / partition.bytes_per_sample()).max(1);
-        let mut magnitudes = Vec::new();
-        let mut redshift = partition.redshift_dtype().map(|_| Vec::new());
-        let mut writer = Writer::new(Vec::new(), layout).expect(IN_MEMORY);
-        let end = rows.end;
-        for start in rows.step_by(rows_at_once) {
-            let batch = partition.read(start..(start + rows_at_once).min(end)).await?;
-            writer.write_images(&batch.images).expect(IN_MEMORY);
-            magnitudes.extend(batch.magnitudes);
-            if let (Some(redshift), Some(batch)) = (&mut redshift, batch.redshift) {
-                redshift.extend(batch);
-            }
-            self.put(std::mem::take(writer.get_mut())).await?;
+/// Writes the part with `rows` of `partition`, and returns its fingerprint.
+async fn copy(
+    upload: &mut Upload,
+    partition: &Partition,
+    rows: std::ops::Range<usize>,
+) -> Result<String, PartitionError> {
+    let layout = Layout {
+        samples: rows.len(),
+        height: partition.height(),
+        width: partition.width(),
+        magnitude_dtype: partition.magnitude_dtype(),
+        redshift_dtype: partition.redshift_dtype(),
+    };
+    let rows_at_once = (COPY_BYTES / partition.bytes_per_sample()).max(1);
+    let mut magnitudes = Vec::new();
+    let mut redshift = partition.redshift_dtype().map(|_| Vec::new());
+    let mut writer = Writer::new(Vec::new(), layout).expect(IN_MEMORY);
+    let end = rows.end;
+    for start in rows.step_by(rows_at_once) {
+        let batch = partition.read(start..(start + rows_at_once).min(end)).await?;
+        writer.write_images(&batch.images).expect(IN_MEMORY);
+        magnitudes.extend(batch.magnitudes);
+        if let (Some(redshift), Some(batch)) = (&mut redshift, batch.redshift) {
+            redshift.extend(batch);
         }
-        let (rest, fingerprint) = writer.finish_with_fingerprint(&magnitudes, redshift.as_deref()).expect(IN_MEMORY);
-        self.put(rest).await?;
-        Ok(fingerprint)
+        upload.put(std::mem::take(writer.get_mut())).await?;
     }
-
-    /// Completes the upload, which makes the part appear. A failed upload is aborted.
-    async fn finish(mut self, samples: usize) -> Result<Part, PartitionError> {
-        match self.upload.shutdown().await {
-            Ok(()) => Ok(Part { path: self.path, samples, bytes: self.bytes }),
-            Err(error) => {
-                let source = error
-                    .downcast::<object_store::Error>()
-                    .unwrap_or_else(|error| object_store::Error::Generic { store: "partition", source: error.into() });
-                Err(self.failed(source))
-            }
-        }
-    }
-
-    async fn put(&mut self, bytes: Vec<u8>) -> Result<(), PartitionError> {
-        self.bytes += bytes.len() as u64;
-        let result = self.upload.put(Bytes::from(bytes)).await;
-        result.map_err(|error| self.failed(error))
-    }
-
-    fn failed(&self, error: object_store::Error) -> PartitionError {
-        PartitionError::Storage { path: self.path.clone(), doing: "writing it", error }
-    }
+    let (rest, fingerprint) = writer.finish_with_fingerprint(&magnitudes, redshift.as_deref()).expect(IN_MEMORY);
+    upload.put(rest).await?;
+    Ok(fingerprint)
 }
-
-/// Reason why a [`Writer`] to memory cannot fail: its only errors are those of the underlying writer.
-const IN_MEMORY: &str = "writing to memory never fails";

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::column::FetchLimits;
 use super::*;
 
+mod concat;
 mod hostile;
 mod store;
 mod written;

@@ -103,15 +103,45 @@ impl<W: Write> Writer<W> {
         magnitudes: &[f64],
         redshift: Option<&[f64]>,
     ) -> io::Result<(W, String)> {
-        let Layout { samples, magnitude_dtype, redshift_dtype, .. } = self.layout;
-        assert_eq!(self.image_elements_left, 0, "pixels missing");
+        let Layout { samples, redshift_dtype, .. } = self.layout;
         assert_eq!(magnitudes.len(), samples * BANDS, "five magnitudes per sample");
         assert_eq!(redshift.is_some(), redshift_dtype.is_some(), "redshifts as the layout states");
-        put_entry(&mut self.zip, "data/1", &encode(magnitudes, magnitude_dtype))?;
-        if let (Some(redshift), Some(dtype)) = (redshift, redshift_dtype) {
+        self.start_magnitudes()?;
+        self.write_magnitudes(magnitudes)?;
+        if let Some(redshift) = redshift {
             assert_eq!(redshift.len(), samples, "one redshift per sample");
-            put_entry(&mut self.zip, "data/2", &encode(redshift, dtype))?;
+            self.start_redshift()?;
+            self.write_redshift(redshift)?;
         }
+        self.close()
+    }
+
+    /// Starts the magnitudes, after all images.
+    pub(super) fn start_magnitudes(&mut self) -> io::Result<()> {
+        assert_eq!(self.image_elements_left, 0, "pixels missing");
+        let Layout { samples, magnitude_dtype, .. } = self.layout;
+        self.zip.start(&format!("{FOLDER}/data/1"), (samples * BANDS * magnitude_dtype.bytes()) as u64)
+    }
+
+    /// Appends magnitudes, in chunks of any size.
+    pub(super) fn write_magnitudes(&mut self, magnitudes: &[f64]) -> io::Result<()> {
+        self.zip.write(&encode(magnitudes, self.layout.magnitude_dtype))
+    }
+
+    /// Starts the redshifts, after all magnitudes. The layout must have redshifts.
+    pub(super) fn start_redshift(&mut self) -> io::Result<()> {
+        let dtype = self.layout.redshift_dtype.expect("redshifts as the layout states");
+        self.zip.start(&format!("{FOLDER}/data/2"), (self.layout.samples * dtype.bytes()) as u64)
+    }
+
+    /// Appends redshifts, in chunks of any size.
+    pub(super) fn write_redshift(&mut self, redshift: &[f64]) -> io::Result<()> {
+        let dtype = self.layout.redshift_dtype.expect("redshifts as the layout states");
+        self.zip.write(&encode(redshift, dtype))
+    }
+
+    /// Completes the partition after its last value. Returns the underlying writer and the fingerprint.
+    pub(super) fn close(mut self) -> io::Result<(W, String)> {
         put_entry(&mut self.zip, "version", VERSION)?;
         let crc32 = |entry: &str| self.zip.crc32(&format!("{FOLDER}/{entry}")).expect("an entry that was written");
         let fingerprint = fingerprint((crc32("data/0"), 0), (crc32("data/1"), 0));

@@ -15,7 +15,7 @@ const LAYOUTS: [(&str, Layout); 4] = [
     ("large", layout(400, 32, 32, Dtype::F64, Some(Dtype::F32))),
 ];
 
-const fn layout(
+pub(super) const fn layout(
     samples: usize,
     height: usize,
     width: usize,
@@ -39,7 +39,7 @@ fn redshift(index: usize) -> f64 {
 }
 
 /// Writes a partition of `layout` in chunks of `chunk` pixels.
-fn write(layout: Layout, chunk: usize) -> Vec<u8> {
+pub(super) fn write(layout: Layout, chunk: usize) -> Vec<u8> {
     let Layout { samples, height, width, .. } = layout;
     let pixels: Vec<f32> = (0..samples * BANDS * height * width).map(pixel).collect();
     let magnitudes: Vec<f64> = (0..samples * BANDS).map(magnitude).collect();
