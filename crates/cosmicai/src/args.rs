@@ -3,9 +3,9 @@
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::commands::{
-    audit, bench, completions, convert, cost, demo, deploy, executions, forecast, ingest, inspect, logs, man_pages,
-    metrics, model_init, predict, report, run, simulate, split, status, stop, summarize, sweep, validate_forecast,
-    worker,
+    audit, bench, completions, concat, convert, cost, demo, deploy, executions, forecast, ingest, inspect, logs,
+    man_pages, metrics, model_init, predict, report, run, simulate, split, status, stop, summarize, sweep,
+    validate_forecast, worker,
 };
 use crate::help::{self, GLOBAL};
 use crate::printer::Format;
@@ -60,7 +60,7 @@ const MORE: &str = "Run `cosmicai COMMAND --help` for all options of a command a
 #[command(before_help = help::commands("\n"), before_long_help = help::commands("\n\n"))]
 #[command(after_help = MORE, after_long_help = help::sections(&NOTES))]
 pub(crate) struct Args {
-    /// Format of results: human or json.
+    /// Format of results: human or json; for executions also csv.
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     #[arg(hide_possible_values = true, help_heading = GLOBAL)]
     pub(crate) format: Format,
@@ -97,6 +97,7 @@ pub(crate) enum Command {
     Logs(logs::Options),
     Stop(stop::Options),
     Split(split::Options),
+    Concat(concat::Options),
     Ingest(ingest::Options),
     Simulate(simulate::Options),
     Inspect(inspect::Options),
@@ -119,9 +120,32 @@ impl Args {
     }
 }
 
+impl Args {
+    /// Checks that the command has the format of results that the user wants.
+    ///
+    /// # Errors
+    /// Returns the message of a wrong argument.
+    pub(crate) fn checked(self) -> Result<Args, clap::Error> {
+        if self.format == Format::Csv && !matches!(self.command, Command::Executions(_)) {
+            let message = "--format csv: only `executions` prints CSV; use --format json";
+            return Err(<Args as clap::CommandFactory>::command().error(clap::error::ErrorKind::InvalidValue, message));
+        }
+        Ok(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn only_executions_print_csv() {
+        let of = |words: &[&str]| super::Args::try_parse_from(words).unwrap().checked().map(drop);
+        let arn = "arn:aws:states:us-east-1:123456789012:stateMachine:sky";
+        assert!(of(&["cosmicai", "executions", arn, "--format", "csv"]).is_ok());
+        let error = of(&["cosmicai", "audit", "sky", "--format", "csv"]).unwrap_err().to_string();
+        assert!(error.contains("--format csv"), "{error}");
+    }
 
     #[test]
     fn arguments_are_consistent() {

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod completions;
+pub(crate) mod concat;
 pub(crate) mod convert;
 pub(crate) mod cost;
 pub(crate) mod demo;
@@ -48,6 +49,7 @@ pub(crate) async fn run(command: Command, settings: &Settings, printer: &Printer
         Command::Logs(options) => logs::logs(options, settings).await,
         Command::Stop(options) => stop::stop(options, settings, printer).await,
         Command::Sweep(options) => sweep::sweep(options, settings, printer).await,
+        Command::Concat(options) => concat::concat(options, settings, printer).await,
         Command::Split(options) => split::split(options, settings, printer).await,
         Command::Ingest(options) => ingest::ingest(options, settings, printer).await,
         Command::Simulate(options) => simulate::simulate(options, settings, printer).await,

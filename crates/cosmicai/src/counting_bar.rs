@@ -17,6 +17,16 @@ pub(crate) fn counting_bar(what: &str, total: u64) -> ProgressBar {
     bar
 }
 
+/// Makes a bar that counts `what` without a known total on a terminal, and shows nothing otherwise.
+pub(crate) fn counting_spinner(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
 /// Prints a message, above the bar if it is shown.
 pub(crate) fn write_above(bar: &ProgressBar, text: &str) {
     if bar.is_hidden() {

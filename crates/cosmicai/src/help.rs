@@ -13,7 +13,7 @@ const EXAMPLES: &str = "Examples";
 /// Groups of commands, in the order in which help lists them.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Predict and run", &["demo", "predict", "run", "worker", "summarize"]),
-    ("Data", &["ingest", "simulate", "split", "inspect"]),
+    ("Data", &["ingest", "simulate", "split", "concat", "inspect"]),
     ("Measure and account", &["metrics", "bench", "sweep", "report", "audit", "cost", "forecast", "validate-forecast"]),
     ("AWS and clusters", &["status", "logs", "stop", "executions", "deploy"]),
     ("Models and shell", &["convert", "model-init", "completions", "man-pages"]),

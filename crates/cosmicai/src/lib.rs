@@ -53,7 +53,7 @@ use settings::Settings;
 /// Parses the arguments, runs the command and returns its exit status: 0 done, 1 failed, 2 wrong arguments, 130
 /// interrupted; `audit` also returns 3 for warnings and 4 for errors.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::parse().checked().unwrap_or_else(|error| error.exit());
     let settings = Settings::from_environment().with_endpoint(args.endpoint_url);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

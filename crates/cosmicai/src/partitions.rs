@@ -1,17 +1,19 @@
-//! Writes partitions: a simulated sky, and the parts of a larger partition.
+//! Writes partitions: a simulated sky, the parts of a larger partition, and the whole of several.
 
 use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use object_store::path::Path as Key;
 use pipeline::objects::{Objects, objects_key};
-use pipeline::partition::{Part, Partition, samples_per_part};
+use pipeline::partition::{ConcatInput, Part, Partition, samples_per_part};
 use pipeline::storage::{Bucket, Stores};
+use records::natural_order;
+use records::plan::PARTITION_ENDING;
 use sources::simulate::{Sky, write_partition};
 
-use crate::counting_bar::counting_bar;
+use crate::counting_bar::{counting_bar, counting_spinner};
 use crate::new_file::NewFile;
 
 /// Writes a simulated sky as one partition, on all cores.
@@ -59,9 +61,50 @@ fn refuse_input(input: &str, mut parts: impl Iterator<Item = String>) -> Result<
     let file = |url: &str| std::fs::canonicalize(url).unwrap_or_else(|_| url.into());
     let input_file = file(input);
     match parts.find(|part| part == input || file(part) == input_file) {
-        Some(part) => bail!("--out would replace the input: `{part}` is the name of a part; choose another folder"),
+        Some(part) => bail!("--out would replace the input: `{part}` is an input; choose another name or folder"),
         None => Ok(()),
     }
+}
+
+/// Joins the partitions at `inputs`, which may be folders, to one at `out`. Returns it, and the number of partitions.
+pub(crate) async fn concat_into(stores: &Stores, inputs: &[String], out: &str) -> Result<(Part, usize)> {
+    ensure!(out.ends_with(PARTITION_ENDING), "--out `{out}`: expected a name that ends in `{PARTITION_ENDING}`");
+    let mut found = Vec::new();
+    for input in inputs {
+        found.extend(partitions_at(stores, input).await?);
+    }
+    let (to, key) = match out.rsplit_once('/') {
+        _ if out.contains("://") => stores.open_url(out)?,
+        folder => {
+            // The folder must exist before a path in it can be opened.
+            let (folder, name) = folder.unwrap_or((".", out));
+            let folder = if folder.is_empty() { "/" } else { folder };
+            std::fs::create_dir_all(folder).with_context(|| format!("create folder `{folder}`"))?;
+            let (bucket, prefix) = stores.open_url(folder)?;
+            (bucket, if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") })
+        }
+    };
+    for input in &found {
+        refuse_input(&input.bucket.url(&input.object.key), std::iter::once(to.url(&key)))?;
+    }
+    let bar = counting_spinner("images");
+    let joined = pipeline::partition::concat(&found, &to, &key, |count| bar.inc(count as u64)).await;
+    bar.finish_and_clear();
+    Ok((joined?, found.len()))
+}
+
+/// The partition at `input`, or the partitions of the folder at `input` in the order of their numbers.
+async fn partitions_at(stores: &Stores, input: &str) -> Result<Vec<ConcatInput>> {
+    let (bucket, key) = stores.open_url(input)?;
+    if key.ends_with(PARTITION_ENDING) {
+        let object = bucket.find(&key).await?.with_context(|| format!("`{input}` does not exist"))?;
+        return Ok(vec![ConcatInput { bucket, object }]);
+    }
+    let mut objects = bucket.list_inputs(key.trim_end_matches('/')).await?;
+    objects.retain(|object| object.key.ends_with(PARTITION_ENDING));
+    ensure!(!objects.is_empty(), "`{input}`: no partition found; expected a file or a folder of files `*.pt`");
+    objects.sort_by(|a, b| natural_order(&a.key, &b.key));
+    Ok(objects.into_iter().map(|object| ConcatInput { bucket: bucket.clone(), object }).collect())
 }
 
 /// Checks that a folder has no partitions besides those that the new parts replace. A later reader of the folder would

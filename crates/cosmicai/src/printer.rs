@@ -18,6 +18,8 @@ pub(crate) enum Format {
     Human,
     /// JSON for programs.
     Json,
+    /// CSV for programs: `executions` only.
+    Csv,
 }
 
 pub(crate) struct Printer {
@@ -34,11 +36,27 @@ impl Printer {
         self.format == Format::Human
     }
 
+    /// Returns true if results are printed as CSV.
+    pub(crate) fn is_csv(&self) -> bool {
+        self.format == Format::Csv
+    }
+
+    /// Prints rows as CSV, with the names of their fields as header.
+    pub(crate) fn print_csv<T: Serialize>(rows: &[T]) -> Result<()> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for row in rows {
+            writer.serialize(row)?;
+        }
+        write_out(&writer.into_inner()?)
+    }
+
     /// Prints `value` as JSON, or as the text that `human` makes of it.
     pub(crate) fn print<T: Serialize>(&self, value: &T, human: impl FnOnce(&T) -> String) -> Result<()> {
         let text = match self.format {
             Format::Human => visible(&human(value)).into_owned(),
             Format::Json => serde_json::to_string_pretty(value)? + "\n",
+            // `main` rejects the option for commands without a CSV form.
+            Format::Csv => anyhow::bail!("this command prints no CSV; use --format json"),
         };
         write_out(text.as_bytes())
     }

@@ -25,6 +25,8 @@ use crate::printer::write_message;
 
 /// Environment variable with the instruction set to use: `avx512`, `avx2`, `neon` or `scalar`.
 pub(crate) const ISA: &str = "COSMICAI_ISA";
+/// Environment variables in which srun passes the number of a process and the number of processes.
+pub(crate) const SLURM_RANK: [&str; 2] = ["SLURM_PROCID", "SLURM_NTASKS"];
 /// Prefixes of the variables of Azure and Google, which `object_store` reads.
 const OTHER_STORES: [&str; 2] = ["AZURE_", "GOOGLE_"];
 
@@ -37,6 +39,7 @@ pub struct Settings {
     isa: Option<String>,
     program: Option<PathBuf>,
     temporary_folder: PathBuf,
+    slurm_rank: Option<(usize, u32)>,
     s3_variables: s3::Variables,
     others: Vec<(String, String)>,
     clusters: Option<String>,
@@ -57,6 +60,7 @@ impl Settings {
             isa: env::var(ISA).ok().filter(|isa| !isa.is_empty()),
             program: env::current_exe().ok(),
             temporary_folder: env::temp_dir(),
+            slurm_rank: slurm_rank(),
             s3_variables: s3::Variables::from_environment(),
             others,
             clusters: CLUSTERS.iter().find_map(|name| env::var(name).ok().filter(|name| !name.is_empty())),
@@ -90,6 +94,11 @@ impl Settings {
     /// Cluster of SLURM to submit to; `None` for the cluster of this machine.
     pub(crate) fn clusters(&self) -> Option<&str> {
         self.clusters.as_deref()
+    }
+
+    /// Number of this process, from 0, and number of processes, if srun started this one.
+    pub(crate) fn slurm_rank(&self) -> Option<(usize, u32)> {
+        self.slurm_rank
     }
 
     /// Folder for temporary files.
@@ -153,6 +162,13 @@ impl Settings {
 /// Number of cores that this process may use.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Reads the number of this process and the number of processes from the variables of srun; `None` if one is missing or
+/// is not a number.
+fn slurm_rank() -> Option<(usize, u32)> {
+    let [rank, of] = SLURM_RANK.map(|name| env::var(name).ok());
+    Some((rank?.parse().ok()?, of?.parse().ok().filter(|of| *of > 0)?))
 }
 
 #[cfg(test)]

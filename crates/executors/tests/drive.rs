@@ -139,6 +139,7 @@ fn budget(executor: ExecutorKind) -> Budget {
             executor,
             partition_mb: 25.0,
             batch_size: Some(256.0),
+            precision: None,
             memory_mb: 2_048.0,
             architecture: Architecture::Arm,
             concurrency: 1.0,

@@ -65,6 +65,18 @@ pub fn share(ranks: &[usize], index: usize, of: usize) -> impl Iterator<Item = u
     ranks.iter().copied().skip(index).step_by(of.max(1))
 }
 
+/// Ranks of the tasks that worker `index` of `of` workers runs if each runs consecutive tasks: the first workers run one
+/// task more if the number of tasks is not a multiple of `of`.
+pub fn block(ranks: &[usize], index: usize, of: usize) -> &[usize] {
+    let of = of.max(1);
+    if index >= of {
+        return &[];
+    }
+    let (each, more) = (ranks.len() / of, ranks.len() % of);
+    let start = index * each + index.min(more);
+    &ranks[start..start + each + usize::from(index < more)]
+}
+
 /// Name of the jobs of a run: `cosmicai-` and the ASCII letters, digits and `-` of its run id.
 pub fn job_name(run_id: &str) -> String {
     let plain: String = run_id.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').collect();

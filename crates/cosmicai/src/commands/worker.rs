@@ -16,22 +16,23 @@ use pipeline::unattended::write_failure;
 use records::plan::{Plan, Task};
 use records::ranks;
 use records::report::FailedTask;
-use records::submission::share;
+use records::submission::{block, share};
 use tokio_util::sync::CancellationToken;
 
 use crate::help::section_and_examples;
 use crate::outcome::Outcome;
 use crate::printer::write_message;
 use crate::progress::Progress;
-use crate::settings::Settings;
+use crate::settings::{SLURM_RANK, Settings};
 
-/// Command that starts 16 workers, in `--help`.
-const SRUN: &str = "srun --ntasks=16 sh -c \\\n    'cosmicai worker --plan PLAN --rank $SLURM_PROCID --of 16'";
+/// Command that starts 6,000 workers, in `--help`.
+const SRUN: &str = "srun --ntasks=6000 cosmicai worker --plan PLAN --share blocks";
 
 /// Run one task, or one worker's share of the tasks, of a plan.
 ///
 /// `cosmicai run --executor slurm` starts workers by itself. Use this command with any other scheduler: srun, GNU
-/// parallel or your own scripts.
+/// parallel or your own scripts. Without --rank, a worker that srun started takes its number from SLURM_PROCID and the
+/// number of workers from SLURM_NTASKS. If there are more workers than tasks, the others end at once.
 ///
 /// `cosmicai run PAYLOAD.json --plan-only` makes the plan. Start any number of workers, on any machines that can read
 /// the plan, the model and the partitions, and write to the results folder. A worker skips finished tasks, so it can be
@@ -48,16 +49,17 @@ pub(crate) struct Options {
     /// Folder or URL of the buckets [default: that of the plan].
     #[arg(long, value_name = "DIR|s3|URL")]
     store: Option<String>,
-    /// Task to run, from 0; with --of, number of this worker.
+    /// Task to run, from 0; with --of, number of this worker [default: SLURM_PROCID].
     #[arg(long, value_name = "N")]
-    rank: usize,
-    /// Number of workers that share the tasks.
-    ///
-    /// This worker runs every N-th task, starting at --rank.
+    rank: Option<usize>,
+    /// Number of workers that share the tasks [default without --rank: SLURM_NTASKS].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     of: Option<u32>,
+    /// Tasks of a worker: stride (every N-th task) or blocks (consecutive tasks).
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = Share::Stride)]
+    share: Share,
     /// Ranks of tasks to share [default: all], such as 3,17-20.
-    #[arg(long, value_name = "RANKS", requires = "of")]
+    #[arg(long, value_name = "RANKS")]
     among: Option<String>,
     /// Compute threads [default: cores of this process].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -67,6 +69,15 @@ pub(crate) struct Options {
     /// A task is tried again only after errors that may be temporary.
     #[arg(long, value_name = "N", default_value_t = ATTEMPTS, value_parser = clap::value_parser!(u32).range(1..=100))]
     attempts: u32,
+}
+
+/// Tasks that a worker runs, of all tasks to share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Share {
+    /// Every N-th task, starting at the number of the worker.
+    Stride,
+    /// Consecutive tasks.
+    Blocks,
 }
 
 pub(crate) async fn worker(options: Options, settings: &Settings) -> Result<Outcome> {
@@ -86,7 +97,7 @@ pub(crate) async fn worker(options: Options, settings: &Settings) -> Result<Outc
     };
     let stores = settings.stores(&store).await?;
     let data = stores.bucket(&plan.payload.data_bucket)?;
-    let tasks = tasks(&options, &plan)?;
+    let tasks = tasks(&options, settings.slurm_rank(), &plan)?;
 
     let cancel = CancellationToken::new();
     listen(&cancel)?;
@@ -156,19 +167,30 @@ fn store_of(results: &Results, plan: &Plan) -> Result<String> {
     Ok(store.to_owned())
 }
 
-/// Returns the tasks of this worker.
-fn tasks<'p>(options: &Options, plan: &'p Plan) -> Result<Vec<&'p Task>> {
+/// Returns the tasks of this worker. `slurm` is its number and the number of workers, if srun started it.
+fn tasks<'p>(options: &Options, slurm: Option<(usize, u32)>, plan: &'p Plan) -> Result<Vec<&'p Task>> {
     let count = plan.tasks.len();
+    let (rank, of) = match (options.rank, slurm) {
+        (Some(rank), _) => (rank, options.of),
+        (None, Some((rank, of))) => (rank, Some(options.of.unwrap_or(of))),
+        (None, None) => bail!(
+            "--rank is missing: expected the rank of a task, or the number of this worker with --of; srun passes both in \
+             {}",
+            SLURM_RANK.join(" and ")
+        ),
+    };
     let among = match &options.among {
+        Some(_) if of.is_none() => bail!("--among needs --of, the number of workers that share the tasks"),
         Some(text) => ranks::parse(text).map_err(|problem| anyhow::anyhow!("--among {problem}"))?,
         None => (0..count).collect(),
     };
-    let ranks: Vec<usize> = match options.of {
-        Some(of) if options.rank >= of as usize => {
-            bail!("--rank {}: the last of {of} workers is {}", options.rank, of - 1)
-        }
-        Some(of) => share(&among, options.rank, of as usize).collect(),
-        None => vec![options.rank],
+    let ranks: Vec<usize> = match of {
+        Some(of) if rank >= of as usize => bail!("--rank {rank}: the last of {of} workers is {}", of - 1),
+        Some(of) => match options.share {
+            Share::Stride => share(&among, rank, of as usize).collect(),
+            Share::Blocks => block(&among, rank, of as usize).to_vec(),
+        },
+        None => vec![rank],
     };
     let task = |rank: usize| {
         plan.tasks.get(rank).with_context(|| {

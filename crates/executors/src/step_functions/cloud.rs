@@ -242,6 +242,24 @@ impl Cloud {
         Ok(sum)
     }
 
+    /// Seconds from the start of the first Map Run of an execution to the end of the last one. `None` if one has not
+    /// ended or none has started, or if the service does not support Map Runs.
+    ///
+    /// # Errors
+    /// The request fails.
+    pub async fn map_seconds(&self, arn: &str) -> Result<Option<f64>, CloudError> {
+        let request = self.states.list_map_runs().execution_arn(arn);
+        let found = match request.send().await {
+            Ok(found) => found,
+            // Emulators of AWS that do not support Map Runs respond with an error code.
+            Err(error) if error.code().is_some() => return Ok(None),
+            Err(error) => return Err(CloudError::service("list map runs", &error)),
+        };
+        let spans =
+            found.map_runs().iter().map(|run| (milliseconds(run.start_date()), run.stop_date().map(milliseconds)));
+        Ok(seconds_of_spans(spans))
+    }
+
     /// Log groups of the functions that an execution calls.
     ///
     /// # Errors
@@ -256,6 +274,16 @@ impl Cloud {
         functions(&definition, &mut groups);
         Ok(groups)
     }
+}
+
+/// Seconds from the first start to the last end, both in milliseconds. `None` without spans, or if one has no end.
+fn seconds_of_spans(spans: impl Iterator<Item = (i64, Option<i64>)>) -> Option<f64> {
+    let mut whole: Option<(i64, i64)> = None;
+    for (start, end) in spans {
+        let (first, last) = whole.unwrap_or((start, end?));
+        whole = Some((first.min(start), last.max(end?)));
+    }
+    whole.map(|(first, last)| (last - first).max(0) as f64 / 1e3)
 }
 
 /// Collects the log group `/aws/lambda/NAME` of every `FunctionName` in a definition.
@@ -279,4 +307,18 @@ fn functions(value: &serde_json::Value, groups: &mut Vec<String>) {
 
 fn milliseconds(time: &aws_sdk_sfn::primitives::DateTime) -> i64 {
     time.to_millis().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds_of_spans;
+
+    #[test]
+    fn map_time_is_from_the_first_start_to_the_last_end() {
+        let of = |spans: &[(i64, Option<i64>)]| seconds_of_spans(spans.iter().copied());
+        assert_eq!(of(&[(1_000, Some(3_500))]), Some(2.5));
+        assert_eq!(of(&[(4_000, Some(9_000)), (1_000, Some(2_000))]), Some(8.0));
+        assert_eq!(of(&[(1_000, Some(3_500)), (4_000, None)]), None, "one still runs");
+        assert_eq!(of(&[]), None);
+    }
 }

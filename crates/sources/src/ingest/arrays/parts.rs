@@ -127,7 +127,8 @@ pub(in crate::ingest) fn ingest_parts<F: PartFolder>(
 /// Report of no partitions yet, with what is true of all of them.
 fn empty(images: &Images, columns: &Columns, request: &IngestRequest) -> Ingested {
     let (height, width) = request.crop.map_or((images.height, images.width), |size| (size, size));
-    let unknown = |(redshift, _): &(Vec<f64>, _)| redshift.iter().filter(|&&redshift| known(redshift).is_none()).count();
+    let unknown =
+        |(redshift, _): &(Vec<f64>, _)| redshift.iter().filter(|&&redshift| known(redshift).is_none()).count();
     Ingested {
         samples: columns.len(),
         height,
