@@ -87,7 +87,7 @@ pub fn audit(run: &MeasuredRun, options: &AuditOptions) -> Vec<Finding> {
     let diagnoses = timing::diagnose(&run.records);
     let mut findings = [
         completeness::check(run, options),
-        duplicates::check(run),
+        duplicates::check(run, options),
         mixture::check(run, options),
         values::check(run),
         identities::check(run, &diagnoses),

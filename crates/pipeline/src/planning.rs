@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use records::natural_order;
-use records::payload::{MAX_TASKS, Order, Payload};
+use records::payload::{MAX_FILES, MAX_TASKS, Order, Payload};
 use records::plan::{
     FileIdentity, MalformedPlan, ModelIdentity, ObjectsIdentity, PARTITION_ENDING, PLAN_FORMAT, Plan, Task,
 };
@@ -26,6 +26,14 @@ pub enum PlanError {
     NoPartitions {
         /// Number of objects of other kinds in the folder.
         others: usize,
+    },
+    /// The payload repeats its files too often.
+    #[error("payload: key `repeat`: {files} files, {repeat} times, are more than the {MAX_FILES} files of a plan")]
+    TooManyRepeats {
+        /// Number of files.
+        files: usize,
+        /// Number of times.
+        repeat: usize,
     },
     /// The plan is malformed, or this version cannot read it.
     #[error(transparent)]
@@ -47,10 +55,11 @@ pub struct Origin {
 ///
 /// Sorts the partitions in the payload's `order` and takes the first `file_limit` of them. Spreads them over
 /// `world_size` tasks. If the payload has no `world_size`, each partition gets its own task, up to [`MAX_TASKS`] tasks,
-/// which every executor can hold.
+/// which every executor can hold. A `repeat` in the payload adds the same files again, round after round.
 ///
 /// # Errors
-/// Returns [`PlanError::NoPartitions`] if the listing contains no partition.
+/// Returns [`PlanError::NoPartitions`] if the listing contains no partition, and [`PlanError::TooManyRepeats`] if the
+/// rounds have too many files.
 pub fn plan(
     payload: Payload,
     listing: Vec<StoredObject>,
@@ -68,12 +77,17 @@ pub fn plan(
         Order::Natural => files.sort_by(|a, b| natural_order(&a.key, &b.key)),
     }
     files.truncate(payload.file_limit);
-    let workers = payload.world_size.unwrap_or(files.len().min(MAX_TASKS));
+    let repeat = payload.repeat;
+    if files.len().saturating_mul(repeat) > MAX_FILES {
+        return Err(PlanError::TooManyRepeats { files: files.len(), repeat });
+    }
+    let workers = payload.world_size.unwrap_or((files.len() * repeat).min(MAX_TASKS));
     let identity = |file: StoredObject| {
         let objects = beside.get(objects_key(&file.key).as_str()).map(|&object| ObjectsIdentity::from(object));
         FileIdentity { objects, ..FileIdentity::from(file) }
     };
-    let tasks = spread(files.into_iter().map(identity).collect(), workers);
+    let files: Vec<FileIdentity> = files.into_iter().map(identity).collect();
+    let tasks = spread(files.iter().cycle().take(files.len() * repeat).cloned().collect(), workers);
     let Origin { run_id, created, created_by } = origin;
     Ok(Plan { format_version: PLAN_FORMAT, run_id, created, created_by, payload, model, tasks })
 }

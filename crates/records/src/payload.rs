@@ -132,6 +132,8 @@ pub struct Payload {
     pub tolerated_failure_percentage: Option<f64>,
     /// Format in which predictions are kept.
     pub predictions: PredictionsFormat,
+    /// Number of times that the run reads the files, one round after the other, to measure more data than there is.
+    pub repeat: usize,
     /// Payload as submitted.
     submitted: Map<String, Value>,
 }
@@ -206,6 +208,7 @@ impl Payload {
             number(&self.max_concurrency),
             self.tolerated_failure_percentage.map_or("none".to_owned(), |percent| percent.to_string()),
             format!("{:?}", self.predictions).to_lowercase(),
+            self.repeat.to_string(),
         ]
     }
 }
@@ -259,6 +262,7 @@ impl TryFrom<Map<String, Value>> for Payload {
                     _ => None,
                 })?
                 .unwrap_or_default(),
+            repeat: fields.number("repeat", 1..=MAX_FILES)?.unwrap_or(1),
             submitted: Map::new(),
         };
         Ok(Self { submitted, ..payload })

@@ -117,6 +117,14 @@ pub struct PointSettings {
     pub others: BTreeMap<String, String>,
 }
 
+impl PointSettings {
+    /// Number of files that a run reads: `file_limit`, as often as `repeat` of the payload states.
+    pub fn files(&self) -> usize {
+        let repeat = self.others.get("repeat").and_then(|times| times.parse().ok()).unwrap_or(1);
+        self.file_limit.saturating_mul(repeat)
+    }
+}
+
 /// Scale of lines written before `scale` was introduced.
 fn default_scale() -> f64 {
     1.0

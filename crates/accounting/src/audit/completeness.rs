@@ -38,17 +38,38 @@ pub(super) fn check(run: &MeasuredRun, options: &AuditOptions) -> Vec<Finding> {
     findings
 }
 
+/// Number of times that the plan, or the `data_map` of the CAI study's payload, has each file. Without these, the
+/// `repeat` of a payload holds for each file of the records; `None` if nothing is known.
+pub(super) fn planned_times(run: &MeasuredRun, options: &AuditOptions) -> Option<BTreeMap<String, usize>> {
+    if let Some(plan) = &run.plan {
+        return Some(counted(plan.tasks.iter().flat_map(|task| &task.files).map(|file| file.key.clone())));
+    }
+    let payload = options.payload.as_ref()?;
+    if let Some(data_map) = payload.get("data_map").and_then(Value::as_object) {
+        return Some(counted(data_map.values().flat_map(files_of)));
+    }
+    let repeat = match payload.get("repeat")? {
+        Value::Number(repeat) => repeat.as_u64()?,
+        Value::String(repeat) => repeat.trim().parse().ok()?,
+        _ => return None,
+    };
+    let files = run.records.iter().flat_map(Record::files);
+    Some(files.map(|file| (file.to_owned(), usize::try_from(repeat).unwrap_or(usize::MAX))).collect())
+}
+
+/// Keys of a value of `data_map`: a key, a list of keys, or null.
+fn files_of(value: &Value) -> Vec<String> {
+    let record = Record { data_path: value.clone(), ..Record::default() };
+    record.files().into_iter().map(str::to_owned).collect()
+}
+
 /// Files of the plan, or of the `data_map` of the study's payload; `None` if there is neither.
 fn planned(run: &MeasuredRun, options: &AuditOptions) -> Option<BTreeSet<String>> {
     if let Some(plan) = &run.plan {
         return Some(plan.tasks.iter().flat_map(|task| &task.files).map(|file| file.key.clone()).collect());
     }
     let data_map = options.payload.as_ref()?.get("data_map")?.as_object()?;
-    let files = data_map.values().flat_map(|files| {
-        let record = Record { data_path: files.clone(), ..Record::default() };
-        record.files().into_iter().map(str::to_owned).collect::<Vec<_>>()
-    });
-    Some(files.collect())
+    Some(data_map.values().flat_map(files_of).collect())
 }
 
 /// Notes fewer files than the payload's limit, if the number of files is unknown.

@@ -200,7 +200,7 @@ fn measurement_of_point(point: &SweepPoint, cost_terms: &CostTerms<'_>) -> Resul
     let assumptions = cost_terms.options.assume(Assumptions::of_ours())?;
     let terms = bill_terms(cost_terms, &assumptions);
     let settings = &point.settings;
-    let data_gb = settings.partition_mb * settings.file_limit as f64 / MB_PER_GB;
+    let data_gb = settings.partition_mb * settings.files() as f64 / MB_PER_GB;
     let bill = match settings.executor {
         ExecutorKind::StepFunctions => Bill::of_workers(point.billed.as_ref(), &workers_of(point), terms),
         ExecutorKind::Slurm => {
@@ -216,7 +216,7 @@ fn measurement_of_point(point: &SweepPoint, cost_terms: &CostTerms<'_>) -> Resul
         setting: RowSetting {
             executor: settings.executor,
             partition_mb: Some(settings.partition_mb),
-            files: settings.file_limit,
+            files: settings.files(),
             tasks: point.tasks,
             batch_size: Some(settings.batch_size as f64),
             is_batch_mixed: false,
@@ -227,7 +227,7 @@ fn measurement_of_point(point: &SweepPoint, cost_terms: &CostTerms<'_>) -> Resul
             memory_asked_mb: settings.memory_mb,
         },
         study: StudyFigures::from_means(
-            settings.file_limit,
+            settings.files(),
             point.tasks_finished,
             Some(data_gb),
             Some(point.runtime_seconds_mean),

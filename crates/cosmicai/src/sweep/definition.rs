@@ -6,7 +6,7 @@
 use std::fmt;
 
 use records::ExecutorKind;
-use records::payload::{MAX_BATCH_SIZE, MAX_TASKS};
+use records::payload::{MAX_BATCH_SIZE, MAX_FILES, MAX_TASKS};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -93,6 +93,7 @@ pub(crate) struct Axes {
     pub(crate) world_size: Option<One<Count<MAX_TASKS>>>,
     pub(crate) order: Option<One<Word<OrderWords>>>,
     pub(crate) predictions: Option<One<Word<PredictionsWords>>>,
+    pub(crate) repeat: Option<One<Count<MAX_FILES>>>,
 }
 
 /// Error in a definition, with its line.

@@ -205,7 +205,7 @@ impl Point {
 
     /// Bytes of the partitions, by their nominal size.
     pub(crate) fn bytes(&self) -> u64 {
-        self.partition.bytes.saturating_mul(self.settings.file_limit as u64)
+        self.partition.bytes.saturating_mul(self.settings.files() as u64)
     }
 }
 
@@ -313,7 +313,8 @@ impl MergedAxes<'_> {
         let world_size = own.world_size.as_ref().or(base.world_size.as_ref()).map(|One(count)| count.to_string());
         let order = own.order.as_ref().or(base.order.as_ref()).map(|One(order)| order.to_string());
         let predictions = own.predictions.as_ref().or(base.predictions.as_ref()).map(|One(kept)| kept.to_string());
-        let given = [("world_size", world_size), ("order", order), ("predictions", predictions)];
+        let repeat = own.repeat.as_ref().or(base.repeat.as_ref()).map(|One(times)| times.to_string());
+        let given = [("world_size", world_size), ("order", order), ("predictions", predictions), ("repeat", repeat)];
         given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
     }
 }

@@ -62,6 +62,21 @@ fn spreads_files_over_ranks_like_the_cai_study() {
 }
 
 #[test]
+fn repeats_the_files_round_after_round() {
+    let plan = planned(payload(json!({"repeat": "3", "file_limit": 2})), numbered(5)).unwrap();
+    let paths: Vec<Value> = plan.tasks.iter().map(Task::data_path).collect();
+    assert_eq!(paths, ["1", "2", "1", "2", "1", "2"].map(|n| json!(format!("100MB/{n}.pt"))));
+    let shared = planned(payload(json!({"repeat": 2, "file_limit": 2, "world_size": 3})), numbered(2)).unwrap();
+    assert_eq!(data_map(&shared), json!({"0": ["100MB/1.pt", "100MB/2.pt"], "1": "100MB/1.pt", "2": "100MB/2.pt"}));
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(Plan::parse(json.to_string().as_bytes()).unwrap(), plan);
+    let error = planned(payload(json!({"repeat": 500_001})), numbered(2)).unwrap_err().to_string();
+    assert!(error.contains("`repeat`: 2 files, 500001 times"), "{error}");
+    let once = planned(payload(json!({"repeat": 1})), numbered(2)).unwrap();
+    assert_eq!(once.tasks, planned(payload(json!({})), numbered(2)).unwrap().tasks);
+}
+
+#[test]
 fn plans_only_partitions() {
     let names = ["1.pt", "README.md", "sub/4.pt", "5.pt.tmp", "6.PT"];
     let plan = planned(payload(json!({})), listing(names.map(|name| format!("100MB/{name}")))).unwrap();

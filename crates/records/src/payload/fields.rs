@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::PayloadError;
 
 /// Every key that a payload may have: the keys of the CAI study, then those of cosmicai.
-pub(super) const KEYS: [&str; 17] = [
+pub(super) const KEYS: [&str; 18] = [
     "bucket",
     "file_limit",
     "batch_size",
@@ -27,6 +27,7 @@ pub(super) const KEYS: [&str; 17] = [
     "max_concurrency",
     "tolerated_failure_percentage",
     "predictions",
+    "repeat",
 ];
 /// Longest text value, in bytes: the limit of S3 for an object key.
 const MAX_TEXT_BYTES: usize = 1_024;
