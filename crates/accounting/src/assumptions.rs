@@ -271,16 +271,16 @@ pub struct Assumptions(Vec<Entry>);
 const STUDY: &[Entry] = {
     use Assumption as A;
     &[
-        entry(A::MemoryMb, 10_240.0, "the study's function, as configured"),
-        entry(A::ControlMemoryMb, 128.0, "the study's logs, of the functions that plan and summarize"),
-        entry(A::EphemeralMb, 10_240.0, "the study's function, as configured"),
-        entry(A::Arm64, 0.0, "the study's function runs on x86_64"),
-        entry(A::ColdStart, 0.66, "the study's container, before its own code starts"),
-        entry(A::Import, 6.6, "the study's worker imports PyTorch before its clock starts"),
+        entry(A::MemoryMb, 10_240.0, "the CAI study's function, as configured"),
+        entry(A::ControlMemoryMb, 128.0, "the CAI study's logs, of the functions that plan and summarize"),
+        entry(A::EphemeralMb, 10_240.0, "the CAI study's function, as configured"),
+        entry(A::Arm64, 0.0, "the CAI study's function runs on x86_64"),
+        entry(A::ColdStart, 0.66, "the CAI study's container, before its own code starts"),
+        entry(A::Import, 6.6, "the CAI study's worker imports PyTorch before its clock starts"),
         entry(A::ColdFraction, 1.0, "all workers start at once, each in a new environment"),
         entry(A::FetchMbPerS, 90.0, "S3 to a function with 640 MB of memory or more"),
         MODEL,
-        entry(A::Initialize, 1.0, "the study's logs show 0.7 to 1.2 s"),
+        entry(A::Initialize, 1.0, "the CAI study's logs show 0.7 to 1.2 s"),
         entry(A::SummarizePerTask, 0.03, "one S3 request after the other"),
         entry(A::Transitions, 3.0, "Initialize, the Map, Summarize"),
         entry(A::TransitionsPerTask, 2.0, "the start of a child, and its one state"),

@@ -8,7 +8,7 @@ use super::rates::Rate;
 use crate::assumptions::{Assumption, Assumptions, Entry, MODEL, entry};
 
 /// Source of the values that were fitted to the study's executions.
-const FITTED: &str = "fitted to 7 of the study's 28 configurations (experiments/forecast)";
+const FITTED: &str = "fitted to 7 of the CAI study's 28 configurations (experiments/forecast)";
 
 /// Step Functions and Lambda, for cosmicai's workers and for the study's.
 const CLOUD: &[Entry] = {
@@ -18,9 +18,9 @@ const CLOUD: &[Entry] = {
         entry(A::ChildStart, 0.036, FITTED),
         entry(A::StragglerFraction, 0.048, FITTED),
         entry(A::StragglerFactor, 1.88, FITTED),
-        entry(A::BetweenRuns, 0.08, "runs of one configuration in the study's table of worker times"),
+        entry(A::BetweenRuns, 0.08, "runs of one configuration in the CAI study's table of worker times"),
         entry(A::BetweenTotals, 0.14, "total times of the 7 configurations around what is fitted to them"),
-        entry(A::Jitter, 0.05, "tasks of one run in the study's records, without stragglers"),
+        entry(A::Jitter, 0.05, "tasks of one run in the CAI study's records, without stragglers"),
         entry(A::Concurrency, 1_000.0, "the default of an account, in a region"),
         entry(A::RampBurst, 1_000.0, "environments that a function may start at once"),
         entry(A::RampPer10S, 1_000.0, "environments that it may start in every further 10 s"),
