@@ -60,7 +60,9 @@ const MORE: &str = "Run `cosmicai COMMAND --help` for all options of a command a
 #[command(before_help = help::commands("\n"), before_long_help = help::commands("\n\n"))]
 #[command(after_help = MORE, after_long_help = help::sections(&NOTES))]
 pub(crate) struct Args {
-    /// Format of results: human or json; for executions also csv.
+    /// Format of results: human or json.
+    ///
+    /// `executions` also has csv.
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     #[arg(hide_possible_values = true, help_heading = GLOBAL)]
     pub(crate) format: Format,

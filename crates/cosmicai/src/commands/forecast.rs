@@ -131,7 +131,7 @@ pub(crate) const FRONT_HEADER: [&str; 10] = [
     "USD (90\u{a0}%)",
     "partition",
     "tasks",
-    "batch, precision",
+    "batch",
     "memory",
     "CPU",
     "at a time",
