@@ -109,7 +109,7 @@ fn rejects_files_that_are_not_records() {
         ("text.json", Some(&b"not JSON"[..]), "not a file of records"),
         ("cut.json", Some(b"[{\"throughput_bps\": 1, \"data_path\": \"a"), "not a file of records"),
         ("number.json", Some(b"7"), "neither"),
-        ("other.json", Some(b"[{\"a\": 1}]"), "none of the study's keys"),
+        ("other.json", Some(b"[{\"a\": 1}]"), "none of the CAI study's keys"),
         ("words.json", Some(b"[{\"data_path\": \"a\", \"throughput_bps\": \"fast\"}]"), "record 0 of 1"),
         ("huge-number.json", Some(b"[{\"data_path\": \"a\", \"throughput_bps\": 1e999}]"), "not a file of records"),
         ("nested.json", Some(&nested), "not a file of records"),

@@ -121,7 +121,9 @@ fn partition_of_zeros(images: usize, size: usize) -> Vec<u8> {
 /// Makes a partition whose pixels and magnitudes `edit` changes.
 fn edited(images: usize, size: usize, edit: impl FnOnce(&mut [f32], &mut [f64])) -> Vec<u8> {
     use pipeline::partition::{Dtype, Layout, Writer};
-    let mut pixels = vec![0.0; images * 5 * size * size];
+    // Pixels that are all equal would be a blank band.
+    let mut pixels: Vec<f32> =
+        (0..images * 5 * size * size).map(|index| (index % (size * size) % 3) as f32 * 1e-3).collect();
     let mut magnitudes = vec![17.0; images * 5];
     edit(&mut pixels, &mut magnitudes);
     let (magnitude_dtype, redshift_dtype) = (Dtype::F64, Some(Dtype::F32));

@@ -66,54 +66,55 @@ pub(crate) struct Options {
     /// Roles are object_id, ra, dec, redshift, u, g, r, i and z. ROLE=none leaves a role out, such as redshift=none.
     #[arg(long, value_name = "ROLE=NAME,…", value_delimiter = ',', value_parser = column, requires = "cutouts")]
     columns: Vec<(Role, String)>,
-    /// Skip rows whose cutout or values are missing or invalid.
+    /// Skip rows whose cutout or values are missing or bad.
     ///
     /// Rows with no cutout, a damaged one, a text in place of a number, or a position that is not on the sky. The exit
     /// status is then 1 if rows were skipped. Reads the cutouts twice.
     #[arg(long, alias = "skip-missing", requires = "cutouts")]
     skip_bad: bool,
     /// Array of images (n, 5, H, W) or (n, H, W, 5): its name in INPUT, or a file.
-    #[arg(long, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
+    #[arg(long, hide_short_help = true, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
     images: Option<String>,
     /// Place of the bands in the shape of the images: second (first) or last.
     ///
     /// Needed only if both dimensions have length 5.
-    #[arg(long, value_name = "first|last", value_parser = channels, conflicts_with = "cutouts")]
+    #[arg(long, hide_short_help = true, value_name = "first|last", value_parser = channels)]
+    #[arg(conflicts_with = "cutouts")]
     channels: Option<Channels>,
     /// Array of records whose fields are columns: its name in INPUT, or a file.
-    #[arg(long, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
+    #[arg(long, hide_short_help = true, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
     labels: Option<String>,
-    /// Magnitudes: an array (n, 5), or the common part of the names of five columns.
+    /// Magnitudes: an array, or what the names of five columns share.
     ///
-    /// For example `dered_petro` for dered_petro_u to dered_petro_z. Needed only if there is more than one set.
+    /// An array has shape (n, 5). For example `dered_petro` for dered_petro_u to dered_petro_z. Needed only if there is more than one set.
     #[arg(long, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
     magnitudes: Option<String>,
     /// Redshifts (n): name of an array or column, a file, or none.
-    #[arg(long, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
+    #[arg(long, hide_short_help = true, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
     redshift: Option<String>,
     /// Identifiers (n), integers or text: name of an array or column, a file, or none.
-    #[arg(long, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
+    #[arg(long, hide_short_help = true, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
     object_id: Option<String>,
     /// Right ascensions (n) in degrees: name of an array or column, a file, or none.
-    #[arg(long, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
+    #[arg(long, hide_short_help = true, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
     ra: Option<String>,
     /// Declinations (n) in degrees: name of an array or column, a file, or none.
-    #[arg(long, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
+    #[arg(long, hide_short_help = true, value_name = "NAME|F.npy", conflicts_with = "cutouts")]
     dec: Option<String>,
     /// Crop each image to its central N×N pixels.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     crop: Option<u16>,
     /// Factor that converts pixels to nanomaggies [default: 1].
-    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = scale)]
+    #[arg(long, hide_short_help = true, value_name = "X", allow_negative_numbers = true, value_parser = scale)]
     flux_scale: Option<f64>,
-    /// Size of a partition, such as 100MB: write many partitions to the folder of --out.
+    /// Size of a partition, such as 100MB: write a folder of them.
     ///
-    /// Sizes count as in `cosmicai split`: 100MB are 1,279 galaxies of 64×64 pixels.
+    /// --out is the folder. Sizes count as in `cosmicai split`: 100MB is 1,279 galaxies of 64×64 pixels.
     #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "cutouts")]
     size: Option<u64>,
-    /// Continue an interrupted ingest: keep the partitions that are in the folder.
+    /// Continue an interrupted ingest into a folder.
     ///
-    /// They are compared with the input first. The partitions are the same as those of one run.
+    /// The partitions that are there are kept. They are compared with the input first. The partitions are the same as those of one run.
     #[arg(long, requires = "size")]
     resume: bool,
     /// File to write, or a folder to write 1.pt to.

@@ -23,7 +23,7 @@ fn every_option(executor: &str) -> Options {
                   --assume jitter=0.2 --assume cold_start_s=-1 --free-tier";
     let own = match executor {
         "slurm" => {
-            "--slurm-partition short --slurm-account sky --time 01:30:00 --cpus-per-task 4 --mem 1G --array-limit 5 \
+            "--clusters c2 --slurm-partition short --slurm-account sky --time 01:30:00 --cpus-per-task 4 --mem 1G --array-limit 5 \
              --array-size 7 --sbatch-extra=--qos=debug --sbatch-extra=--nice=5 --retry-memory-factor 2.5"
         }
         "step-functions" => "--state-machine arn:aws:states:us-east-1:1:stateMachine:sky",
