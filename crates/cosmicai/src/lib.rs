@@ -44,6 +44,7 @@ mod without_aws;
 use std::process::ExitCode;
 
 use clap::Parser;
+use pipeline::storage::reject_password;
 
 use args::Args;
 use outcome::Outcome;
@@ -62,6 +63,10 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(Err(error)) = settings.endpoint_given().map(reject_password) {
+        write_message(&format!("error: --endpoint-url: {error}"));
+        return ExitCode::FAILURE;
+    }
     let printer = Printer::new(args.format);
     let outcome = runtime.block_on(commands::run(args.command, &settings, &printer));
     // Do not wait for abandoned reads, which may still wait for a store.

@@ -26,6 +26,7 @@ pub use bucket::{Bucket, MAX_OBJECTS, StoredObject};
 pub(crate) use content::Content;
 pub use error::StorageError;
 pub use explain::{explain, is_transient};
+pub use open::reject_password;
 pub use options::{Limits, S3Options, StorageOptions};
 pub use stores::Stores;
 pub use tls::choose_tls;

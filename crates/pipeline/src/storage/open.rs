@@ -46,6 +46,7 @@ pub(super) fn location(text: &str, options: &StorageOptions, memory: &Arc<InMemo
         let bucket = Bucket::new(memory.clone(), "memory:/".to_owned(), &options.warnings);
         return Ok(Opened::Bucket(bucket, tidy_key(text, key)?));
     }
+    reject_password(text)?;
     let url = Url::parse(text).map_err(|error| StorageError::location(text, error))?;
     match url.scheme() {
         "file" => {
@@ -61,6 +62,25 @@ pub(super) fn location(text: &str, options: &StorageOptions, memory: &Arc<InMemo
              `memory:`",
         )),
     }
+}
+
+/// Rejects an address with a name or a password before its host: plans, reports, job scripts and messages contain
+/// addresses, and other people read them.
+///
+/// # Errors
+/// The address has a name or a password. The message does not contain them.
+pub fn reject_password(text: &str) -> Result<(), StorageError> {
+    let Ok(mut url) = Url::parse(text) else { return Ok(()) };
+    if !url.has_host() || (url.username().is_empty() && url.password().is_none()) {
+        return Ok(());
+    }
+    // Neither fails for a URL with a host.
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    Err(StorageError::location(
+        url.as_str(),
+        "the address contains a name or password, which plans, reports and job scripts would show; leave it out, and set \
+         credentials in the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or in a profile",
+    ))
 }
 
 /// Opens a bucket of S3, Google Cloud Storage or Azure Blob Storage.
@@ -164,4 +184,21 @@ fn s3(name: &str, options: &StorageOptions) -> object_store::Result<Arc<dyn Obje
         builder = builder.with_credentials(credentials.clone());
     }
     Ok(Arc::new(builder.build()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rejects_addresses_with_a_name_or_password_and_does_not_repeat_them() {
+        for text in ["http://user:PassW0rdX@127.0.0.1:9000/a", "https://PassW0rdX@h/", "http://:PassW0rdX@h:1/x?y=z"] {
+            let error = reject_password(text).unwrap_err().to_string();
+            assert!(error.contains("contains a name or password") && !error.contains("PassW0rdX"), "{error}");
+        }
+        for text in ["http://127.0.0.1:9000", "s3://bucket/a@b", "mail@home", "./a@b:c", "memory:a@b", "https://h/a@b"]
+        {
+            assert!(reject_password(text).is_ok(), "{text}");
+        }
+    }
 }

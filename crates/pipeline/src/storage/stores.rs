@@ -49,6 +49,9 @@ impl Stores {
     /// The text does not name a location, or the location cannot be opened.
     pub fn open(location: &str, options: StorageOptions) -> Result<Self, StorageError> {
         super::tls::choose_tls();
+        if let Some(endpoint) = &options.s3.endpoint {
+            open::reject_password(endpoint)?;
+        }
         let memory = Arc::new(InMemory::new());
         let scheme = location.strip_suffix("://").unwrap_or(location);
         let location = if open::BUCKET_SCHEMES.contains(&scheme) {

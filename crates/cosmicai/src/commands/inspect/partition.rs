@@ -7,7 +7,7 @@ use records::flags::{BAD_MAGNITUDE, BLANK_BAND, NON_FINITE_PIXEL, flags};
 use records::redshift::known;
 use serde::Serialize;
 
-use crate::printer::{bytes, grouped, table};
+use crate::printer::{bytes, count, grouped, table};
 
 /// Images read at a time.
 const ROWS: usize = 512;
@@ -171,8 +171,7 @@ pub(super) fn human(report: &Report) -> String {
         );
     }
     if let Some(unknown) = report.rows_without_redshift.filter(|&unknown| unknown > 0) {
-        text +=
-            &format!("unknown    redshift of {} rows: NaN, or a value that no galaxy has\n", grouped(unknown as u64));
+        text += &format!("unknown    redshift of {}: NaN, or a value that no galaxy has\n", count(unknown, "row"));
     }
     match (report.rows_with_non_finite_pixels, report.rows_with_bad_magnitudes, report.rows_with_blank_bands) {
         (0, 0, 0) => {

@@ -86,6 +86,8 @@ fn rejects_false_descriptions_of_compressed_images() {
         parse(&table_with(&cards)).map(|hdus| hdus.len())
     };
     assert_eq!(image(&[]), Ok(2));
+    // A parameter of quantized floats, as astropy writes it.
+    assert_eq!(image(&[("ZNAME3", "'NOISEBIT'"), ("ZVAL3", "16.0")]), Ok(2));
     for (card, message) in [
         (("ZVAL1", "-1"), "ZVAL1 = -1 (BLOCKSIZE)"),
         (("ZVAL1", "2147483647"), "ZVAL1 = 2147483647"),
