@@ -37,11 +37,13 @@ impl Printer {
     }
 
     /// Returns true if results are printed as CSV.
+    #[cfg(feature = "aws")]
     pub(crate) fn is_csv(&self) -> bool {
         self.format == Format::Csv
     }
 
     /// Prints rows as CSV, with the names of their fields as header.
+    #[cfg(feature = "aws")]
     pub(crate) fn print_csv<T: Serialize>(rows: &[T]) -> Result<()> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         for row in rows {
