@@ -1,6 +1,6 @@
 //! Accuracy of predictions, in the two conventions of the field: those of the model's authors and of RAIL.
 //!
-//! dz = (z_phot − z_spec) / (1 + z_spec). Rows without a [known](crate::redshift::known) redshift, and rows whose z_phot
+//! dz = (z_phot − z_spec) / (1 + z_spec). Rows without a [known] redshift, and rows whose z_phot
 //! is not finite, are counted but not evaluated. Flagged rows are evaluated with all others. If there are any, the other rows are evaluated a
 //! second time without them. [`bin_by_redshift`] shows how accuracy changes with redshift. Never here: files.
 
@@ -113,7 +113,7 @@ pub fn metrics(table: Predictions<'_>) -> Metrics {
 pub struct EvaluatedRow {
     /// Predicted redshift; finite.
     pub z_phot: f64,
-    /// Spectroscopic redshift; [known](crate::redshift::known).
+    /// Spectroscopic redshift; [known].
     pub z_spec: f64,
     /// [`flags`](crate::flags) of the row.
     pub flags: u8,

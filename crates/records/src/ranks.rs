@@ -12,7 +12,7 @@ pub enum RanksError {
     /// The text has another form.
     #[error("`{0}`: expected numbers and ranges such as 3,17-20")]
     Malformed(String),
-    /// The text lists more than [`MAX_RANKS`] ranks.
+    /// The text lists more than `MAX_RANKS` ranks.
     #[error("`{0}`: more than {MAX_RANKS} ranks")]
     TooMany(String),
 }

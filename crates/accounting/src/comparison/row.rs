@@ -117,7 +117,7 @@ pub struct Row {
     /// Median over the tasks of all repeats.
     pub task_s_median: Option<f64>,
     /// Mean over the tasks of all repeats, without outliers: see
-    /// [`trimmed_mean`](crate::statistics::trimmed_mean).
+    /// [`trimmed_mean`].
     pub task_s_mean_trimmed: Option<f64>,
     /// Seconds above which a task is a straggler.
     pub straggler_s: Option<f64>,

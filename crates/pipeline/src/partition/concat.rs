@@ -27,7 +27,7 @@ pub struct ConcatInput {
     pub object: StoredObject,
 }
 
-/// Error of [`concat`].
+/// Error of [`concat()`].
 #[derive(Debug, thiserror::Error)]
 pub enum ConcatError {
     /// A partition cannot be read or written.
