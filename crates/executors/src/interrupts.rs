@@ -44,7 +44,7 @@ impl Interrupts {
     }
 }
 
-/// True if this process ignores the signal. Only Linux tells it without unsafe code; elsewhere the answer is false.
+/// True if this process ignores the signal. Only Linux says so in a file; elsewhere the answer is false.
 fn is_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
