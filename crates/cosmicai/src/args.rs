@@ -57,7 +57,7 @@ const MORE: &str = "Run `cosmicai COMMAND --help` for all options of a command a
 #[command(name = "cosmicai", version, propagate_version = true, max_term_width = 100)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
 #[command(help_template = help::template())]
-#[command(before_help = help::commands("\n"), before_long_help = help::commands("\n\n"))]
+#[command(before_help = help::commands(&program(), "\n"), before_long_help = help::commands(&program(), "\n\n"))]
 #[command(after_help = MORE, after_long_help = help::sections(&NOTES))]
 pub(crate) struct Args {
     /// Format of results: human or json.
@@ -77,6 +77,11 @@ pub(crate) struct Args {
     version: Option<bool>,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The program with its commands, for the list of commands in its help.
+fn program() -> clap::Command {
+    Command::augment_subcommands(clap::Command::new("cosmicai"))
 }
 
 /// Commands. Each describes itself where its options are.

@@ -29,8 +29,9 @@ pub(crate) mod validate_forecast;
 pub(crate) mod worker;
 
 use anyhow::Result;
+use clap::CommandFactory;
 
-use crate::args::Command;
+use crate::args::{Args, Command};
 use crate::outcome::Outcome;
 use crate::printer::Printer;
 use crate::settings::Settings;
@@ -63,7 +64,7 @@ pub(crate) async fn run(command: Command, settings: &Settings, printer: &Printer
         Command::Cost(options) => cost::cost(options, settings, printer).await,
         Command::Audit(options) => audit::audit(options, settings, printer).await,
         Command::Metrics(options) => metrics::metrics(options, settings, printer).await,
-        Command::Completions(options) => completions::completions(&options, printer),
-        Command::ManPages(options) => man_pages::man_pages(&options, printer),
+        Command::Completions(options) => completions::completions(&options, Args::command(), printer),
+        Command::ManPages(options) => man_pages::man_pages(&options, Args::command(), printer),
     }
 }

@@ -1,11 +1,9 @@
 //! `cosmicai completions`: completions of the command line for a shell.
 
 use anyhow::Result;
-use clap::CommandFactory;
 use clap_complete::Shell;
 use serde_json::json;
 
-use crate::args::Args;
 use crate::help::examples;
 use crate::outcome::Outcome;
 use crate::printer::Printer;
@@ -26,9 +24,10 @@ pub(crate) struct Options {
     shell: Shell,
 }
 
-pub(crate) fn completions(options: &Options, printer: &Printer) -> Result<Outcome> {
+/// Prints the completions of `program`, the definition of the command line.
+pub(crate) fn completions(options: &Options, mut program: clap::Command, printer: &Printer) -> Result<Outcome> {
     let mut script = Vec::new();
-    clap_complete::generate(options.shell, &mut Args::command(), "cosmicai", &mut script);
+    clap_complete::generate(options.shell, &mut program, "cosmicai", &mut script);
     let script = String::from_utf8(script)?;
     printer.print(&json!({ "shell": options.shell.to_string(), "script": script }), |_| script.clone())?;
     Ok(Outcome::Done)

@@ -3,11 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::CommandFactory;
 use clap_mangen::Man;
 use serde::Serialize;
 
-use crate::args::Args;
 use crate::help::examples;
 use crate::new_file;
 use crate::outcome::Outcome;
@@ -31,9 +29,9 @@ struct Written {
     files: Vec<PathBuf>,
 }
 
-pub(crate) fn man_pages(options: &Options, printer: &Printer) -> Result<Outcome> {
+/// Writes the pages of `program`, the definition of the command line.
+pub(crate) fn man_pages(options: &Options, mut program: clap::Command, printer: &Printer) -> Result<Outcome> {
     std::fs::create_dir_all(&options.out).with_context(|| format!("create `{}`", options.out.display()))?;
-    let mut program = Args::command();
     program.build();
     let mut files = Vec::new();
     write_pages(&program, "cosmicai", &options.out, &mut files)?;
