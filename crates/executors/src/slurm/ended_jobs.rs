@@ -45,10 +45,11 @@ pub(super) fn out_of_memory(report: &RunReport, jobs: &[&Job]) -> Vec<usize> {
 ///
 /// The worker writes an error if a signal ends it. Otherwise the task is the first unfinished one without an error.
 fn interrupted_task(report: &RunReport, job: &Job) -> Option<(usize, Option<String>)> {
-    let never_started = job.state == CANCELLED && job.elapsed_seconds == 0.0;
-    if is_live(job) || job.state == "COMPLETED" || never_started {
+    if is_live(job) || job.state == "COMPLETED" {
         return None;
     }
+    // SLURM counts whole seconds. A job that ended within its first one is known by the error of its worker only.
+    let may_not_have_started = job.state == CANCELLED && job.elapsed_seconds == 0.0;
     let is_finished = |rank: usize| report.tasks.iter().any(|task| task.rank == rank);
     let unfinished: Vec<usize> =
         job.ranks.iter().copied().filter(|&rank| rank < report.tasks_planned && !is_finished(rank)).collect();
@@ -57,7 +58,10 @@ fn interrupted_task(report: &RunReport, job: &Job) -> Option<(usize, Option<Stri
     let ended = unfinished
         .iter()
         .find_map(|&rank| Some((rank, Some(error(rank).filter(|error| error.starts_with(ENDED_BY_SIGNAL))?))));
-    ended.or_else(|| unfinished.iter().find(|&&rank| error(rank).is_none()).map(|&rank| (rank, None)))
+    ended.or_else(|| {
+        let first = unfinished.iter().find(|&&rank| error(rank).is_none() && !may_not_have_started);
+        first.map(|&rank| (rank, None))
+    })
 }
 
 /// Start of the error that a worker writes for a task that a signal ended.
@@ -177,6 +181,11 @@ mod tests {
             &[&ended("FAILED", &[0]), &ended("RUNNING", &[1]), &ended("COMPLETED", &[2]), &never],
         );
         assert_eq!(unchanged, before);
+
+        // A job that was cancelled within its first second had started, as the error of its worker shows.
+        let mut early = report(&[(3, &by_signal)], &[0, 1, 2, 4, 5]);
+        add_ends(&mut early, &plan, &[&never]);
+        assert!(early.failed[0].error.starts_with("CANCELLED: job 12_3"), "{:?}", early.failed);
     }
 
     #[test]
