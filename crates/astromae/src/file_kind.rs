@@ -16,6 +16,8 @@ pub enum Purpose {
     Array,
     /// A table of objects.
     Catalogue,
+    /// A FITS image of a galaxy.
+    Cutout,
 }
 
 /// Kind of a file.
@@ -30,11 +32,16 @@ pub enum FileKind {
     /// XML error of an object store, such as `AccessDenied`.
     StoreError,
     VoTable,
+    /// Other XML.
+    Xml,
     Json,
     Gzip,
     Bzip2,
     Xz,
     Zstandard,
+    Lz4,
+    /// Compressed by the program `compress` (`.Z`).
+    UnixCompress,
     SevenZip,
     Tar,
     Zip,
@@ -59,8 +66,13 @@ pub enum FileKind {
     Parquet,
     Arrow,
     Sqlite,
+    /// Excel before 2007; newer ones are zip archives.
+    Excel,
     Image,
     Pdf,
+    /// Text in UTF-16.
+    Utf16,
+    /// Text in UTF-8.
     Text,
 }
 
@@ -77,6 +89,8 @@ pub fn identify(start: &[u8], name: &str) -> Option<FileKind> {
         _ if starts(b"BZh") && at(4, b"1AY&SY") => Bzip2,
         _ if starts(b"\xfd7zXZ\0") => Xz,
         _ if starts(b"\x28\xb5\x2f\xfd") => Zstandard,
+        _ if starts(b"\x04\x22\x4d\x18") => Lz4,
+        _ if starts(b"\x1f\x9d") => UnixCompress,
         _ if starts(b"7z\xbc\xaf\x27\x1c") => SevenZip,
         _ if starts(b"PK\x03\x04") || starts(b"PK\x05\x06") => zip_kind(start),
         _ if starts(b"\x93NUMPY") => Npy,
@@ -86,6 +100,7 @@ pub fn identify(start: &[u8], name: &str) -> Option<FileKind> {
         _ if starts(b"PAR1") => Parquet,
         _ if starts(b"ARROW1\0\0") || starts(b"FEA1") => Arrow,
         _ if starts(b"SQLite format 3\0") => Sqlite,
+        _ if starts(b"\xd0\xcf\x11\xe0") => Excel,
         _ if starts(b"%PDF-") => Pdf,
         _ if starts(b"\x89PNG")
             || starts(b"\xff\xd8\xff")
@@ -100,6 +115,7 @@ pub fn identify(start: &[u8], name: &str) -> Option<FileKind> {
         _ if at(257, b"ustar") => if_named(name, &[".pt", ".pth"], TorchTar).unwrap_or(Tar),
         _ if is_torch_legacy(start) => TorchLegacy,
         [0x80, 2..=5, ..] => Pickle,
+        [0xff, 0xfe, _, 0, ..] | [0xfe, 0xff, 0, ..] => Utf16,
         _ if is_onnx(start, name) => Onnx,
         _ => return text_kind(start),
     };
@@ -115,11 +131,14 @@ impl FileKind {
             Self::Html => "an HTML page, not the file itself",
             Self::StoreError => "an error message of an object store, not the file itself",
             Self::VoTable => "a VOTable",
+            Self::Xml => "XML",
             Self::Json => "a JSON file",
             Self::Gzip => "compressed with gzip",
             Self::Bzip2 => "compressed with bzip2",
             Self::Xz => "compressed with xz",
             Self::Zstandard => "compressed with zstd",
+            Self::Lz4 => "compressed with lz4",
+            Self::UnixCompress => "compressed with compress (.Z)",
             Self::SevenZip => "a 7z archive",
             Self::Tar => "a tar archive",
             Self::Zip => "a zip archive, but not one of torch.save",
@@ -139,8 +158,10 @@ impl FileKind {
             Self::Parquet => "a Parquet file",
             Self::Arrow => "an Arrow file",
             Self::Sqlite => "an SQLite database",
-            Self::Image => "a picture",
+            Self::Excel => "an Excel file",
+            Self::Image => "a picture (PNG, JPEG, GIF or TIFF)",
             Self::Pdf => "a PDF document",
+            Self::Utf16 => "text in UTF-16",
             Self::Text => "a text file",
         }
     }
@@ -162,6 +183,8 @@ impl FileKind {
             (Self::Bzip2, _) => "decompress it with `bunzip2`",
             (Self::Xz, _) => "decompress it with `unxz`",
             (Self::Zstandard, _) => "decompress it with `unzstd`",
+            (Self::Lz4, _) => "decompress it with `unlz4`",
+            (Self::UnixCompress, _) => "decompress it with `gunzip`",
             (Self::SevenZip | Self::Tar | Self::Zip, _) => "unpack it, and name the file inside",
             (Self::TorchLegacy | Self::TorchTar, _) => {
                 "load it in PyTorch 1.6 or later, and save it again: `torch.save(torch.load(\"old.pt\"), \"new.pt\")`"
@@ -178,7 +201,20 @@ impl FileKind {
             (_, Purpose::Model) => SAVE_MODEL,
             (_, Purpose::Partition) => "make partitions with `cosmicai ingest` or `cosmicai split`",
             (_, Purpose::Array) => SAVE_ARRAYS,
+            (Self::Npz | Self::Npy, Purpose::Catalogue) => {
+                "pass an `.npz` file without `--cutouts`, or `.npy` files by options"
+            }
+            (Self::Hdf5, Purpose::Catalogue) => "convert it: `astropy.table.Table.read(F, path=…).write('c.fits')`",
+            (Self::VoTable, Purpose::Catalogue) => {
+                "convert it: `astropy.table.Table.read(F, format='votable').write('c.fits')`"
+            }
+            (Self::Json, Purpose::Catalogue) => "convert it: `pandas.read_json(F).to_parquet('c.parquet')`",
+            (Self::Arrow, Purpose::Catalogue) => "convert it: `pandas.read_feather(F).to_parquet('c.parquet')`",
+            (Self::Utf16, Purpose::Catalogue) => "save it as UTF-8: `iconv -f UTF-16 -t UTF-8`",
+            (Self::Sqlite | Self::Excel, Purpose::Catalogue) => "save the table as CSV, with identifiers as text",
+            (Self::Image, Purpose::Cutout) => "download the FITS image; a picture has no fluxes",
             (_, Purpose::Catalogue) => "save the table as CSV, Parquet or FITS",
+            (_, Purpose::Cutout) => "download or save the image as FITS",
         }
     }
 }
@@ -242,6 +278,8 @@ fn text_kind(start: &[u8]) -> Option<FileKind> {
         FileKind::StoreError
     } else if starts(&["<?xml"]) && lower.contains("<html") {
         FileKind::Html
+    } else if starts(&["<?xml"]) {
+        FileKind::Xml
     } else if starts(&["{", "["]) {
         FileKind::Json
     } else {

@@ -3,10 +3,10 @@
 //! In: numpy arrays, or a catalogue and a folder of FITS cutouts. Out: one partition, or many from arrays, and the
 //! identifiers and positions of their galaxies.
 //!
-//! [`ingest`] and [`ingest_parts`] stream. It holds the columns in memory and passes the images through, a few at a time. It keeps values
-//! that are not finite and counts them; `predict` flags their rows later. It executes nothing that is in a file: it
-//! rejects numpy arrays of Python objects. It turns a panic of a third-party decoder into an error.
-//! The caller's writer decides where the partition goes.
+//! [`ingest`] and [`ingest_parts`] stream: they hold the columns in memory and pass the images through, a few at a time.
+//! They keep values that are not finite and count them; `predict` flags their rows later. They execute nothing that is
+//! in a file, and reject numpy arrays of Python objects. A panic of a third-party decoder becomes an error. The caller
+//! decides where the partitions go.
 //!
 //! In reading order: `arrays` (npz and npy) and `catalogue_cutouts` (a catalogue and FITS files) are the two sources.
 //! Both write to `partition_sink`. `photometry` reads a catalogue that has no cutouts yet.

@@ -23,12 +23,18 @@ fn recognises_files_by_their_first_bytes() {
         (b"\xef\xbb\xbf\n <html lang=\"en\">", "m.pt", Some(Html)),
         (b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", "m.pt", Some(StoreError)),
         (b"<?xml version=\"1.0\"?>\n<VOTABLE version=\"1.4\">", "t.xml", Some(VoTable)),
+        (b"<?xml version=\"1.0\"?>\n<kml>", "t.xml", Some(Xml)),
         (b"{\"message\": \"Not Found\"}", "m.pt", Some(Json)),
         (b"\x1f\x8b\x08\0", "m.pt.gz", Some(Gzip)),
         (b"BZh91AY&SY", "m.pt", Some(Bzip2)),
         (b"BZhou et al.", "m.txt", Some(Text)),
         (b"\xfd7zXZ\0", "m.pt", Some(Xz)),
         (b"\x28\xb5\x2f\xfd", "m.pt", Some(Zstandard)),
+        (b"\x04\x22\x4d\x18", "t.lz4", Some(Lz4)),
+        (b"\x1f\x9d\x90", "t.csv.Z", Some(UnixCompress)),
+        (b"\xd0\xcf\x11\xe0", "t.xls", Some(Excel)),
+        (b"\xff\xfei\0d\0", "t.csv", Some(Utf16)),
+        (b"\xfe\xff\0i\0d", "t.csv", Some(Utf16)),
         (b"\x89HDF\r\n\x1a\n", "m.h5", Some(Hdf5)),
         (b"\x08\x08\x12\x07pytorch", "m.bin", Some(Onnx)),
         (b"\x08\x07\x3a\x80\x01", "m.onnx", Some(Onnx)),
@@ -67,6 +73,9 @@ fn every_advice_is_an_instruction() {
     assert!(Npz.advice(Purpose::Partition).contains("ingest"));
     assert!(Onnx.advice(Purpose::Array).contains("savez"));
     assert!(Image.advice(Purpose::Catalogue).contains("CSV"));
+    assert!(VoTable.advice(Purpose::Catalogue).contains("format='votable'"));
+    assert!(Utf16.advice(Purpose::Catalogue).contains("iconv"));
+    assert!(Image.advice(Purpose::Cutout).contains("FITS"));
 }
 
 proptest! {

@@ -85,6 +85,7 @@ async fn open_archive(source: &mut Source) -> Result<Archive, PartitionError> {
 async fn read_pickle(source: &mut Source, archive: &Archive) -> Result<Vec<TensorSpec>, PartitionError> {
     let entry = archive.pickle();
     if entry.bytes > MAX_PICKLE_BYTES {
+        // The whole pickle is too large to read here. Its start shows whether it names layers.
         let start = entry.header_offset..source.bytes().min(entry.header_offset + MAX_PICKLE_BYTES);
         let is_model = names_weights(&source.fetch(start, &AtomicU64::new(0)).await?);
         return Err(source.malformed(match is_model {

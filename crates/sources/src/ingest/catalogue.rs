@@ -9,12 +9,13 @@ mod parquet;
 mod table;
 mod text;
 
+use astromae::file_kind::{FileKind, Purpose};
 use bytes::Bytes;
 use pipeline::decoder::guarded;
 use pipeline::storage::Stores;
 
 use super::columns::{Role, choose};
-use super::file_kind::FileKind;
+use super::file_kind::other_kind;
 use super::packed::unpacked;
 use super::{IngestError, MAX_SAMPLES, input};
 pub(super) use table::Table;
@@ -107,8 +108,8 @@ impl Catalogue {
             let table = choose_table(&tables, stated)?;
             return Ok((Form::Fits(table), tables.swap_remove(table)));
         }
-        if let Some(kind) = FileKind::of(bytes) {
-            return Err(kind.problem("CSV, Parquet or FITS"));
+        if let Some(problem) = other_kind(bytes, Purpose::Catalogue, "CSV, Parquet or FITS", &[FileKind::Text]) {
+            return Err(problem);
         }
         let layout = text::Layout::of(bytes)?;
         let stored = layout.names.iter().map(|name| Stored { name: name.clone(), values_per_row: 1 }).collect();

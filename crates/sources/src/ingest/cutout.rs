@@ -8,6 +8,7 @@
 mod bands;
 mod tiles;
 
+use astromae::file_kind::Purpose;
 use bytes::Bytes;
 use fitsio_pure::hdu::{Hdu, HduInfo};
 use fitsio_pure::header::Card;
@@ -17,7 +18,7 @@ use pipeline::decoder::guarded;
 use pipeline::partition::BANDS;
 
 use super::columns::BAND_NAMES;
-use super::file_kind::FileKind;
+use super::file_kind::other_kind;
 use super::fits_file;
 use super::packed::unpacked;
 use super::partition_sink::MAX_SIDE;
@@ -57,10 +58,8 @@ struct Image<'a> {
 pub(super) fn read(bytes: Bytes, wanted: Wanted) -> Result<Cutout, String> {
     let bytes = unpacked(bytes, MAX_CUTOUT_BYTES)?;
     if !bytes.starts_with(b"SIMPLE  =") {
-        return Err(match FileKind::of(&bytes) {
-            Some(kind) => kind.problem("a FITS file"),
-            None => "not a FITS file: it does not begin with `SIMPLE  =`".to_owned(),
-        });
+        let problem = other_kind(&bytes, Purpose::Cutout, "a FITS file", &[]);
+        return Err(problem.unwrap_or_else(|| "not a FITS file: it does not begin with `SIMPLE  =`".to_owned()));
     }
     guarded(|| decode(&bytes, wanted)).map_err(|panicked| panicked.to_string())?
 }

@@ -66,7 +66,7 @@ fn rejects_files_and_columns_of_the_wrong_kind() {
     assert!(open(b"PK\x03\x04").unwrap_err().contains("zip archive"));
     assert!(open(b"PAR1").unwrap_err().contains("not a Parquet file"));
     assert!(open(b"SIMPLE  = x").unwrap_err().contains("not a readable FITS file"));
-    assert!(open(&[0xff, 0xfe]).unwrap_err().contains("text in UTF-16"));
+    assert!(open(b"\xff\xfei\0d\0").unwrap_err().contains("text in UTF-16"));
     assert!(open(b"id,u\xff\n").unwrap_err().contains("not a CSV file"));
     assert!(open(b"\x1f\x8b nothing").unwrap_err().contains("damaged gzip"));
     let cube = golden("cubes/1237648720693755918.fits");
@@ -175,14 +175,14 @@ fn names_text_that_is_no_table_of_its_kind() {
         ("id,u\n7,19.5\n8\n", "line 3: 1 fields, but 2 columns have names"),
         ("id u\n7 19.5\n\n8 20 21\n", "line 4: 3 fields, but 2 columns have names"),
         ("# x\nid,u\n# y\n7,19.5\n8,1,2\n", "line 5: 3 fields"),
-        ("", "the file is empty"),
+        ("", "the file is an empty file"),
         ("\n\n", "no text in the file"),
         ("# only\n# comments\n", "only comments"),
         ("\\catalog=x\n|id|u|\n|int|double|\n 7  19.5\n", "an IPAC table"),
         ("|id|u|\n|int|double|\n 7  19.5\n", "an IPAC table"),
         ("<?xml version='1.0'?><VOTABLE version='1.3'>", "the file is a VOTable"),
         ("<!DOCTYPE html><html>404</html>", "an HTML page"),
-        ("version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        ("version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
         ("# %ECSV 1.0\n# delimiter: ';'\nid;u\n7;1\n", "ECSV with the delimiter ';'"),
     ] {
         let error = read_text(text).unwrap_err();
