@@ -52,13 +52,6 @@ pub const MAX_EXPANSION_RATIO: u64 = 4;
 /// Constant part of the limit that [`MAX_EXPANSION_RATIO`] describes, in bytes.
 pub const MAX_EXPANSION_BYTES: u64 = 64 << 20;
 
-/// Returns true if a pickle (the entry `data.pkl` of a file of `torch.save`) holds a vision transformer, as a module or a
-/// state dict. Readers of other files use it for their messages.
-pub fn is_model(pickle: &[u8]) -> bool {
-    let pickle = crate::torch::pickle::Pickle::read(pickle, globals::may_occur);
-    pickle.is_ok_and(|pickle| find::find(&pickle).is_some_and(|found| found.is_anchored))
-}
-
 /// Form in which a checkpoint was saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {

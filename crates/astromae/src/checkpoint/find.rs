@@ -53,8 +53,6 @@ const MAX_ITEMS: usize = 16;
 pub(super) struct Found<'p> {
     /// Module or state dict.
     pub(super) object: Value<'p>,
-    /// True if the object has [`ANCHOR`], so that it is no other dict of tensors.
-    pub(super) is_anchored: bool,
     /// Path from the root of the pickle, such as `model`; empty if the root is the model.
     pub(super) path: String,
     /// Dicts around the model, the inner ones first, which may hold its configuration.
@@ -114,7 +112,7 @@ pub(super) fn find<'p>(pickle: &Pickle<'p>) -> Option<Found<'p>> {
     let is_other = |other: &Candidate<'p>| other.rank.0 == rank.0 && other.object != object && !rank.0;
     let mut others: Vec<String> = candidates.into_iter().filter(is_other).map(|other| other.path).collect();
     others.sort();
-    Some(Found { object, is_anchored: !rank.0, path, around, others, heads })
+    Some(Found { object, path, around, others, heads })
 }
 
 /// Returns `None` if `value` is neither a module nor a dict of tensors, else whether it has [`ANCHOR`].
