@@ -3,7 +3,7 @@
 //!
 //! Tests that need them are `#[ignore]`d. To run them:
 //! `COSMICAI_SHARED=/FOLDER cargo test --workspace --features cosmicai/aws --tests -- --ignored --skip write_the_corpus
-//! --skip external_s3_server`
+//! --skip external_s3_server --skip archive_larger_than_its_memory`
 
 use std::path::{Path, PathBuf};
 

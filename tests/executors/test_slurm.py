@@ -250,8 +250,10 @@ def test_workers_started_by_the_user(many, tmp_path):
     body = write(tmp_path, payload("by-hand", data_prefix="40", file_limit=40))
     planned = json.loads(cosmicai("run", body, "--store", many, "--plan-only", "--format", "json").stdout)
     assert planned["tasks"] == 40
-    command = f"seq 0 2 | xargs -P 3 -I N '{COSMICAI}' worker --plan '{planned['plan']}' --rank N --of 3"
-    subprocess.run(["sh", "-c", command], check=True, env=environment(), timeout=120, capture_output=True)
+    # xargs replaces `{}` everywhere, so not a letter: a temporary folder may have any letter in its name.
+    command = f"seq 0 2 | xargs -P 3 -I {{}} '{COSMICAI}' worker --plan '{planned['plan']}' --rank {{}} --of 3"
+    workers = subprocess.run(["sh", "-c", command], env=environment(), timeout=120, capture_output=True, text=True)
+    assert workers.returncode == 0, workers.stderr
     there, here = many / BUCKET / "by-hand", many / BUCKET / "forty/local"
     cosmicai("summarize", there, "--report")
     report = json.loads((there / "report.json").read_text())
