@@ -1,25 +1,28 @@
-//! [`Config`]: the sizes of a model, read from the shapes of its checkpoint.
+//! [`Config`]: the networks and sizes of a model, read from the names and shapes of its checkpoint.
 
 use crate::checkpoint::CheckpointError;
+use crate::inception;
 use crate::layers::Layers;
 
-/// Sizes of a model, from its checkpoint.
+/// Name of the module that holds the Inception network and the network of the magnitudes, if there is a transformer.
+const INCEPTION_MODEL: &str = "inception_model.";
+
+/// Networks and sizes of a model, from its checkpoint.
+///
+/// AstroMAE has a transformer, an Inception network and a network of the magnitudes. Its variants lack some of them: the
+/// transformer alone, or the Inception network alone, or either of the images' networks without the magnitudes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Number of bands of an image, and of magnitudes of a galaxy.
     pub bands: usize,
     /// Height and width of an image, in pixels.
     pub image_size: usize,
-    /// Height and width of a patch, in pixels.
-    pub patch_size: usize,
-    /// Number of patches along one side of an image.
-    pub grid: usize,
-    /// Number of values per token.
-    pub dim: usize,
-    /// Number of transformer blocks.
-    pub depth: usize,
-    /// Number of attention heads in a block.
-    pub heads: usize,
+    /// Sizes of the transformer; `None` if the model has none.
+    pub transformer: Option<Transformer>,
+    /// True if the model has an Inception network.
+    pub has_inception: bool,
+    /// True if the model uses magnitudes. Otherwise, a redshift depends on the image alone.
+    pub has_magnitudes: bool,
     /// Number of parameters in the checkpoint. Buffers are not counted, and a shared tensor is counted once.
     pub parameters: usize,
     /// Attributes that the checkpoint states, with their values and places. One is
@@ -36,8 +39,29 @@ pub struct Config {
     pub unused: Vec<String>,
 }
 
-impl Config {
-    pub(crate) fn read(layers: &Layers<'_, '_>) -> Result<Config, CheckpointError> {
+/// Sizes of a vision transformer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transformer {
+    /// Height and width of a patch, in pixels.
+    pub patch_size: usize,
+    /// Number of patches along one side of an image.
+    pub grid: usize,
+    /// Number of values per token.
+    pub dim: usize,
+    /// Number of transformer blocks.
+    pub depth: usize,
+    /// Number of attention heads in a block.
+    pub heads: usize,
+}
+
+impl Transformer {
+    /// Number of tokens of an image: its patches and the class token.
+    pub fn tokens(&self) -> usize {
+        self.grid * self.grid + 1
+    }
+
+    /// Reads the sizes. Also returns the number of bands.
+    fn read(layers: &Layers<'_, '_>) -> Result<(Transformer, usize), CheckpointError> {
         let proj = layers.shape("patch_embed.proj.weight")?;
         let &[dim, bands, patch_size, patch_width] = proj else {
             return Err(unsupported(format!(
@@ -66,14 +90,29 @@ impl Config {
         if depth == 0 {
             return Err(layers.missing("blocks.0.norm1.weight"));
         }
+        let heads = layers.heads("blocks.0", dim)?;
+        Ok((Transformer { patch_size, grid, dim, depth, heads }, bands))
+    }
+}
+
+impl Config {
+    pub(crate) fn read(layers: &Layers<'_, '_>) -> Result<Config, CheckpointError> {
+        // The Inception network alone has no prefix.
+        let is_alone = layers.has("vis_inception.0.weight") && !layers.has("patch_embed.proj.weight");
+        let path = if is_alone { "" } else { INCEPTION_MODEL };
+        let (transformer, bands, image_size) = if is_alone {
+            let (bands, image_size) = inception::sizes(layers, path)?;
+            (None, bands, image_size)
+        } else {
+            let (sizes, bands) = Transformer::read(layers)?;
+            (Some(sizes), bands, sizes.grid * sizes.patch_size)
+        };
         Ok(Config {
             bands,
-            image_size: grid * patch_size,
-            patch_size,
-            grid,
-            dim,
-            depth,
-            heads: layers.heads("blocks.0", dim)?,
+            image_size,
+            transformer,
+            has_inception: is_alone || layers.has_any(INCEPTION_MODEL),
+            has_magnitudes: layers.has_any(&format!("{path}magnitude_block.")),
             parameters: layers.parameters(),
             stated: Vec::new(),
             assumed: Vec::new(),
@@ -96,9 +135,9 @@ impl Config {
         lines
     }
 
-    /// Number of tokens of an image: its patches and the class token.
-    pub fn tokens(&self) -> usize {
-        self.grid * self.grid + 1
+    /// Start of the names of the Inception network and of the network of the magnitudes.
+    pub(crate) fn inception_path(&self) -> &'static str {
+        if self.transformer.is_some() { INCEPTION_MODEL } else { "" }
     }
 }
 

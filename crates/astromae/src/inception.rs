@@ -14,6 +14,8 @@ use crate::packing::Packing;
 
 /// Upper bound of the search for stages of `vis_inception`.
 const STAGES_MAX: usize = 64;
+/// Largest height and width of an image, if only the number of inputs of a linear layer states it.
+const MAX_IMAGE_SIZE: usize = 4096;
 
 #[derive(Debug)]
 pub(crate) struct Inception {
@@ -77,22 +79,18 @@ impl Inception {
         config: &Config,
         packing: Packing,
     ) -> Result<(Inception, String), CheckpointError> {
-        let name = |stage: usize| format!("inception_model.vis_inception.{stage}");
+        let path = config.inception_path();
+        let name = |stage: usize| format!("{path}vis_inception.{stage}");
         let first = layers.convolution(&name(0), config.bands, 1)?;
         for part in ["weight", "bias"] {
             // The checkpoint has this module a second time, under this name.
-            layers.copy_of(&format!("{}.{part}", name(0)), &format!("inception_model.conv2d_init.{part}"))?;
+            layers.copy_of(&format!("{}.{part}", name(0)), &format!("{path}conv2d_init.{part}"))?;
         }
         let is_block = |stage: usize| layers.has(&format!("{}.branch1.conv.weight", name(stage)));
-        let is_linear = |stage: usize| layers.has(&format!("{}.weight", name(stage)));
-        let linear = (1..STAGES_MAX)
-            .find(|stage| is_linear(*stage))
-            .ok_or_else(|| layers.missing(&format!("{}.weight", name(10))))?;
+        let linear = first_linear(layers, path)?;
         // A stage without parameters is a pool, except for the flattening before the linear layer.
         if is_block(1) || linear < 3 {
-            return Err(unsupported(
-                "`inception_model.vis_inception.1` is not an average pool, as in AstroMAE".to_owned(),
-            ));
+            return Err(unsupported(format!("`{}` is not an average pool, as in AstroMAE", name(1))));
         }
         let flat = layers.shape(&format!("{}.weight", name(linear)))?.get(1).copied().unwrap_or(0);
 
@@ -222,6 +220,58 @@ impl Inception {
         }
         features.copy_from_slice(&input[..len]);
     }
+}
+
+/// Number of the first linear layer of `vis_inception`.
+fn first_linear(layers: &Layers<'_, '_>, path: &str) -> Result<usize, CheckpointError> {
+    let weight = |stage: usize| format!("{path}vis_inception.{stage}.weight");
+    (1..STAGES_MAX).find(|stage| layers.has(&weight(*stage))).ok_or_else(|| layers.missing(&weight(10)))
+}
+
+/// Numbers of bands and of pixels along one side of an image, for a network without a transformer, whose positions
+/// would state the size.
+///
+/// The last map has as many values as the first linear layer has inputs. This fixes the number of its pixels, because
+/// the number of channels of a block is known up to its branch 3, which the last block may not use.
+pub(crate) fn sizes(layers: &Layers<'_, '_>, path: &str) -> Result<(usize, usize), CheckpointError> {
+    let name = |stage: usize| format!("{path}vis_inception.{stage}");
+    let axis = |name: &str, axis: usize| {
+        Ok::<_, CheckpointError>(layers.shape(&format!("{name}.weight"))?.get(axis).copied().unwrap_or(0))
+    };
+    let bands = axis(&name(0), 1)?;
+    let linear = first_linear(layers, path)?;
+    let inputs = axis(&name(linear), 1)?;
+    let is_block = |stage: &usize| layers.has(&format!("{}.branch1.conv.weight", name(*stage)));
+    let stages = 1..linear.saturating_sub(1);
+    let pools = stages.clone().filter(|stage| !is_block(stage)).count();
+    let last =
+        stages.rev().find(is_block).ok_or_else(|| layers.missing(&format!("{}.branch1.conv.weight", name(2))))?;
+    let outputs = |branch: &str| axis(&format!("{}.{branch}.conv", name(last)), 0);
+    let without_branch3 = outputs("branch1")? + outputs("branch2.1")? + outputs("branch4.1")?;
+    let channels = [without_branch3, without_branch3 + outputs("branch3.1")?];
+    let sides: Vec<usize> = channels
+        .into_iter()
+        .filter(|&channels| channels > 0 && inputs.is_multiple_of(channels))
+        .map(|channels| inputs / channels)
+        .filter(|pixels| *pixels > 0 && pixels.isqrt().pow(2) == *pixels)
+        .map(usize::isqrt)
+        .collect();
+    let &[side] = sides.as_slice() else {
+        return Err(unsupported(format!(
+            "`{}` has {inputs} inputs, which fit {} square maps of {} or {} channels; the size of the images cannot be \
+             known",
+            name(linear),
+            if sides.is_empty() { "no" } else { "two" },
+            channels[0],
+            channels[1]
+        )));
+    };
+    let image_size = side.checked_shl(pools as u32).filter(|size| size >> pools == side).unwrap_or(0);
+    if image_size == 0 || image_size > MAX_IMAGE_SIZE {
+        return Err(unsupported(format!("`{}` has {inputs} inputs, for images that are too large", name(linear))));
+    }
+    layers.assume(format!("image size: {image_size}×{image_size} pixels, a multiple of {}", 1 << pools));
+    Ok((bands, image_size))
 }
 
 impl Stage {

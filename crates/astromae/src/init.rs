@@ -33,6 +33,46 @@ pub struct Sizes {
     pub features: usize,
     /// Width of `magnitude_block` and of `concat_block`.
     pub hidden: usize,
+    /// Networks of the model.
+    pub variant: Variant,
+}
+
+/// Networks of a model: all of AstroMAE, or some of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// Transformer, Inception network and magnitudes: AstroMAE.
+    Full,
+    /// Transformer and Inception network.
+    WithoutMagnitudes,
+    /// Transformer, whose layer `head` gives the redshift.
+    TransformerOnly,
+    /// Inception network and magnitudes.
+    WithoutTransformer,
+    /// Inception network.
+    InceptionOnly,
+}
+
+impl Variant {
+    /// All variants.
+    pub const ALL: [Variant; 5] = [
+        Variant::Full,
+        Variant::WithoutMagnitudes,
+        Variant::TransformerOnly,
+        Variant::WithoutTransformer,
+        Variant::InceptionOnly,
+    ];
+
+    fn has_transformer(self) -> bool {
+        !matches!(self, Variant::WithoutTransformer | Variant::InceptionOnly)
+    }
+
+    fn has_inception(self) -> bool {
+        self != Variant::TransformerOnly
+    }
+
+    fn has_magnitudes(self) -> bool {
+        matches!(self, Variant::Full | Variant::WithoutTransformer)
+    }
 }
 
 /// Number of bands: u, g, r, i, z.
@@ -53,6 +93,7 @@ impl Sizes {
             inception: (32, [16, 16, 8, 8, 4]),
             features: 1096,
             hidden: 1024,
+            variant: Variant::Full,
         }
     }
 
@@ -69,6 +110,7 @@ impl Sizes {
             inception: (8, [4, 4, 3, 3, 2]),
             features: 40,
             hidden: 32,
+            variant: Variant::Full,
         }
     }
 }
@@ -79,16 +121,46 @@ impl Sizes {
 /// # Panics
 /// If a size is not a multiple of another one as [`Sizes`] requires.
 pub fn seeded(sizes: &Sizes, seed: u64) -> Vec<u8> {
-    let Sizes { image_size, patch_size, dim, depth, heads, mlp, pcm, features, hidden, .. } = *sizes;
-    let (first, branches) = sizes.inception;
+    let &Sizes { image_size, patch_size, dim, heads, features, hidden, variant, .. } = sizes;
     assert!(
         image_size.is_multiple_of(patch_size) && image_size.is_multiple_of(8),
         "the image size is not a multiple of the patch size and of 8"
     );
     assert!(dim.is_multiple_of(heads), "dim is not a multiple of heads");
     let mut draw = Draw { rng: ChaCha8Rng::seed_from_u64(seed), tensors: BTreeMap::new() };
-    let tokens = (image_size / patch_size).pow(2) + 1;
+    if variant.has_transformer() {
+        transformer(sizes, &mut draw);
+    }
+    let path = if variant.has_transformer() { "inception_model." } else { "" };
+    if variant.has_inception() {
+        inception(sizes, path, &mut draw);
+    }
+    if variant.has_magnitudes() {
+        for layer in 0..MAGNITUDE_LAYERS {
+            let inputs = if layer == 0 { BANDS } else { hidden };
+            draw.linear(&format!("{path}magnitude_block.{}", 2 * layer), &[hidden, inputs]);
+        }
+    }
+    let mut last = |name: &str, inputs: usize| {
+        draw.linear(&format!("{name}.0"), &[hidden, inputs]);
+        draw.linear(&format!("{name}.2"), &[1, hidden]);
+    };
+    match variant {
+        Variant::Full => last("concat_block", 2 * features + hidden),
+        Variant::WithoutMagnitudes => last("concat_block", 2 * features),
+        Variant::WithoutTransformer => last("head_incept_mag", features + hidden),
+        Variant::InceptionOnly => draw.linear("Inception_head_block.1", &[1, features]),
+        Variant::TransformerOnly => {}
+    }
 
+    let config = serde_json::json!({ "num_heads": heads, "layer_norm_eps": 1e-6, "batch_norm_eps": 1e-5 });
+    draw.into_safetensors(&config.to_string())
+}
+
+/// Draws the transformer, `head` and `vit_block`.
+fn transformer(sizes: &Sizes, draw: &mut Draw) {
+    let &Sizes { image_size, patch_size, dim, depth, mlp, pcm, features, variant, .. } = sizes;
+    let tokens = (image_size / patch_size).pow(2) + 1;
     draw.normal("cls_token", &[1, 1, dim], 0.02);
     draw.normal("pos_embed", &[1, tokens, dim], 0.5);
     draw.linear("patch_embed.proj", &[dim, BANDS, patch_size, patch_size]);
@@ -110,14 +182,21 @@ pub fn seeded(sizes: &Sizes, seed: u64) -> Vec<u8> {
         }
     }
     draw.norm("fc_norm", dim);
+    if variant == Variant::TransformerOnly {
+        return draw.linear("head", &[1, dim]);
+    }
     draw.linear("head", &[dim, dim]);
     draw.linear("vit_block.0", &[features, dim]);
     draw.linear("vit_block.2", &[features, features]);
+}
 
-    draw.linear("inception_model.vis_inception.0", &[first, BANDS, 1, 1]);
+/// Draws `conv2d_init` and `vis_inception`. `path` is the start of their names.
+fn inception(sizes: &Sizes, path: &str, draw: &mut Draw) {
+    let &Sizes { image_size, features, inception: (first, branches), .. } = sizes;
+    draw.linear(&format!("{path}vis_inception.0"), &[first, BANDS, 1, 1]);
     for part in ["weight", "bias"] {
-        let (shape, values) = draw.tensors[&format!("inception_model.vis_inception.0.{part}")].clone();
-        draw.tensors.insert(format!("inception_model.conv2d_init.{part}"), (shape, values));
+        let (shape, values) = draw.tensors[&format!("{path}vis_inception.0.{part}")].clone();
+        draw.tensors.insert(format!("{path}conv2d_init.{part}"), (shape, values));
     }
     let mut channels = first;
     for (stage, width) in [2, 3, 5, 6, 8].into_iter().zip(branches) {
@@ -129,24 +208,15 @@ pub fn seeded(sizes: &Sizes, seed: u64) -> Vec<u8> {
             ("branch3.1", width, 5),
             ("branch4.1", channels, 1),
         ] {
-            let name = format!("inception_model.vis_inception.{stage}.{branch}");
+            let name = format!("{path}vis_inception.{stage}.{branch}");
             draw.linear(&format!("{name}.conv"), &[width, inputs, window, window]);
             draw.batch_norm(&format!("{name}.bn"), width);
         }
         channels = 4 * width;
     }
     let flat = 3 * branches[4] * (image_size / 8).pow(2);
-    draw.linear("inception_model.vis_inception.10", &[features, flat]);
-    draw.linear("inception_model.vis_inception.12", &[features, features]);
-    for layer in 0..MAGNITUDE_LAYERS {
-        let inputs = if layer == 0 { BANDS } else { hidden };
-        draw.linear(&format!("inception_model.magnitude_block.{}", 2 * layer), &[hidden, inputs]);
-    }
-    draw.linear("concat_block.0", &[hidden, 2 * features + hidden]);
-    draw.linear("concat_block.2", &[1, hidden]);
-
-    let config = serde_json::json!({ "num_heads": heads, "layer_norm_eps": 1e-6, "batch_norm_eps": 1e-5 });
-    draw.into_safetensors(&config.to_string())
+    draw.linear(&format!("{path}vis_inception.10"), &[features, flat]);
+    draw.linear(&format!("{path}vis_inception.12"), &[features, features]);
 }
 
 /// Random generator, and the tensors drawn so far.

@@ -18,7 +18,8 @@ const BATCH_NORM_EPS: f64 = 1e-5;
 const NUM_HEADS: f64 = 12.0;
 
 /// Prefixes of the names of large linear layers into which nothing is folded.
-const NOT_FOLDED: [&str; 3] = ["concat_block.0", "vit_block.2", "inception_model.magnitude_block."];
+const NOT_FOLDED: [&str; 5] =
+    ["concat_block.0", "vit_block.2", "inception_model.magnitude_block.", "magnitude_block.", "head_incept_mag.0"];
 
 /// Reads layers from a checkpoint.
 pub(crate) struct Layers<'a, 'b> {
@@ -55,6 +56,11 @@ impl<'a, 'b> Layers<'a, 'b> {
     /// Returns true if the checkpoint has the tensor `name`.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.checkpoint.tensor(name).is_some()
+    }
+
+    /// Returns true if the checkpoint has a tensor whose name starts with `prefix`.
+    pub(crate) fn has_any(&self, prefix: &str) -> bool {
+        self.checkpoint.tensors().any(|(name, _)| name.starts_with(prefix))
     }
 
     /// Error for a tensor that the checkpoint does not have.
@@ -229,10 +235,13 @@ impl<'a, 'b> Layers<'a, 'b> {
     pub(crate) fn parameters(&self) -> usize {
         let is_buffer =
             |name: &str| ["running_mean", "running_var", "num_batches_tracked"].iter().any(|end| name.ends_with(end));
-        let has_copy = self.has("inception_model.conv2d_init.weight");
+        let is_second_copy = |name: &str| {
+            let path = name.strip_suffix("conv2d_init.weight").or(name.strip_suffix("conv2d_init.bias"));
+            path.is_some_and(|path| self.has(&format!("{path}vis_inception.0.weight")))
+        };
         self.checkpoint
             .tensors()
-            .filter(|(name, _)| !(is_buffer(name) || has_copy && name.starts_with("inception_model.vis_inception.0.")))
+            .filter(|(name, _)| !(is_buffer(name) || is_second_copy(name)))
             .map(|(_, tensor)| tensor.shape().iter().product::<usize>())
             .sum()
     }
@@ -297,6 +306,11 @@ impl<'a, 'b> Layers<'a, 'b> {
                 Ok(default)
             }
         }
+    }
+
+    /// Records an attribute that no checkpoint states.
+    pub(crate) fn assume(&self, what: String) {
+        self.assumed.borrow_mut().insert(what);
     }
 
     /// Checks that a stated number is positive, and records it under the name `what`.

@@ -20,8 +20,8 @@ pub struct Model {
     isa: Isa,
     precision: Precision,
     config: Config,
-    vit: Vit,
-    inception: Inception,
+    vit: Option<Vit>,
+    inception: Option<Inception>,
     head: Head,
 }
 
@@ -46,8 +46,8 @@ pub struct Model {
 /// ```
 #[derive(Debug)]
 pub struct Scratch {
-    vit: VitScratch,
-    inception: InceptionScratch,
+    vit: Option<VitScratch>,
+    inception: Option<InceptionScratch>,
     head: HeadScratch,
     vit_features: Vec<f32>,
     inception_features: Vec<f32>,
@@ -132,17 +132,18 @@ impl Model {
             config.unused = structure::check(checkpoint, modules, &config)?;
         }
         let networks = |layers| {
-            let vit = Vit::read(&layers, &config, packing)?;
-            let inception = Inception::read(&layers, &config, packing)?;
-            Ok::<_, CheckpointError>((layers, vit, inception))
+            let vit = config.transformer.map(|sizes| Vit::read(&layers, &config, sizes, packing)).transpose()?;
+            let inception = config.has_inception.then(|| Inception::read(&layers, &config, packing)).transpose()?;
+            Ok::<_, CheckpointError>((layers, vit.unzip(), inception.unzip()))
         };
         let (networks, packed) = join.join(move || networks(layers), || Layers::pack_ahead(checkpoint, packing));
         let (mut layers, (vit, vit_norm), (inception, linear)) = networks?;
         layers.set_packed(packed);
-        let head = Head::read(&layers, &config, &vit_norm, (&inception, &linear), packing)?;
+        let features = inception.as_ref().zip(linear.as_deref());
+        let head = Head::read(&layers, &config, vit_norm.as_ref(), features, packing)?;
         (config.stated, config.assumed) = layers.finish()?;
         if checkpoint.modules().is_none() {
-            config.assumed_layers = Some(structure::ASSUMED_LAYERS);
+            config.assumed_layers = Some(structure::assumed_layers(&config));
         }
         Ok(Model { isa, precision, config, vit, inception, head })
     }
@@ -183,9 +184,9 @@ impl Model {
     /// activations, norms and pools.
     pub fn operations(&self, part: Part) -> f64 {
         let multiply_adds = match part {
-            Part::Inception => self.inception.multiply_adds(),
+            Part::Inception => self.inception.as_ref().map_or(0, Inception::multiply_adds),
             Part::Magnitude | Part::Head => self.head.multiply_adds(part),
-            _ => self.vit.multiply_adds(part),
+            _ => self.vit.as_ref().map_or(0, |vit| vit.multiply_adds(part)),
         };
         2.0 * multiply_adds as f64
     }
@@ -193,18 +194,18 @@ impl Model {
     /// Allocates the working memory of one thread.
     pub fn scratch(&self) -> Scratch {
         Scratch {
-            vit: self.vit.scratch(),
-            inception: self.inception.scratch(),
+            vit: self.vit.as_ref().map(Vit::scratch),
+            inception: self.inception.as_ref().map(Inception::scratch),
             head: self.head.scratch(),
-            vit_features: vec![0.0; head::BATCH * self.config.dim],
-            inception_features: vec![0.0; head::BATCH * self.inception.features_len()],
+            vit_features: vec![0.0; head::BATCH * self.vit.as_ref().map_or(0, Vit::features_len)],
+            inception_features: vec![0.0; head::BATCH * self.inception.as_ref().map_or(0, Inception::features_len)],
         }
     }
 
     /// Predicts the redshifts of n galaxies on the current thread.
     ///
     /// - `images` is (n, bands, size, size): fluxes in nanomaggies, bands in the order u g r i z.
-    /// - `magnitudes` is (n, bands), in the same order.
+    /// - `magnitudes` is (n, bands), in the same order. A model without [`Config::has_magnitudes`] does not use them.
     /// - `redshift` is (n) and receives the predictions.
     ///
     /// n may be any number, 0 included. A redshift depends only on its own image and magnitudes: it has the same bits
@@ -245,22 +246,29 @@ impl Model {
         redshift: &mut [f32],
         observer: &mut impl Observer,
     ) {
-        let Config { bands, image_size, dim, .. } = self.config;
+        let Config { bands, image_size, .. } = self.config;
         let pixels = bands * image_size * image_size;
         assert_eq!(images.len(), redshift.len() * pixels, "images are not (n, bands, size, size)");
         assert_eq!(magnitudes.len(), redshift.len() * bands, "magnitudes are not (n, bands)");
-        let inception_dim = self.inception.features_len();
         let batches = images.chunks(head::BATCH * pixels).zip(magnitudes.chunks(head::BATCH * bands));
         for ((images, magnitudes), redshift) in batches.zip(redshift.chunks_mut(head::BATCH)) {
-            let vit_features = &mut scratch.vit_features[..redshift.len() * dim];
-            let groups = images.chunks(vit::GROUP * pixels).zip(vit_features.chunks_mut(vit::GROUP * dim));
-            for (images, features) in groups {
-                self.vit.features(images, &mut scratch.vit, features, observer);
+            let mut vit_features = &mut [][..];
+            if let (Some(vit), Some(memory)) = (&self.vit, &mut scratch.vit) {
+                let dim = vit.features_len();
+                vit_features = &mut scratch.vit_features[..redshift.len() * dim];
+                let groups = images.chunks(vit::GROUP * pixels).zip(vit_features.chunks_mut(vit::GROUP * dim));
+                for (images, features) in groups {
+                    vit.features(images, memory, features, observer);
+                }
             }
-            observer.begin(Part::Inception);
-            let inception_features = &mut scratch.inception_features[..redshift.len() * inception_dim];
-            for (image, features) in images.chunks(pixels).zip(inception_features.chunks_mut(inception_dim)) {
-                self.inception.features(image, &mut scratch.inception, features);
+            let mut inception_features = &mut [][..];
+            if let (Some(inception), Some(memory)) = (&self.inception, &mut scratch.inception) {
+                observer.begin(Part::Inception);
+                let dim = inception.features_len();
+                inception_features = &mut scratch.inception_features[..redshift.len() * dim];
+                for (image, features) in images.chunks(pixels).zip(inception_features.chunks_mut(dim)) {
+                    inception.features(image, memory, features);
+                }
             }
             self.head.redshift(vit_features, inception_features, magnitudes, &mut scratch.head, redshift, observer);
         }

@@ -14,23 +14,41 @@ use std::collections::BTreeSet;
 use layer::{Activation, is_harmless, is_timm};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Constant, Module, Modules};
-use crate::config::Config;
+use crate::config::{Config, Transformer};
 
 /// Class of the whole model.
 const MODEL: &str = "ViT_Astro";
+/// Class of the Inception network with the network of the magnitudes. It may be the whole model.
+const INCEPTION_MODEL: &str = "Input_Mix_Model";
+/// Class of a vision transformer alone, of timm or derived from it.
+const VISION_TRANSFORMER: &str = "VisionTransformer";
 /// Upper bound of the search for stages of `vis_inception`.
 const STAGES_MAX: usize = 64;
 /// Largest number of attributes that are listed as unused.
 const MAX_UNUSED: usize = 16;
 
 /// Layers that a checkpoint without classes does not describe, as they are assumed.
-pub(crate) const ASSUMED_LAYERS: &str = "layers without tensors as in AstroMAE: ReLU, GELU (exact) in `mlp`, SiLU in \
-                                         `PCM`, average pools 2×2, max pools 3×3, and zero padding";
+pub(crate) fn assumed_layers(config: &Config) -> &'static str {
+    match (config.transformer, config.has_inception) {
+        (Some(_), true) => {
+            "layers without tensors as in AstroMAE: ReLU, GELU (exact) in `mlp`, SiLU in `PCM`, average pools 2×2, max \
+             pools 3×3, and zero padding"
+        }
+        (Some(_), false) => {
+            "layers without tensors as in AstroMAE: GELU (exact) in `mlp`, SiLU in `PCM`, ReLU, and the mean of the \
+             patches before `fc_norm`"
+        }
+        (None, _) => "layers without tensors as in AstroMAE: ReLU, average pools 2×2, max pools 3×3, and zero padding",
+    }
+}
 
 /// Checks the class of the whole model. This check comes first, because another model lacks most tensors.
 pub(crate) fn check_root(modules: &Modules) -> Result<(), CheckpointError> {
     match modules.get("") {
-        Some(root) if root.class == MODEL && !is_library(&root.package) => Ok(()),
+        Some(root) if [MODEL, INCEPTION_MODEL].contains(&&*root.class) && !is_library(&root.package) => Ok(()),
+        Some(root) if root.class == VISION_TRANSFORMER && (is_timm(&root.package) || !is_library(&root.package)) => {
+            Ok(())
+        }
         Some(root) => Err(CheckpointError::Unsupported(format!(
             "the model is a `{}`, whose code is not known; a `{MODEL}` is expected; if it holds an AstroMAE, save the \
              state dict of that part: `torch.save(model.….state_dict(), …)`",
@@ -91,23 +109,53 @@ struct Tree<'a, 'b> {
 
 impl<'b> Tree<'_, 'b> {
     fn model(&mut self) -> Result<(), CheckpointError> {
-        self.composite("", &[MODEL], &[])?;
-        self.attributes("", &[("embed_dim", Some(self.config.dim as f64))])?;
-        self.patch_embed()?;
-        let depth = self.config.depth;
-        self.list("blocks", depth)?;
-        for block in 0..depth {
-            self.block(&format!("blocks.{block}"))?;
+        let Some(sizes) = self.config.transformer else { return self.inception_model("") };
+        let dim = Some(sizes.dim as f64);
+        if self.config.has_inception || self.module("", "")?.class == MODEL {
+            self.composite("", &[MODEL], &[])?;
+            self.attributes("", &[("embed_dim", dim)])?;
+        } else {
+            self.composite("", &[VISION_TRANSFORMER], &[VISION_TRANSFORMER])?;
+            let known = [
+                ("embed_dim", dim),
+                ("num_features", dim),
+                ("head_hidden_size", dim),
+                ("num_classes", None),
+                ("num_tokens", Some(1.0)),
+                ("num_prefix_tokens", Some(1.0)),
+                ("num_reg_tokens", Some(0.0)),
+                ("has_class_token", Some(1.0)),
+                ("no_embed_class", Some(0.0)),
+                ("pool_include_prefix", Some(0.0)),
+                ("dynamic_img_size", None),
+                ("grad_checkpointing", None),
+                // None: the model has no registers and no pool with weights.
+                ("reg_token", Some(0.0)),
+                ("attn_pool", Some(0.0)),
+            ];
+            self.attributes("", &known)?;
         }
-        self.layer_norm("fc_norm")?;
+        self.patch_embed(sizes)?;
+        self.list("blocks", sizes.depth)?;
+        for block in 0..sizes.depth {
+            self.block(&format!("blocks.{block}"), sizes.dim)?;
+        }
+        self.layer_norm("fc_norm", sizes.dim)?;
         self.linear("head")?;
-        self.inception_model()?;
-        self.perceptron("vit_block", 2)?;
-        self.perceptron("concat_block", 2)
+        if self.config.has_inception {
+            self.inception_model("inception_model")?;
+        }
+        for block in ["vit_block", "concat_block"] {
+            if self.has(&format!("{block}.0.weight")) {
+                self.perceptron(block, 2)?;
+            }
+        }
+        Ok(())
     }
 
-    fn patch_embed(&mut self) -> Result<(), CheckpointError> {
-        let &Config { patch_size, image_size, grid, .. } = self.config;
+    fn patch_embed(&mut self, sizes: Transformer) -> Result<(), CheckpointError> {
+        let Transformer { patch_size, grid, .. } = sizes;
+        let image_size = self.config.image_size;
         self.composite("patch_embed", &["PatchEmbed"], &["PatchEmbed"])?;
         self.attributes(
             "patch_embed",
@@ -127,12 +175,12 @@ impl<'b> Tree<'_, 'b> {
         self.convolution("patch_embed.proj", patch_size, |_| 0)
     }
 
-    fn block(&mut self, path: &str) -> Result<(), CheckpointError> {
+    fn block(&mut self, path: &str, dim: usize) -> Result<(), CheckpointError> {
         let module = self.composite(path, &["NormalCell", "Block"], &["Block"])?;
         self.attributes(path, &[])?;
-        self.layer_norm(&format!("{path}.norm1"))?;
-        self.attention(&format!("{path}.attn"))?;
-        self.layer_norm(&format!("{path}.norm2"))?;
+        self.layer_norm(&format!("{path}.norm1"), dim)?;
+        self.attention(&format!("{path}.attn"), dim)?;
+        self.layer_norm(&format!("{path}.norm2"), dim)?;
         let mlp = format!("{path}.mlp");
         self.composite(&mlp, &["Mlp"], &["Mlp"])?;
         self.attributes(&mlp, &[("in_features", None), ("hidden_features", None), ("out_features", None)])?;
@@ -150,17 +198,17 @@ impl<'b> Tree<'_, 'b> {
         self.convolution(&format!("{pcm}.3"), 1, |window| window / 2)
     }
 
-    fn attention(&mut self, path: &str) -> Result<(), CheckpointError> {
+    fn attention(&mut self, path: &str, dim: usize) -> Result<(), CheckpointError> {
         let module = self.composite(path, &["Attention"], &["Attention"])?;
         let heads = module.constants.get("num_heads").and_then(Constant::number).unwrap_or(1.0);
-        let head_dim = self.config.dim as f64 / heads;
+        let head_dim = dim as f64 / heads;
         self.attributes(
             path,
             &[
                 ("num_heads", None),
                 ("scale", None),
                 ("head_dim", Some(head_dim)),
-                ("attn_dim", Some(self.config.dim as f64)),
+                ("attn_dim", Some(dim as f64)),
                 ("fused_attn", None),
             ],
         )?;
@@ -178,15 +226,22 @@ impl<'b> Tree<'_, 'b> {
         self.linear(&format!("{path}.proj"))
     }
 
-    fn inception_model(&mut self) -> Result<(), CheckpointError> {
-        let path = "inception_model";
-        self.composite(path, &["Input_Mix_Model"], &[])?;
+    /// The Inception network and the network of the magnitudes. As the whole model, with the path "", it also has the
+    /// layers that give the redshift.
+    fn inception_model(&mut self, path: &str) -> Result<(), CheckpointError> {
+        let (is_alone, has_magnitudes) = (path.is_empty(), self.config.has_magnitudes);
+        let name = |child: &str| if is_alone { child.to_owned() } else { format!("{path}.{child}") };
+        self.composite(path, &[INCEPTION_MODEL], &[])?;
+        // Without magnitudes, `uk_paper` only selects how the caller passes the images. With `Inception_only`,
+        // `magnitude` has no effect.
+        let flag = |value: bool| Some(f64::from(u8::from(value)));
+        let is_inception_only = is_alone && !has_magnitudes;
         self.attributes(
             path,
             &[
-                ("Inception_only", Some(0.0)),
-                ("magnitude", Some(1.0)),
-                ("uk_paper", Some(0.0)),
+                ("Inception_only", flag(is_inception_only)),
+                ("magnitude", if is_inception_only { None } else { flag(has_magnitudes) }),
+                ("uk_paper", if has_magnitudes { flag(is_alone) } else { None }),
                 ("embed_dim", None),
                 ("device", None),
                 ("config", None),
@@ -194,17 +249,26 @@ impl<'b> Tree<'_, 'b> {
         )?;
         // `avgpool` is also stage 1 of `vis_inception`, and `avgpool2` is never used.
         for unused in ["avgpool", "avgpool2"] {
-            self.known.insert(format!("{path}.{unused}"));
+            self.known.insert(name(unused));
         }
-        if self.modules.contains_key("inception_model.conv2d_init") {
-            self.convolution("inception_model.conv2d_init", 1, |_| 0)?;
+        if self.modules.contains_key(&name("conv2d_init")) {
+            self.convolution(&name("conv2d_init"), 1, |_| 0)?;
         }
-        let layers = (0..STAGES_MAX)
-            .take_while(|layer| self.has(&format!("{path}.magnitude_block.{}.weight", 2 * layer)))
-            .count();
-        self.perceptron("inception_model.magnitude_block", layers)?;
+        if has_magnitudes {
+            let block = name("magnitude_block");
+            let layers = (0..STAGES_MAX).take_while(|layer| self.has(&format!("{block}.{}.weight", 2 * layer))).count();
+            self.perceptron(&block, layers)?;
+        }
+        if is_inception_only {
+            let block = name("Inception_head_block");
+            self.sequential(&block, 2)?;
+            self.activation(&format!("{block}.0"), Activation::Relu)?;
+            self.linear(&format!("{block}.1"))?;
+        } else if is_alone {
+            self.perceptron(&name("head_incept_mag"), 2)?;
+        }
 
-        let stages = "inception_model.vis_inception";
+        let stages = &name("vis_inception");
         self.convolution(&format!("{stages}.0"), 1, |_| 0)?;
         let linear = (1..STAGES_MAX).find(|stage| self.has(&format!("{stages}.{stage}.weight"))).unwrap_or(STAGES_MAX);
         self.sequential(stages, linear + 3)?;

@@ -12,7 +12,7 @@ use kernels::{
 };
 
 use crate::checkpoint::CheckpointError;
-use crate::config::Config;
+use crate::config::{Config, Transformer};
 use crate::fold::{Affine, OutputNorm, to_f32};
 use crate::layers::Layers;
 use crate::packing::Packing;
@@ -28,7 +28,9 @@ const PCM_WINDOW_MAX: usize = 7;
 #[derive(Debug)]
 pub(crate) struct Vit {
     isa: Isa,
-    config: Config,
+    sizes: Transformer,
+    bands: usize,
+    image_size: usize,
     patch_embed: Weights,
     patch_taps: Vec<usize>,
     /// Initial tokens of every image: positions, and the class token in the first.
@@ -82,11 +84,13 @@ impl Vit {
     pub(crate) fn read(
         layers: &Layers<'_, '_>,
         config: &Config,
+        sizes: Transformer,
         packing: Packing,
     ) -> Result<(Vit, OutputNorm), CheckpointError> {
-        let &Config { bands, image_size, patch_size, dim, .. } = config;
-        let order = stream_order(layers, config)?;
-        let tokens = config.tokens();
+        let &Config { bands, image_size, .. } = config;
+        let Transformer { patch_size, dim, .. } = sizes;
+        let order = stream_order(layers, sizes)?;
+        let tokens = sizes.tokens();
 
         let patch_embed = layers.affine("patch_embed.proj", dim, &[bands, patch_size, patch_size])?;
         let class = layers.values("cls_token", &[1, 1, dim])?;
@@ -97,8 +101,8 @@ impl Vit {
             start.extend(order.iter().map(|&channel| (position[channel] + class(channel)) as f32));
         }
 
-        let blocks = (0..config.depth)
-            .map(|index| Block::read(layers, &format!("blocks.{index}"), config, &order, packing))
+        let blocks = (0..sizes.depth)
+            .map(|index| Block::read(layers, &format!("blocks.{index}"), sizes, &order, packing))
             .collect::<Result<Vec<_>, _>>()?;
         let (gain, bias, eps) = layers.layer_norm("fc_norm", dim)?;
         let vit = Vit {
@@ -113,24 +117,31 @@ impl Vit {
             pcm_width: blocks.iter().filter_map(|block| block.pcm.as_ref()).map(Pcm::width).max().unwrap_or(0),
             blocks,
             fc_norm_eps: eps as f32,
-            config: config.clone(),
+            sizes,
+            bands,
+            image_size,
         };
         Ok((vit, OutputNorm { gain, bias, order }))
     }
 
+    /// Number of features of an image.
+    pub(crate) fn features_len(&self) -> usize {
+        self.sizes.dim
+    }
+
     pub(crate) fn scratch(&self) -> VitScratch {
-        let (tokens, patches) = (GROUP * self.config.tokens(), GROUP * self.config.grid.pow(2));
+        let (tokens, patches) = (GROUP * self.sizes.tokens(), GROUP * self.sizes.grid.pow(2));
         let shapes = self.blocks.iter().map(|block| attention_scratch_len(block.shape));
         let products = self.blocks.iter().flat_map(|block| [&block.qkv, &block.proj, &block.fc1, &block.fc2]);
         let products = products.map(|weights| weights.staging_of_rows(tokens));
-        let pixels = self.config.bands * self.config.image_size.pow(2);
+        let pixels = self.bands * self.image_size.pow(2);
         let embed = self.patch_embed.staging(patches, GROUP * pixels);
         VitScratch {
-            tokens: vec![0.0; tokens * self.config.dim],
-            normed: vec![0.0; tokens * self.attended.max(self.config.dim)],
+            tokens: vec![0.0; tokens * self.sizes.dim],
+            normed: vec![0.0; tokens * self.attended.max(self.sizes.dim)],
             wide: vec![0.0; tokens * self.widest],
             pcm_hidden: vec![0.0; patches * self.pcm_width],
-            pcm: vec![0.0; if self.pcm_width > 0 { patches * self.config.dim } else { 0 }],
+            pcm: vec![0.0; if self.pcm_width > 0 { patches * self.sizes.dim } else { 0 }],
             attention: vec![0.0; shapes.max().unwrap_or(0)],
             staging: Staging::new(products.fold(embed, StagingSize::max)),
         }
@@ -138,10 +149,10 @@ impl Vit {
 
     /// Number of multiply-adds for one image in `part`.
     pub(crate) fn multiply_adds(&self, part: Part) -> usize {
-        let (tokens, patches) = (self.config.tokens(), self.config.grid.pow(2));
+        let (tokens, patches) = (self.sizes.tokens(), self.sizes.grid.pow(2));
         let per_block = |block: &Block| match part {
             Part::Qkv => tokens * block.qkv.multiply_adds(),
-            Part::Attention => tokens * (2 * tokens * self.config.dim + block.proj.multiply_adds()),
+            Part::Attention => tokens * (2 * tokens * self.sizes.dim + block.proj.multiply_adds()),
             Part::Pcm => patches * block.pcm.as_ref().map_or(0, Pcm::multiply_adds),
             Part::Mlp => tokens * (block.fc1.multiply_adds() + block.fc2.multiply_adds()),
             _ => 0,
@@ -162,9 +173,10 @@ impl Vit {
         observer: &mut impl Observer,
     ) {
         observer.begin(Part::PatchEmbed);
-        let &Config { bands, image_size, patch_size, grid, dim, .. } = &self.config;
+        let Transformer { patch_size, grid, dim, .. } = self.sizes;
+        let (bands, image_size) = (self.bands, self.image_size);
         let count = features.len() / dim;
-        let tokens = self.config.tokens();
+        let tokens = self.sizes.tokens();
         let rows = count * tokens;
         // The patch tokens are a map that follows the class token of each image.
         let patches = Layout {
@@ -214,17 +226,17 @@ impl Block {
     fn read(
         layers: &Layers<'_, '_>,
         name: &str,
-        config: &Config,
+        sizes: Transformer,
         order: &[usize],
         packing: Packing,
     ) -> Result<Block, CheckpointError> {
-        let dim = config.dim;
+        let dim = sizes.dim;
         let heads = layers.heads(name, dim)?;
         let head_dim = dim / heads;
         let (gain, bias, norm1_eps) = layers.layer_norm(&format!("{name}.norm1"), dim)?;
         let mut qkv = read_qkv(layers, &format!("{name}.attn"), dim)?;
         qkv.scale_outputs(0..dim, layers.scale(name, head_dim)?);
-        let shape = AttentionShape { tokens: config.tokens(), heads, head_dim };
+        let shape = AttentionShape { tokens: sizes.tokens(), heads, head_dim };
         // q, k and v are put into the order of values that the attention needs. Its output has the same order, which
         // the inputs of the projection follow.
         let values = shape.order(packing.isa);
@@ -356,11 +368,11 @@ fn read_qkv(layers: &Layers<'_, '_>, name: &str, dim: usize) -> Result<Affine, C
 }
 
 /// Order of the channels of the residual stream: stream channel `i` is checkpoint channel `order[i]`.
-fn stream_order(layers: &Layers<'_, '_>, config: &Config) -> Result<Vec<usize>, CheckpointError> {
+fn stream_order(layers: &Layers<'_, '_>, sizes: Transformer) -> Result<Vec<usize>, CheckpointError> {
     let mut groups = None;
-    for index in 0..config.depth {
+    for index in 0..sizes.depth {
         let name = format!("blocks.{index}.PCM");
-        match (groups, pcm_groups(layers, &name, config.dim)?) {
+        match (groups, pcm_groups(layers, &name, sizes.dim)?) {
             (Some(before), Some(here)) if before != here => {
                 return Err(CheckpointError::Unsupported(format!(
                     "`{name}` has {here} groups, but an earlier block has {before}; all blocks must have the same \
@@ -372,8 +384,8 @@ fn stream_order(layers: &Layers<'_, '_>, config: &Config) -> Result<Vec<usize>, 
         }
     }
     let groups = groups.unwrap_or(1);
-    let inputs = config.dim / groups;
-    Ok((0..config.dim).map(|stream| stream % groups * inputs + stream / groups).collect())
+    let inputs = sizes.dim / groups;
+    Ok((0..sizes.dim).map(|stream| stream % groups * inputs + stream / groups).collect())
 }
 
 /// Number of groups of the PCM `name`, or `None` if the block has no PCM.

@@ -6,7 +6,7 @@ mod assemble;
 use assemble::model_tree::{FALSE, NONE, Spec, TRUE, Tree, activation, average_pool, max_pool, spec};
 use assemble::*;
 use astromae::checkpoint::{Checkpoint, CheckpointError, Form};
-use astromae::init::{Sizes, seeded};
+use astromae::init::{Sizes, Variant, seeded};
 use astromae::{Isa, Model, Precision};
 
 const SEED: u64 = 11;
@@ -338,6 +338,102 @@ fn rejects_layers_that_compute_something_else() {
         let text = error.to_string();
         let names_path = text.contains(&format!("`{path}`"));
         assert!(names_path && text.contains(found), "change {index}: `{path}`, {found}: {text}");
+    }
+}
+
+fn variant(variant: Variant) -> Tree {
+    Tree::new(&seeded(&Sizes { variant, ..Sizes::small() }, SEED), 3)
+}
+
+#[test]
+fn modules_of_variants_predict_the_same_as_their_tensors() {
+    for name in Variant::ALL {
+        let bytes = seeded(&Sizes { variant: name, ..Sizes::small() }, SEED);
+        let expected = redshift(&Model::from_bytes(&bytes, None, Precision::F32, Isa::detect()).unwrap());
+        let tree = variant(name);
+        let model = load(&tree).unwrap_or_else(|error| panic!("{name:?}: {error}"));
+        assert_eq!(redshift(&model), expected, "{name:?}");
+        assert_eq!((model.config().assumed_layers, model.config().unused.len()), (None, 0), "{name:?}");
+        // Inside a training file, and as a state dict with a prefix.
+        for value in [dict(&[("epoch", int(3)), ("net", tree.value())]), tree.state_dict("module.net.")] {
+            let config = Some("{\"num_heads\": 3}");
+            let model = Model::from_bytes(&tree.file_of(&value), config, Precision::F32, Isa::detect());
+            assert_eq!(redshift(&model.unwrap_or_else(|error| panic!("{name:?}: {error}"))), expected, "{name:?}");
+        }
+    }
+}
+
+#[test]
+fn rejects_variants_that_compute_something_else() {
+    use Variant::*;
+    let changes: &[(Variant, Change)] = &[
+        (InceptionOnly, |t| {
+            set(t, "", "Inception_only", FALSE.to_vec());
+            ("Inception_only", "False")
+        }),
+        (InceptionOnly, |t| {
+            replace(t, "Inception_head_block.0", activation("GELU"));
+            ("Inception_head_block.0", "GELU")
+        }),
+        (InceptionOnly, |t| {
+            replace(t, "vis_inception.4", max_pool());
+            ("vis_inception.4", "MaxPool2d")
+        }),
+        (WithoutTransformer, |t| {
+            set(t, "", "uk_paper", FALSE.to_vec());
+            ("uk_paper", "False")
+        }),
+        (WithoutTransformer, |t| {
+            set(t, "", "magnitude", FALSE.to_vec());
+            ("magnitude", "False")
+        }),
+        (WithoutTransformer, |t| {
+            replace(t, "head_incept_mag.1", activation("SiLU"));
+            ("head_incept_mag.1", "SiLU")
+        }),
+        (WithoutTransformer, |t| {
+            replace(t, "magnitude_block.3", activation("Tanh"));
+            ("magnitude_block.3", "Tanh")
+        }),
+        (WithoutMagnitudes, |t| {
+            set(t, "inception_model", "magnitude", TRUE.to_vec());
+            ("inception_model.magnitude", "True")
+        }),
+        (WithoutMagnitudes, |t| {
+            set(t, "inception_model", "Inception_only", TRUE.to_vec());
+            ("inception_model.Inception_only", "True")
+        }),
+        (TransformerOnly, |t| {
+            set(t, "", "global_pool", string("token"));
+            ("global_pool", "token")
+        }),
+        (TransformerOnly, |t| {
+            set(t, "", "global_pool", FALSE.to_vec());
+            ("global_pool", "False")
+        }),
+        (TransformerOnly, |t| {
+            set(t, "", "pool_include_prefix", TRUE.to_vec());
+            ("pool_include_prefix", "True")
+        }),
+        (TransformerOnly, |t| {
+            set(t, "", "num_prefix_tokens", int(2));
+            ("num_prefix_tokens", "2")
+        }),
+        (TransformerOnly, |t| {
+            replace(t, "head_drop", activation("Sigmoid"));
+            ("head_drop", "Sigmoid")
+        }),
+        (TransformerOnly, |t| {
+            t.module("").package = "timm.models.eva";
+            ("the model", "timm.models.eva.VisionTransformer")
+        }),
+    ];
+    for (index, (name, change)) in changes.iter().enumerate() {
+        let mut tree = variant(*name);
+        let (path, found) = change(&mut tree);
+        let error = load(&tree).expect_err(&format!("change {index}: `{path}` with {found} was accepted"));
+        let text = error.to_string();
+        assert!(text.contains(path) && text.contains(found), "change {index}: `{path}`, {found}: {text}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! Compares the model with golden values from PyTorch. `tests/golden/make_golden.py` made them, layer by layer, in
-//! float64.
+//! Compares the model with golden values from PyTorch. `tests/golden/make_golden.py` and `make_variants.py` made them,
+//! layer by layer, in float64.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,10 +9,14 @@ use astromae::{Isa, Model, Precision, reference};
 use safetensors::SafeTensors;
 
 /// (name of the expected values, model file, config.json, form)
-const CASES: [(&str, &str, Option<&str>, Form); 3] = [
+const CASES: [(&str, &str, Option<&str>, Form); 7] = [
     ("pcm", "pcm.pt", None, Form::PickledModule),
     ("pcm3x3", "pcm3x3.pt", Some("pcm3x3.config.json"), Form::StateDict),
     ("plain", "plain.safetensors", None, Form::Safetensors),
+    ("no_magnitudes", "no_magnitudes.pt", None, Form::PickledModule),
+    ("transformer", "transformer.pt", None, Form::PickledModule),
+    ("no_transformer", "no_transformer.pt", None, Form::StateDict),
+    ("inception", "inception.pt", None, Form::PickledModule),
 ];
 
 struct Golden {

@@ -2,7 +2,7 @@
 //! result, predictions do not allocate, and checkpoints that do not match the model are rejected.
 
 use astromae::checkpoint::{Checkpoint, CheckpointError};
-use astromae::init::{Sizes, seeded};
+use astromae::init::{Sizes, Variant, seeded};
 use astromae::{Isa, Model, Observer, Part, Precision, reference};
 use safetensors::SafeTensors;
 
@@ -109,8 +109,9 @@ fn every_precision_gives_other_bits() {
 }
 
 #[test]
-fn other_sizes_match_the_reference() {
+fn other_sizes_and_variants_match_the_reference() {
     let small = Sizes::small();
+    let variants = Variant::ALL.map(|variant| Sizes { image_size: 40, patch_size: 8, variant, ..small.clone() });
     let others = [
         Sizes { image_size: 64, ..small.clone() },
         Sizes { patch_size: 4, depth: 1, ..small.clone() },
@@ -118,7 +119,7 @@ fn other_sizes_match_the_reference() {
         Sizes { pcm: None, mlp: 7, features: 17, hidden: 9, inception: (1, [1, 2, 3, 1, 5]), ..small.clone() },
         Sizes { dim: 64, heads: 1, pcm: Some((64, 3)), mlp: 64, ..small },
     ];
-    for (seed, sizes) in others.into_iter().enumerate() {
+    for (seed, sizes) in others.into_iter().chain(variants).enumerate() {
         let bytes = seeded(&sizes, seed as u64);
         let checkpoint = Checkpoint::read(&bytes).unwrap();
         for (isa, model) in models(&bytes) {
@@ -171,6 +172,63 @@ fn rejects_checkpoint_with_any_tensor_missing() {
         match result {
             Ok(_) => assert!(optional, "the checkpoint without {missing} was accepted"),
             Err(error) => assert!(!optional && !error.to_string().is_empty(), "{missing}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn variants_need_all_their_tensors_and_no_other() {
+    for variant in Variant::ALL {
+        let bytes = seeded(&Sizes { variant, ..Sizes::small() }, 6);
+        let config = model(&bytes, Isa::detect()).unwrap().config().clone();
+        let has = (config.transformer.is_some(), config.has_inception, config.has_magnitudes);
+        let expected = match variant {
+            Variant::Full => (true, true, true),
+            Variant::WithoutMagnitudes => (true, true, false),
+            Variant::TransformerOnly => (true, false, false),
+            Variant::WithoutTransformer => (false, true, true),
+            Variant::InceptionOnly => (false, true, false),
+        };
+        assert_eq!(has, expected, "{variant:?}");
+        let names: Vec<String> =
+            SafeTensors::deserialize(&bytes).unwrap().iter().map(|(name, _)| name.to_owned()).collect();
+        for missing in &names {
+            let optional = missing.contains("conv2d_init") || missing.contains("vis_inception.8.branch3");
+            let result = model(&changed(&bytes, |name, _| name != missing), Isa::detect());
+            // Without a transformer, the size of the images needs the shape of branch 3.
+            let optional = optional && !(missing.contains("branch3.1.conv.weight") && config.transformer.is_none());
+            assert_eq!(result.is_ok(), optional, "{variant:?} without {missing}: {:?}", result.err());
+        }
+        let network = |start: &str| !names.iter().any(|name| name.starts_with(start));
+        for absent in ["inception_model.", "vit_block.", "concat_block.", "head_incept_mag.", "Inception_head_block."] {
+            if network(absent) {
+                let file = SafeTensors::deserialize(&bytes).unwrap();
+                let extra = file.tensor(&names[0]).unwrap();
+                let views = file.iter().map(|(name, view)| (name.to_owned(), view));
+                let views = views.chain([(format!("{absent}7.weight"), extra)]);
+                let more = safetensors::serialize(views, None).unwrap();
+                assert!(model(&more, Isa::detect()).is_err(), "{variant:?} with a tensor of {absent}");
+            }
+        }
+    }
+}
+
+#[test]
+fn models_without_magnitudes_do_not_read_them() {
+    for variant in Variant::ALL {
+        let bytes = seeded(&Sizes { variant, ..Sizes::small() }, 9);
+        for (isa, model) in models(&bytes) {
+            let (images, mut magnitudes) = galaxies(&model, 2);
+            let before = predict(&model, &images, &magnitudes);
+            magnitudes.fill(f32::NAN);
+            let after = predict(&model, &images, &magnitudes);
+            if model.config().has_magnitudes {
+                assert!(after.iter().all(|z| z.is_nan()), "{variant:?} {isa}");
+                assert!(model.operations(Part::Magnitude) > 0.0);
+            } else {
+                assert_eq!(before, after, "{variant:?} {isa}");
+                assert_eq!(model.operations(Part::Magnitude), 0.0);
+            }
         }
     }
 }

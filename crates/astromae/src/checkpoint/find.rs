@@ -37,6 +37,8 @@ const KEYS: [&str; 22] = [
 ];
 /// Name that only a vision transformer has. It tells a model from other dicts of tensors.
 pub(super) const ANCHOR: &str = "patch_embed.proj.weight";
+/// Name that tells a model that is an Inception network without a transformer.
+pub(super) const INCEPTION_ANCHOR: &str = "vis_inception.0.weight";
 
 /// Largest depth of the search. Files of trainings have the model at depth 1 or 2.
 const MAX_DEPTH: usize = 4;
@@ -67,7 +69,7 @@ struct Candidate<'p> {
     object: Value<'p>,
     path: String,
     around: Vec<Value<'p>>,
-    /// Sorts the candidates: those with [`ANCHOR`] first, then by key.
+    /// Sorts the candidates: those with an anchor first, then by key.
     rank: (bool, usize),
 }
 
@@ -115,17 +117,17 @@ pub(super) fn find<'p>(pickle: &Pickle<'p>) -> Option<Found<'p>> {
     Some(Found { object, path, around, others, heads })
 }
 
-/// Returns `None` if `value` is neither a module nor a dict of tensors, else whether it has [`ANCHOR`].
+/// Returns `None` if `value` is neither a module nor a dict of tensors, else whether it has an anchor.
 fn kind_of_model<'p>(pickle: &Pickle<'p>, value: Value<'p>) -> Option<bool> {
     if module_state(pickle, value).is_some() {
-        return Some(has_patch_embed(pickle, value));
+        return Some(has_network(pickle, value));
     }
     let items = pickle.fields(value)?;
     let mut is_dict_of_tensors = false;
     for &(name, item) in items {
         if let (Value::Str(name), true) = (name, TensorSpec::is_tensor(pickle, item)) {
             is_dict_of_tensors = true;
-            if name.ends_with(ANCHOR) {
+            if name.ends_with(ANCHOR) || name.ends_with(INCEPTION_ANCHOR) {
                 return Some(true);
             }
         }
@@ -133,15 +135,15 @@ fn kind_of_model<'p>(pickle: &Pickle<'p>, value: Value<'p>) -> Option<bool> {
     is_dict_of_tensors.then_some(false)
 }
 
-/// Returns true if a module, or the module that it wraps, has a child `patch_embed`.
-fn has_patch_embed<'p>(pickle: &Pickle<'p>, module: Value<'p>) -> bool {
+/// Returns true if a module, or the module that it wraps, has a child `patch_embed` or `vis_inception`.
+fn has_network<'p>(pickle: &Pickle<'p>, module: Value<'p>) -> bool {
     let mut level = vec![module];
     for _ in 0..MAX_DEPTH {
         let mut next = Vec::new();
         for module in level {
             let children = module_state(pickle, module).and_then(|state| pickle.get(state, "_modules"));
             for &(name, child) in children.and_then(|children| pickle.items(children)).unwrap_or_default() {
-                if name == Value::Str("patch_embed") {
+                if [Value::Str("patch_embed"), Value::Str("vis_inception")].contains(&name) {
                     return true;
                 }
                 if next.len() < MAX_ITEMS {

@@ -3,7 +3,7 @@
 //! Wrappers add a component to all names (`module.` of `DataParallel`, `_orig_mod.` of `torch.compile`), and a program
 //! that holds the model in an attribute adds the name of the attribute (`model.`, `net.`, `backbone.`).
 
-use super::find::ANCHOR;
+use super::find::{ANCHOR, INCEPTION_ANCHOR};
 use super::{CheckpointError, Tensor};
 
 /// Components that wrappers insert, also in the middle of a name.
@@ -34,6 +34,9 @@ pub(super) fn within_model(
     notes: &mut Vec<String>,
 ) -> Result<Vec<(String, Tensor)>, CheckpointError> {
     let mut prefixes: Vec<String> = tensors.iter().filter_map(|(name, _)| prefix_of_model(name)).collect();
+    if prefixes.is_empty() {
+        prefixes = tensors.iter().filter_map(|(name, _)| prefix_of_inception(name)).collect();
+    }
     prefixes.sort();
     prefixes.dedup();
     let prefix = match prefixes.as_slice() {
@@ -79,6 +82,14 @@ fn prefix_of_model(name: &str) -> Option<String> {
     (prefix.is_empty() || prefix.ends_with('.')).then(|| prefix.to_owned())
 }
 
+/// Prefix of an Inception network that is the model, if `name` ends with [`INCEPTION_ANCHOR`]. Within AstroMAE, the
+/// network has a prefix of its own.
+fn prefix_of_inception(name: &str) -> Option<String> {
+    let prefix = name.strip_suffix(INCEPTION_ANCHOR)?;
+    let is_prefix = prefix.is_empty() || prefix.ends_with('.') && !prefix.ends_with("inception_model.");
+    is_prefix.then(|| prefix.to_owned())
+}
+
 /// Returns true for a tensor of a loss or metric, or a counter.
 fn is_of_training(name: &str) -> bool {
     OF_TRAINING.contains(&name.split('.').next().unwrap_or(name))
@@ -112,5 +123,8 @@ mod tests {
         assert_eq!(prefix_of_model("patch_embed.proj.weight").as_deref(), Some(""));
         assert_eq!(prefix_of_model("my_patch_embed.proj.weight"), None);
         assert_eq!(prefix_of_model("patch_embed.proj.bias"), None);
+        assert_eq!(prefix_of_inception("net.vis_inception.0.weight").as_deref(), Some("net."));
+        assert_eq!(prefix_of_inception("inception_model.vis_inception.0.weight"), None);
+        assert_eq!(prefix_of_inception("my_vis_inception.0.weight"), None);
     }
 }

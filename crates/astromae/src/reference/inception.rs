@@ -29,7 +29,7 @@ struct ConvBlock(Conv, BatchNorm);
 
 impl Inception {
     pub(super) fn read(layers: &Layers<'_, '_>, config: &Config) -> Result<Inception, CheckpointError> {
-        let name = |stage: usize| format!("inception_model.vis_inception.{stage}");
+        let name = |stage: usize| format!("{}vis_inception.{stage}", config.inception_path());
         let mut stages = vec![Stage::Conv(Conv::read(layers, &name(0))?)];
         while !layers.has(&format!("{}.weight", name(stages.len() + 1))) {
             let stage = name(stages.len());

@@ -2,11 +2,13 @@
 
 use super::ops::{BatchNorm, Conv, LayerNorm, Linear, gelu, silu};
 use crate::checkpoint::CheckpointError;
-use crate::config::Config;
+use crate::config::{Config, Transformer};
 use crate::layers::Layers;
 
 pub(super) struct Vit {
-    config: Config,
+    sizes: Transformer,
+    bands: usize,
+    image_size: usize,
     patch_embed: Linear,
     cls_token: Vec<f64>,
     pos_embed: Vec<f64>,
@@ -27,23 +29,26 @@ struct Block {
 }
 
 impl Vit {
-    pub(super) fn read(layers: &Layers<'_, '_>, config: &Config) -> Result<Vit, CheckpointError> {
-        let dim = config.dim;
-        let embed = layers.affine("patch_embed.proj", dim, &[config.bands, config.patch_size, config.patch_size])?;
+    pub(super) fn read(layers: &Layers<'_, '_>, config: &Config, sizes: Transformer) -> Result<Vit, CheckpointError> {
+        let Transformer { patch_size, dim, .. } = sizes;
+        let embed = layers.affine("patch_embed.proj", dim, &[config.bands, patch_size, patch_size])?;
         Ok(Vit {
             patch_embed: Linear::from_parts(embed.k, embed.weight, embed.bias),
             cls_token: layers.values("cls_token", &[1, 1, dim])?,
-            pos_embed: layers.values("pos_embed", &[1, config.tokens(), dim])?,
-            blocks: (0..config.depth)
+            pos_embed: layers.values("pos_embed", &[1, sizes.tokens(), dim])?,
+            blocks: (0..sizes.depth)
                 .map(|index| Block::read(layers, &format!("blocks.{index}"), dim))
                 .collect::<Result<_, _>>()?,
             fc_norm: LayerNorm::read(layers, "fc_norm", dim)?,
-            config: config.clone(),
+            sizes,
+            bands: config.bands,
+            image_size: config.image_size,
         })
     }
 
     pub(super) fn forward(&self, image: &[f64], observe: &mut dyn FnMut(&str, &[f64])) -> Vec<f64> {
-        let Config { bands, image_size: size, patch_size: patch, grid, dim, .. } = self.config;
+        let Transformer { patch_size: patch, grid, dim, .. } = self.sizes;
+        let (bands, size) = (self.bands, self.image_size);
         let mut tokens = self.cls_token.clone();
         for line in 0..grid {
             for column in 0..grid {

@@ -51,11 +51,11 @@ impl Tree<'_, '_> {
         self.attributes(path, &[("in_features", None), ("out_features", None)])
     }
 
-    pub(super) fn layer_norm(&mut self, path: &str) -> Result<(), CheckpointError> {
+    pub(super) fn layer_norm(&mut self, path: &str, dim: usize) -> Result<(), CheckpointError> {
         let classes = [("torch.nn.modules.normalization", "LayerNorm"), (TIMM, "LayerNorm")];
         let module = self.leaf(path, &classes, "a LayerNorm")?;
         with_parameters(path, module)?;
-        let dim = self.config.dim as f64;
+        let dim = dim as f64;
         self.attributes(path, &[("normalized_shape", Some(dim)), ("eps", None), ("elementwise_affine", Some(1.0))])?;
         match module.constants.get("normalized_shape") {
             Some(Constant::List(sides)) if sides.len() != 1 => Err(differs(

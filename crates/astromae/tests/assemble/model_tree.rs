@@ -1,4 +1,4 @@
-//! A complete AstroMAE as a pickled module, whose classes and attributes a test can change.
+//! AstroMAE or a variant of it as a pickled module, whose classes and attributes a test can change.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,16 @@ impl Tree {
             }
         }
         let shape = |name: &str| tensors.get(name).map(|(shape, _): &(Vec<i64>, i64)| shape.clone());
-        let dim = shape("cls_token").unwrap()[2];
+        let dim = shape("cls_token").map_or(0, |shape| shape[2]);
+        let has_inception_model = modules.contains_key("inception_model");
+        let has_magnitudes = tensors.keys().any(|name| name.contains("magnitude_block."));
+        let flag = |value: bool| if value { TRUE.to_vec() } else { FALSE.to_vec() };
+        let input_mix_model = |is_alone: bool| {
+            spec("blocks.photoz", "Input_Mix_Model")
+                .with("Inception_only", flag(is_alone && !has_magnitudes))
+                .with("magnitude", flag(has_magnitudes))
+                .with("uk_paper", flag(is_alone && has_magnitudes))
+        };
         let names: Vec<String> = modules.keys().cloned().collect();
         for path in names {
             let last = path.rsplit('.').next().unwrap();
@@ -72,10 +81,7 @@ impl Tree {
                     spec("NormalCell", "Attention").with("num_heads", int(heads)).with("scale", float(scale))
                 }
                 ("mlp", _) => spec("NormalCell", "Mlp").with("hidden_features", int(0)),
-                ("inception_model", _) => spec("blocks.photoz", "Input_Mix_Model")
-                    .with("Inception_only", FALSE.to_vec())
-                    .with("magnitude", TRUE.to_vec())
-                    .with("uk_paper", FALSE.to_vec()),
+                ("inception_model", _) => input_mix_model(false),
                 ("patch_embed", _) => {
                     let patch = shape("patch_embed.proj.weight").unwrap()[2];
                     spec("timm.models.layers.patch_embed", "PatchEmbed")
@@ -120,7 +126,12 @@ impl Tree {
             };
             modules.insert(path, module);
         }
-        modules.insert(String::new(), spec("blocks.model_vit_inception", "ViT_Astro").with("embed_dim", int(dim)));
+        let root = match (dim, has_inception_model) {
+            (0, _) => input_mix_model(true),
+            (_, true) => spec("blocks.model_vit_inception", "ViT_Astro").with("embed_dim", int(dim)),
+            (_, false) => spec("models_vit", "VisionTransformer").with("global_pool", TRUE.to_vec()),
+        };
+        modules.insert(String::new(), root);
         let blocks = modules.keys().filter(|path| path.starts_with("blocks.") && path.matches('.').count() == 1);
         for block in blocks.cloned().collect::<Vec<_>>() {
             let gelu = activation("GELU").with("approximate", string("none"));
@@ -130,20 +141,27 @@ impl Tree {
                 modules.insert(format!("{block}.PCM.2"), activation("SiLU").with("inplace", TRUE.to_vec()));
             }
         }
-        let relu = ["concat_block.1", "vit_block.1", "inception_model.vis_inception.11"].map(str::to_owned);
-        let magnitude = (1..9).step_by(2).map(|layer| format!("inception_model.magnitude_block.{layer}"));
-        for path in relu.into_iter().chain(magnitude) {
-            modules.insert(path, activation("ReLU").with("inplace", FALSE.to_vec()));
+        let path = if has_inception_model { "inception_model." } else { "" };
+        let relu = ["concat_block.1", "vit_block.1", "head_incept_mag.1", "Inception_head_block.0"].map(str::to_owned);
+        let magnitude = (1..9).step_by(2).map(|layer| format!("{path}magnitude_block.{layer}"));
+        for relu in relu.into_iter().chain(magnitude).chain([format!("{path}vis_inception.11")]) {
+            let parent = relu.rsplit_once('.').unwrap().0;
+            if modules.contains_key(parent) {
+                modules.insert(relu, activation("ReLU").with("inplace", FALSE.to_vec()));
+            }
         }
-        for stage in [1, 4, 7] {
-            modules.insert(format!("inception_model.vis_inception.{stage}"), average_pool());
+        if modules.contains_key(&format!("{path}vis_inception")) {
+            for stage in [1, 4, 7] {
+                modules.insert(format!("{path}vis_inception.{stage}"), average_pool());
+            }
+            for stage in [2, 3, 5, 6, 8] {
+                modules.insert(format!("{path}vis_inception.{stage}.branch4.0"), max_pool());
+            }
+            let flatten =
+                spec("torch.nn.modules.flatten", "Flatten").with("start_dim", int(1)).with("end_dim", int(-1));
+            modules.insert(format!("{path}vis_inception.9"), flatten);
+            modules.insert(format!("{path}avgpool2"), average_pool());
         }
-        for stage in [2, 3, 5, 6, 8] {
-            modules.insert(format!("inception_model.vis_inception.{stage}.branch4.0"), max_pool());
-        }
-        let flatten = spec("torch.nn.modules.flatten", "Flatten").with("start_dim", int(1)).with("end_dim", int(-1));
-        modules.insert("inception_model.vis_inception.9".to_owned(), flatten);
-        modules.insert("inception_model.avgpool2".to_owned(), average_pool());
         Tree { modules, tensors, absent: Vec::new(), values }
     }
 

@@ -113,8 +113,16 @@ class InceptionBlock(nn.Module):
 
 
 class Input_Mix_Model(nn.Module):
-    def __init__(self, bands, image_size, first, widths, features, hidden):
+    """The Inception network, with the network of the magnitudes if `magnitude`. It is a part of AstroMAE. With
+    `Inception_only`, or with `magnitude` and `uk_paper`, it is a model of its own, whose output is the redshift."""
+
+    def __init__(
+        self, bands, image_size, first, widths, features, hidden, Inception_only=False, magnitude=True, uk_paper=False
+    ):
         super().__init__()
+        self.Inception_only = Inception_only
+        self.magnitude = magnitude
+        self.uk_paper = uk_paper
         self.conv2d_init = nn.Conv2d(bands, first, 1)
         a, b, c, d, e = widths
         self.vis_inception = nn.Sequential(
@@ -132,10 +140,35 @@ class Input_Mix_Model(nn.Module):
             nn.ReLU(),
             nn.Linear(features, features),
         )
-        layers = [nn.Linear(bands, hidden)]
-        for _ in range(4):
-            layers += [nn.ReLU(), nn.Linear(hidden, hidden)]
-        self.magnitude_block = nn.Sequential(*layers)
+        if Inception_only:
+            self.Inception_head_block = nn.Sequential(nn.ReLU(), nn.Linear(features, 1))
+        elif magnitude:
+            layers = [nn.Linear(bands, hidden)]
+            for _ in range(4):
+                layers += [nn.ReLU(), nn.Linear(hidden, hidden)]
+            self.magnitude_block = nn.Sequential(*layers)
+            if uk_paper:
+                self.head_incept_mag = nn.Sequential(
+                    nn.Linear(features + hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1)
+                )
+
+    def forward(self, images, magnitudes, observe=lambda name, value: None):
+        """Returns the features (n, …), or the redshifts (n, 1). Calls `observe` as `ViT_Astro.forward` does."""
+        x = images
+        for index, stage in enumerate(self.vis_inception):
+            x = stage(x)
+            if x.dim() == 4:
+                observe(f"vis_inception.{index}", x)
+        observe("inception", x)
+        if self.Inception_only:
+            return self.Inception_head_block(x)
+        if self.magnitude:
+            magnitude = self.magnitude_block(magnitudes)
+            observe("magnitude", magnitude)
+            x = torch.cat((x, magnitude), dim=1)
+            if self.uk_paper:
+                x = self.head_incept_mag(x)
+        return x
 
 
 class ViT_Astro(nn.Module):
@@ -153,17 +186,21 @@ class ViT_Astro(nn.Module):
         features=1096,
         joint=1024,
         bands=5,
+        magnitude=True,
     ):
         super().__init__()
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, (image_size // patch_size) ** 2 + 1, dim))
         self.fc_norm = nn.LayerNorm(dim, eps=1e-6)
         self.head = nn.Linear(dim, dim)
-        self.inception_model = Input_Mix_Model(bands, image_size, *inception, features, joint)
+        self.inception_model = Input_Mix_Model(
+            bands, image_size, *inception, features, joint, magnitude=magnitude
+        )
         self.blocks = nn.ModuleList(NormalCell(dim, num_heads, hidden, pcm, qkv_bias) for _ in range(depth))
         self.patch_embed = PatchEmbed(bands, dim, patch_size)
         self.vit_block = nn.Sequential(nn.Linear(dim, features), nn.ReLU(), nn.Linear(features, features))
-        self.concat_block = nn.Sequential(nn.Linear(2 * features + joint, joint), nn.ReLU(), nn.Linear(joint, 1))
+        width = 2 * features + (joint if magnitude else 0)
+        self.concat_block = nn.Sequential(nn.Linear(width, joint), nn.ReLU(), nn.Linear(joint, 1))
 
     def forward(self, images, magnitudes, observe=lambda name, value: None):
         """Returns redshifts (n). Calls `observe` with the name and output of each layer."""
@@ -177,15 +214,8 @@ class ViT_Astro(nn.Module):
         observe("vit", x)
         vit = self.vit_block(self.head(x))
         observe("vit_block", vit)
-        x = images
-        for index, stage in enumerate(self.inception_model.vis_inception):
-            x = stage(x)
-            if x.dim() == 4:
-                observe(f"vis_inception.{index}", x)
-        observe("inception", x)
-        magnitude = self.inception_model.magnitude_block(magnitudes)
-        observe("magnitude", magnitude)
-        return self.concat_block(torch.cat((vit, x, magnitude), dim=1)).squeeze(1)
+        others = self.inception_model(images, magnitudes, observe)
+        return self.concat_block(torch.cat((vit, others), dim=1)).squeeze(1)
 
 
 def load(weights):

@@ -1,7 +1,7 @@
 //! Contents of a model: form, sizes and tensors.
 
 use anyhow::{Context, Result};
-use astromae::{Config, Isa, Model, Precision};
+use astromae::{Config, Isa, Model, Precision, Transformer};
 use pipeline::model_file::ModelFile;
 use pipeline::storage::Stores;
 use serde::Serialize;
@@ -21,6 +21,10 @@ pub(super) struct Report {
     isa_available: Vec<String>,
     precision: String,
     sizes: Sizes,
+    #[serde(skip)]
+    transformer: Option<Transformer>,
+    /// Networks that the model has.
+    networks: Vec<&'static str>,
     /// Decisions about the content of the file, such as which of two models in it was taken.
     notes: Vec<String>,
     /// Attributes that the file states, with their values and places.
@@ -34,14 +38,15 @@ pub(super) struct Report {
     tensors: Vec<Tensor>,
 }
 
+/// Sizes; those of the transformer are `None` if the model has no transformer.
 #[derive(Serialize)]
 struct Sizes {
     bands: usize,
     image_size: usize,
-    patch_size: usize,
-    dim: usize,
-    depth: usize,
-    heads: usize,
+    patch_size: Option<usize>,
+    dim: Option<usize>,
+    depth: Option<usize>,
+    heads: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -64,7 +69,12 @@ pub(super) async fn look(stores: &Stores, url: &str, precision: Precision, isa: 
         bytes: tensor.bytes(),
     });
     let config = model.config().clone();
-    let Config { bands, image_size, patch_size, dim, depth, heads, .. } = config;
+    let Config { bands, image_size, transformer, .. } = config;
+    let networks = [
+        (transformer.is_some(), "transformer"),
+        (config.has_inception, "Inception network"),
+        (config.has_magnitudes, "magnitudes"),
+    ];
     Ok(Report {
         kind: "model",
         url: url.to_owned(),
@@ -76,7 +86,16 @@ pub(super) async fn look(stores: &Stores, url: &str, precision: Precision, isa: 
         isa: isa.to_string(),
         isa_available: Isa::available().map(|isa| isa.to_string()).collect(),
         precision: model.precision().to_string(),
-        sizes: Sizes { bands, image_size, patch_size, dim, depth, heads },
+        sizes: Sizes {
+            bands,
+            image_size,
+            patch_size: transformer.map(|sizes| sizes.patch_size),
+            dim: transformer.map(|sizes| sizes.dim),
+            depth: transformer.map(|sizes| sizes.depth),
+            heads: transformer.map(|sizes| sizes.heads),
+        },
+        transformer,
+        networks: networks.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect(),
         notes: config.notes,
         stated: config.stated,
         assumed: config.assumed,
@@ -87,7 +106,7 @@ pub(super) async fn look(stores: &Stores, url: &str, precision: Precision, isa: 
 }
 
 pub(super) fn human(report: &Report) -> String {
-    let Sizes { bands, image_size, patch_size, dim, depth, heads } = report.sizes;
+    let Sizes { bands, image_size, .. } = report.sizes;
     let mut text = table(
         ["tensor", "shape", "type", "bytes"],
         report.tensors.iter().map(|tensor| {
@@ -98,8 +117,12 @@ pub(super) fn human(report: &Report) -> String {
     text += &format!("model      {} ({}, {})\n", report.url, report.form, bytes(report.bytes));
     text += &format!("sha256     {}\n", report.sha256);
     text += &format!("parameters {} in {} tensors\n", grouped(report.parameters as u64), report.tensors.len());
-    text += &format!("images     {bands}×{image_size}×{image_size}, patches {patch_size}×{patch_size}\n");
-    text += &format!("blocks     {depth}, {dim} values a token, {heads} heads\n");
+    text += &format!("networks   {}\n", report.networks.join(", "));
+    text += &format!("images     {bands}×{image_size}×{image_size}\n");
+    if let Some(Transformer { patch_size, dim, depth, heads, .. }) = report.transformer {
+        text +=
+            &format!("blocks     {depth}, {dim} values a token, {heads} heads, patches {patch_size}×{patch_size}\n");
+    }
     for note in &report.notes {
         text += &format!("note       {note}\n");
     }
