@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::assumptions::{Assumption, Assumptions};
 use crate::measured::MeasuredRun;
 use crate::prices::{Architecture, Price, Prices};
+use crate::s3_requests::S3Requests;
 use crate::{MB, MB_PER_GB};
 
 /// Size of Lambda's disk that is free of charge, in MB.
@@ -100,6 +101,8 @@ pub struct Consumed {
     pub files: f64,
     /// Number of executions of the state machine.
     pub executions: f64,
+    /// Requests that the tasks sent to S3; `None` if nobody counted them.
+    pub s3_requests: Option<S3Requests>,
     /// Processor architecture.
     pub architecture: Architecture,
 }
@@ -117,6 +120,7 @@ impl Bill {
                 let consumed = Consumed {
                     tasks: run.tasks() as f64,
                     files: run.files() as f64,
+                    s3_requests: S3Requests::of(run),
                     ..consumed(billed.as_ref(), &workers, terms.assumptions)
                 };
                 Self::of_lambda(&consumed, terms)
@@ -189,9 +193,6 @@ impl Bill {
         let get = |assumption| assumptions.get(assumption);
         let transitions =
             get(Assumption::Transitions) * consumed.executions + get(Assumption::TransitionsPerTask) * tasks;
-        // Planning lists and writes. Summarizing reads a record and a report of each task, and writes.
-        let puts = get(Assumption::PutsPerTask) * tasks + 6.0 * consumed.executions;
-        let gets = get(Assumption::GetsPerTask) * consumed.files + 2.0 * tasks;
         let (basis, calculation) = consumed.gb_s_calculation.clone();
         let lambda = prices.lambda(consumed.architecture);
         let mut lines = vec![line(lambda, consumed.gb_s, free(prices.free_tier.lambda_gb_s), basis, calculation)];
@@ -209,26 +210,57 @@ impl Bill {
         );
         let free_transitions = free(prices.free_tier.state_transition);
         lines.push(line(&prices.state_transition, transitions, free_transitions, Basis::Assumed, calculation));
-        lines.push(line(
-            &prices.s3_put,
-            puts,
-            0.0,
-            Basis::Assumed,
-            format!("{:.0} for each task, and 6 to plan and summarize", get(Assumption::PutsPerTask)),
-        ));
-        lines.push(line(
-            &prices.s3_get,
-            gets,
-            0.0,
-            Basis::Assumed,
-            format!("{:.0} for each file, and 2 to summarize each task", get(Assumption::GetsPerTask)),
-        ));
+        let [puts, gets] = consumed.of_tasks(assumptions);
+        // Planning lists and writes. Summarizing reads a record and a report of each task, and writes.
+        let around = (6.0 * consumed.executions, "6 to plan and summarize");
+        lines.push(puts.line(&prices.s3_put, around));
+        lines.push(gets.line(&prices.s3_get, (2.0 * tasks, "2 to summarize each task")));
         Self::from_lines(lines, terms)
     }
 
     fn from_lines(lines: Vec<Line>, terms: BillTerms<'_>) -> Self {
         let total_usd = lines.iter().map(|line| line.amount_usd).sum();
         Self { prices: terms.prices.name.clone(), free_tier: terms.free_tier, lines, total_usd }
+    }
+}
+
+/// Requests to S3 of one price that all tasks sent.
+struct TaskRequests {
+    count: f64,
+    basis: Basis,
+    calculation: String,
+}
+
+impl TaskRequests {
+    /// Line of the bill with the requests of the tasks and those around them.
+    fn line(self, price: &Price, (around, words): (f64, &str)) -> Line {
+        line(price, self.count + around, 0.0, self.basis, format!("{}, and {words}", self.calculation))
+    }
+}
+
+impl Consumed {
+    /// Requests of the tasks that write or list, and those that read.
+    fn of_tasks(&self, assumptions: &Assumptions) -> [TaskRequests; 2] {
+        let assumed = |assumption, each: &str, number: f64| {
+            let per_one = assumptions.get(assumption);
+            let calculation = format!("{per_one:.0} for each {each}");
+            TaskRequests { count: per_one * number, basis: Basis::Assumed, calculation }
+        };
+        let puts = assumed(Assumption::PutsPerTask, "task", self.tasks);
+        let gets = assumed(Assumption::GetsPerTask, "file", self.files);
+        let counted = |count: f64, words: String| TaskRequests { count, basis: Basis::Measured, calculation: words };
+        match self.s3_requests {
+            None => [puts, gets],
+            Some(S3Requests { requests, writes: None, .. }) => {
+                [puts, counted(requests, format!("{requests:.0} counted by the workers"))]
+            }
+            Some(S3Requests { requests, writes: Some(writes), .. }) => {
+                // A task counts its requests before it writes them with its report.
+                let words = format!("{writes:.0} counted by the workers, 1 for the report of each task");
+                let reads = requests - writes;
+                [counted(writes + self.tasks, words), counted(reads, format!("{reads:.0} counted by the workers"))]
+            }
+        }
     }
 }
 
@@ -264,6 +296,7 @@ fn consumed(billed: Option<&Billed>, workers: &[(f64, f64)], assumptions: &Assum
             tasks,
             files: tasks,
             executions: 1.0,
+            s3_requests: None,
             architecture,
         };
     }
@@ -284,6 +317,7 @@ fn consumed(billed: Option<&Billed>, workers: &[(f64, f64)], assumptions: &Assum
         tasks,
         files: tasks,
         executions: 1.0,
+        s3_requests: None,
         architecture,
     }
 }
@@ -372,6 +406,39 @@ mod tests {
         assert_eq!(by_what("S3, PUT").quantity, 48.0);
         assert_eq!(by_what("S3, GET").quantity, 252.0);
         assert!((bill.lines.iter().map(|line| line.amount_usd).sum::<f64>() - bill.total_usd).abs() < 1e-12);
+    }
+
+    #[test]
+    fn counted_requests_to_s3_replace_the_assumed_ones() {
+        let (prices, assumptions) = (Prices::default(), Assumptions::of_study());
+        let terms = BillTerms { prices: &prices, assumptions: &assumptions, free_tier: false };
+        let counted = |writes| S3Requests {
+            requests: 500.0,
+            writes,
+            total_s: 1.0,
+            mean_s: 0.002,
+            min_s: 0.001,
+            max_s: 0.1,
+            span_s: 9.0,
+        };
+        let lines = |s3_requests| {
+            let workers = vec![(6.0, 26_214_400.0); 42];
+            let bill = Bill::of_lambda(&Consumed { s3_requests, ..consumed(None, &workers, &assumptions) }, terms);
+            ["S3, PUT", "S3, GET"].map(|start| {
+                let line = bill.lines.iter().find(|line| line.what.starts_with(start)).unwrap();
+                (line.quantity, line.basis, line.calculation.clone())
+            })
+        };
+        let [puts, gets] = lines(None);
+        assert_eq!((puts.0, puts.1, gets.0, gets.1), (48.0, Basis::Assumed, 252.0, Basis::Assumed));
+        assert_eq!(gets.2, "4 for each file, and 2 to summarize each task");
+        // The CAI study's records do not tell reads from writes.
+        let [puts, gets] = lines(Some(counted(None)));
+        assert_eq!((puts.0, puts.1, gets.0, gets.1), (48.0, Basis::Assumed, 584.0, Basis::Measured));
+        let [puts, gets] = lines(Some(counted(Some(84.0))));
+        assert_eq!((puts.0, puts.1, gets.0, gets.1), (132.0, Basis::Measured, 500.0, Basis::Measured));
+        assert_eq!(puts.2, "84 counted by the workers, 1 for the report of each task, and 6 to plan and summarize");
+        assert_eq!(gets.2, "416 counted by the workers, and 2 to summarize each task");
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub mod measured;
 pub mod prices;
 pub mod record;
 pub mod running_bill;
+pub mod s3_requests;
 pub mod statistics;
 pub mod study;
 pub mod throughput;

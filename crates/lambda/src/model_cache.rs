@@ -4,7 +4,7 @@ use astromae::{Isa, Precision};
 use pipeline::event::Stopwatch;
 use pipeline::model_file::ModelFile;
 use pipeline::predict::Worker;
-use pipeline::storage::Stores;
+use pipeline::storage::{Stores, count_requests};
 use records::plan::Plan;
 
 use crate::fault::Fault;
@@ -36,11 +36,12 @@ impl ModelCache {
             other => {
                 drop(other);
                 let watch = Stopwatch::start();
-                let file = ModelFile::of_plan(stores, &plan.model).await?;
+                let (file, requests) = count_requests(ModelFile::of_plan(stores, &plan.model)).await;
+                let file = file?;
                 let precision = key.precision;
                 let loaded = tokio::task::spawn_blocking(move || file.load(precision, isa)).await;
                 let model = loaded.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
-                (key, Worker::new(model, threads, watch.seconds()))
+                (key, Worker::new(model, threads, watch.seconds()).with_requests(requests))
             }
         };
         Ok(&mut self.0.insert(entry).1)

@@ -9,6 +9,7 @@ mod process;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use clock::unix_seconds;
 pub use clock::{Stopwatch, new_run_id, now};
 pub use machine::{cpu_features, this_machine};
 pub use process::{memory_peak_mb, thread_cpu_seconds};

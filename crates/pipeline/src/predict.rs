@@ -17,7 +17,9 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::event::Stopwatch;
 use crate::objects::Objects;
 use crate::partition::{Partition, PartitionError, Rows};
+use crate::storage::counted_here;
 pub use rows::crop;
+pub(crate) use worker::Start;
 pub use worker::{MAX_THREADS, Worker};
 
 /// Size of a read in bytes per compute thread. It keeps the threads busy while the next rows are read.
@@ -193,7 +195,7 @@ fn read_ahead(partition: &Arc<Partition>, threads: usize) -> Reads {
             }
         }
     };
-    Reads { receiver, _reader: AbortOnDropHandle::new(tokio::spawn(reader)) }
+    Reads { receiver, _reader: AbortOnDropHandle::new(tokio::spawn(counted_here(reader))) }
 }
 
 /// Splits all rows into the ranges in which they are read. The first ranges are smaller.

@@ -16,6 +16,7 @@ mod open;
 mod options;
 #[cfg(feature = "everywhere")]
 mod other_stores;
+mod requests;
 mod stores;
 mod tls;
 mod warnings;
@@ -28,6 +29,8 @@ pub use error::StorageError;
 pub use explain::{explain, is_transient};
 pub use open::reject_password;
 pub use options::{Limits, S3Options, StorageOptions};
+pub use requests::count_requests;
+pub(crate) use requests::{counted_here, requests_so_far};
 pub use stores::Stores;
 pub use tls::choose_tls;
 pub use warnings::Warnings;

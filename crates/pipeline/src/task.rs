@@ -5,16 +5,16 @@ use std::sync::Arc;
 use records::json;
 use records::payload::PredictionsFormat;
 use records::plan::{FileIdentity, Plan, Task};
-use records::report::{FlagCounts, PhaseSeconds, REPORT_FORMAT, TaskReport};
-use records::study_record::{StudyMeasurements, StudyRecord};
+use records::report::{FlagCounts, PhaseSeconds, REPORT_FORMAT, StoreRequests, TaskReport};
+use records::study_record::{S3Times, StudyMeasurements, StudyRecord};
 
 use crate::event::{Event, EventSink, Stopwatch, memory_peak_mb, now};
 use crate::objects::{Objects, ObjectsError};
 use crate::output::{Format, OutputError, Writer};
 use crate::partition::{Partition, PartitionError};
-use crate::predict::{Cost, PredictError, Predicted, Worker, predict};
+use crate::predict::{Cost, PredictError, Predicted, Start, Worker, predict};
 use crate::results::Results;
-use crate::storage::{Bucket, StorageError};
+use crate::storage::{Bucket, StorageError, count_requests, requests_so_far};
 
 /// Error of a task. The task does not count as finished. Other tasks are not affected.
 #[derive(Debug, thiserror::Error)]
@@ -83,11 +83,20 @@ pub async fn run_task(
     attempt: Attempt,
     worker: &mut Worker,
 ) -> Result<TaskReport, TaskError> {
+    count_requests(run_counted_task(run, task, attempt, worker)).await.0
+}
+
+async fn run_counted_task(
+    run: Run<'_>,
+    task: &Task,
+    attempt: Attempt,
+    worker: &mut Worker,
+) -> Result<TaskReport, TaskError> {
     let Run { plan, results, events, .. } = run;
     events.record(&Event::TaskStarted { rank: task.rank, attempt: attempt.number, bytes: task.bytes() });
     let started = now();
     let whole = Stopwatch::start();
-    let (init_seconds, warm) = worker.begin_task();
+    let start = worker.begin_task();
     let mut totals = Totals::new(plan, task, worker)?;
     for file in &task.files {
         totals.add(run, task.rank, file, worker).await?;
@@ -96,10 +105,11 @@ pub async fn run_task(
     let writing = Stopwatch::start();
     let memory_peak_mb = memory_peak_mb();
     if !task.files.is_empty() {
-        let record = totals.record(plan, task, worker, memory_peak_mb);
+        let mut record = totals.record(plan, task, worker, memory_peak_mb);
         if let Some(predictions) = totals.predictions {
             results.bucket().write(&results.predictions(task.rank), predictions.finish()?).await?;
         }
+        record.s3 = requests(&start).map(S3Times::of);
         results.bucket().write(&results.record(task.rank), json(&record).into()).await?;
     }
     let report = TaskReport {
@@ -120,7 +130,7 @@ pub async fn run_task(
         started,
         finished: now(),
         seconds: PhaseSeconds {
-            init: init_seconds,
+            init: start.seconds,
             list: list_seconds,
             read: cost.read_seconds,
             decode: cost.decode_seconds,
@@ -130,12 +140,21 @@ pub async fn run_task(
         cpu_seconds: cost.cpu_seconds,
         memory_peak_mb,
         attempts: attempt.number,
-        warm,
+        warm: start.warm,
+        requests: requests(&start),
     };
     results.bucket().write(&results.task_report(task.rank), json(&report).into()).await?;
     let samples = usize::try_from(samples).unwrap_or(usize::MAX);
     events.record(&Event::TaskFinished { rank: task.rank, samples, seconds: whole.seconds() });
     Ok(report)
+}
+
+/// Requests to S3 of the current task so far, with those of the start of its worker.
+fn requests(start: &Start) -> Option<StoreRequests> {
+    match (start.requests, requests_so_far()) {
+        (Some(start), Some(task)) => Some(start.and(task)),
+        (start, task) => start.or(task),
+    }
 }
 
 /// Predictions and totals of the files that a task has predicted so far.

@@ -6,7 +6,7 @@ mod support;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use pipeline::storage::{Bucket, StorageError, Stores};
+use pipeline::storage::{Bucket, StorageError, Stores, count_requests};
 use support::faulty::{BODY, Fault, Server};
 
 /// Maximum duration of a request under the limits of these tests.
@@ -63,9 +63,12 @@ async fn retries_transient_errors_a_limited_number_of_times() {
 async fn reads_from_a_store_that_recovers() {
     for fault in [Fault::BusyThenOk(2), Fault::Truncate(1)] {
         let server = Server::start(fault).await;
-        let read = bucket(&server).await.read("a b/1.pt", 1_000, "a test").await;
+        let bucket = bucket(&server).await;
+        let (read, counted) = count_requests(bucket.read("a b/1.pt", 1_000, "a test")).await;
         assert_eq!(read.unwrap(), BODY, "{fault:?}");
         assert!(server.requests() > 1, "{fault:?}");
+        // Each repetition counts, because S3 charges for it.
+        assert_eq!(counted.map(|counted| counted.reads as usize), Some(server.requests()), "{fault:?}");
     }
 }
 

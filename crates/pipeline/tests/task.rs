@@ -11,11 +11,11 @@ use pipeline::output::Table;
 use pipeline::partition::Partition;
 use pipeline::predict::{PredictError, Predicted, Worker, predict};
 use pipeline::prepare::Prepared;
-use pipeline::storage::{Bucket, StorageOptions, Stores};
+use pipeline::storage::{Bucket, Limits, StorageOptions, Stores};
 use pipeline::{Attempt, Run, TaskError, run_task};
 use records::flags;
 use records::plan::Plan;
-use records::report::TaskReport;
+use records::report::{StoreRequests, TaskReport};
 use records::request::IfTaken;
 use records::study_record::StudyRecord;
 use serde_json::{Value, json};
@@ -50,6 +50,69 @@ async fn run(
 async fn table(prepared: &Prepared, rank: usize) -> Table {
     let key = prepared.results.predictions(rank);
     Table::read(prepared.data.read(&key, 1 << 20, "a test").await.unwrap(), &key).unwrap()
+}
+
+/// Runs on an S3 server and in memory give the same results. Only the first counts requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_count_their_requests_to_s3() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("sky")).unwrap();
+    let address = support::s3::serve(folder.path()).await;
+    let stores = Stores::open("s3", support::s3_options(&address, Limits::default())).unwrap();
+    support::fill(&stores, 2, 40).await;
+    let before = unix_now();
+    let (prepared, outcomes) = run(&stores, json!({}), &RecordedEvents::default()).await;
+    let reports: Vec<TaskReport> = outcomes.into_iter().map(Result::unwrap).collect();
+    assert_eq!(reports.len(), 2);
+    for report in &reports {
+        let counted = report.requests.unwrap();
+        // A partition is opened and read in a few requests; the predictions and the record are written.
+        assert!((2..=8).contains(&counted.reads), "{counted:?}");
+        assert_eq!((counted.writes, counted.others), (2, 0), "{counted:?}");
+        assert!(counted.first >= before && counted.last <= unix_now() && counted.first < counted.last, "{counted:?}");
+        let json = prepared.data.read(&prepared.results.record(report.rank), 1 << 20, "a test").await.unwrap();
+        let record: StudyRecord = serde_json::from_slice(&json).unwrap();
+        let s3 = record.s3.unwrap();
+        assert_eq!(s3.requests, counted.count() - 1, "the record cannot count its own request");
+        assert_eq!(s3.first_request, counted.first);
+        assert!((s3.mean * s3.requests as f64 - s3.total).abs() < 1e-9 && s3.min <= s3.mean && s3.mean <= s3.max);
+    }
+
+    let (in_memory, outcomes) = run(&sky(2, 40).await, json!({}), &RecordedEvents::default()).await;
+    assert!(outcomes.into_iter().all(|outcome| outcome.unwrap().requests.is_none()));
+    let json = in_memory.data.read(&in_memory.results.record(0), 1 << 20, "a test").await.unwrap();
+    assert!(!String::from_utf8_lossy(&json).contains("s3_"), "{}", String::from_utf8_lossy(&json));
+    let predictions = |prepared: &Prepared| prepared.results.predictions(1);
+    let [a, b] = [&prepared, &in_memory].map(|prepared| (prepared.data.clone(), predictions(prepared)));
+    assert_eq!(a.0.read(&a.1, 1 << 20, "a test").await.unwrap(), b.0.read(&b.1, 1 << 20, "a test").await.unwrap());
+}
+
+#[tokio::test]
+async fn requests_of_the_start_belong_to_the_first_task() {
+    let stores = sky(2, 5).await;
+    let prepared = prepared(&stores, payload(json!({})), IfTaken::Refuse, "1").await.unwrap();
+    let start = StoreRequests {
+        reads: 7,
+        writes: 0,
+        others: 0,
+        seconds: 0.5,
+        min_seconds: 0.01,
+        max_seconds: 0.1,
+        first: 100.0,
+        last: 101.0,
+    };
+    let mut worker = Worker::new(model(), 1, 1.5).with_requests(Some(start));
+    let mut counted = Vec::new();
+    for task in &prepared.plan.tasks {
+        let run = Run { plan: &prepared.plan, data: &prepared.data, results: &prepared.results, events: &NullSink };
+        let attempt = Attempt { number: 1, queued: "then".into() };
+        counted.push(run_task(run, task, attempt, &mut worker).await.unwrap().requests);
+    }
+    assert_eq!(counted, [Some(start), None]);
+}
+
+fn unix_now() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,12 +7,14 @@ mod billed;
 mod flag_counts;
 mod run;
 mod scheduled;
+mod store_requests;
 mod task;
 
 pub use billed::Billed;
 pub use flag_counts::FlagCounts;
 pub use run::{FailedTask, MAX_RUN_REPORT_BYTES, RunForecast, RunReport};
 pub use scheduled::{Job, Scheduled};
+pub use store_requests::StoreRequests;
 pub use task::{MAX_TASK_REPORT_BYTES, PhaseSeconds, TaskReport};
 
 /// Version of `tasks/<rank>.json` and `report.json` that this program writes and reads.

@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::report::StoreRequests;
+
 /// Bytes of a binary MB.
 const MB: f64 = 1_048_576.0;
 /// Bytes of one parameter. The CAI study counts float32 parameters for every precision.
@@ -49,6 +51,51 @@ pub struct StudyRecord {
     pub result_path: String,
     /// Key of the file of the task, or list of keys.
     pub data_path: Value,
+    /// Requests to S3, if there were any. The CAI study's workers write them since October 2025.
+    #[serde(flatten)]
+    pub s3: Option<S3Times>,
+}
+
+/// Requests of a task to S3, from the first to the one before this record was written. Seconds are from the request to
+/// the headers of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct S3Times {
+    /// Number of requests.
+    #[serde(rename = "s3_num_requests")]
+    pub requests: u64,
+    /// Sum of the seconds of all requests.
+    #[serde(rename = "s3_total_time")]
+    pub total: f64,
+    /// Mean seconds of a request.
+    #[serde(rename = "s3_avg_time")]
+    pub mean: f64,
+    /// Seconds of the shortest request.
+    #[serde(rename = "s3_min_time")]
+    pub min: f64,
+    /// Seconds of the longest request.
+    #[serde(rename = "s3_max_time")]
+    pub max: f64,
+    /// Time of the first request, in seconds since 1970.
+    #[serde(rename = "s3_first_request_time")]
+    pub first_request: f64,
+    /// Time of the last answer, in seconds since 1970.
+    #[serde(rename = "s3_last_response_time")]
+    pub last_response: f64,
+}
+
+impl S3Times {
+    /// The same values with the names of the CAI study.
+    pub fn of(requests: StoreRequests) -> Self {
+        Self {
+            requests: requests.count(),
+            total: requests.seconds,
+            mean: requests.seconds / requests.count() as f64,
+            min: requests.min_seconds,
+            max: requests.max_seconds,
+            first_request: requests.first,
+            last_response: requests.last,
+        }
+    }
 }
 
 /// Measurements of a task from which its [`StudyRecord`] is computed, summed over the files of the task.
@@ -95,6 +142,7 @@ impl StudyRecord {
             sample_persec: samples as f64 / seconds,
             result_path,
             data_path,
+            s3: None,
         }
     }
 }
@@ -132,6 +180,30 @@ mod tests {
             r#""result_path":"results/batchtest-32/","data_path":"100MB/1.pt"}"#
         );
         assert_eq!(serde_json::to_string(&record).unwrap(), study);
+        assert_eq!(serde_json::from_str::<StudyRecord>(study).unwrap(), record);
+    }
+
+    #[test]
+    fn requests_have_the_names_of_the_cai_study() {
+        let requests = StoreRequests {
+            reads: 3,
+            writes: 1,
+            others: 0,
+            seconds: 0.5,
+            min_seconds: 0.0625,
+            max_seconds: 0.25,
+            first: 1_760_000_000.5,
+            last: 1_760_000_001.25,
+        };
+        let mut record = StudyRecord::new(&measured(225.0, 32, 2738.0), "r/".into(), "100MB/1.pt".into());
+        record.s3 = Some(S3Times::of(requests));
+        let json = serde_json::to_string(&record).unwrap();
+        let study = concat!(
+            r#""s3_num_requests":4,"s3_total_time":0.5,"s3_avg_time":0.125,"s3_min_time":0.0625,"s3_max_time":0.25,"#,
+            r#""s3_first_request_time":1760000000.5,"s3_last_response_time":1760000001.25}"#
+        );
+        assert!(json.ends_with(study), "{json}");
+        assert_eq!(serde_json::from_str::<StudyRecord>(&json).unwrap(), record);
     }
 
     /// Every record of the CAI study satisfies the identities that [`StudyRecord::new`] uses.

@@ -155,6 +155,7 @@ mod tests {
             bytes: None,
             sum_of_workers: None,
             memory_peak_mb: None,
+            s3_requests: None,
             phases: None,
             task_s: task_s.to_vec(),
             steps: Vec::new(),

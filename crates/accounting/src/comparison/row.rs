@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::straggler_threshold;
 use crate::bill::Bill;
+use crate::s3_requests::S3Requests;
 use crate::statistics::{Estimate, estimate, median, trimmed_mean};
 use crate::study::StudyFigures;
 
@@ -45,6 +46,8 @@ pub struct RowMeasurement {
     pub steps: Vec<(f64, f64)>,
     /// MB that the loops allocated, as the CAI study counts them.
     pub allocated_mb: Option<f64>,
+    /// Requests to S3; `None` if nobody counted them.
+    pub s3_requests: Option<S3Requests>,
     /// Forecast that was made before the run.
     pub forecast: Option<RunForecast>,
 }
@@ -129,6 +132,9 @@ pub struct Row {
     pub phases: Option<PhaseSeconds>,
     /// MB that the loops allocated, as the CAI study counts them.
     pub allocated_mb: Option<f64>,
+    /// Requests to S3 of the first repeat that counted them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_requests: Option<S3Requests>,
     /// Forecast that was made before the first run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forecast: Option<RunForecast>,
@@ -213,6 +219,7 @@ impl Row {
             tasks_measured: task_s.len(),
             phases: phases(repeats),
             allocated_mb: middle(&|one| one.allocated_mb),
+            s3_requests: repeats.iter().find_map(|one| one.s3_requests),
             forecast: first.forecast.clone(),
             bill: first.bill.clone(),
             end_to_end_gb_per_s,

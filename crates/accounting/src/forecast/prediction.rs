@@ -325,6 +325,7 @@ fn cost(setting: &RunSetting, work: &Work, simulated: &Simulated, terms: BillTer
             let gb_s = (setting.memory_mb * billed_s + get(Assumption::ControlMemoryMb) * control_s) / MB_PER_GB;
             let ephemeral_gb = (get(Assumption::EphemeralMb) - crate::bill::EPHEMERAL_FREE_MB).max(0.0) / MB_PER_GB;
             let consumed = Consumed {
+                s3_requests: None,
                 gb_s,
                 gb_s_calculation: (Basis::Assumed, String::new()),
                 ephemeral_gb_s: ephemeral_gb * billed_s,

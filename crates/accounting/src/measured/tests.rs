@@ -64,6 +64,7 @@ fn task(rank: usize, files: usize, started: &str, finished: &str) -> TaskReport 
         memory_peak_mb: 100.0,
         attempts: 1,
         warm: false,
+        requests: None,
     }
 }
 

@@ -138,6 +138,7 @@ pub(crate) async fn report(options: Options, settings: &Settings, printer: &Prin
     let mut all: Vec<Sheet> = tables.iter().flatten().cloned().collect();
     all.extend(changes.as_ref().map(sheets::changes));
     all.extend(sheets::forecast(&rows));
+    all.extend(sheets::s3_requests(&rows));
     all.extend(sheets::findings(&found));
     all.extend(sheets::bills(&rows));
     all.extend(sheets::assumptions(&assumed));

@@ -12,6 +12,7 @@ use pipeline::model_file::ModelFile;
 use pipeline::predict::Worker;
 use pipeline::prepare::read_plan;
 use pipeline::results::Results;
+use pipeline::storage::count_requests;
 use pipeline::unattended::write_failure;
 use records::plan::{Plan, Task};
 use records::ranks;
@@ -120,7 +121,8 @@ pub(crate) async fn worker(options: Options, settings: &Settings) -> Result<Outc
     let loaded = async {
         Ok::<_, anyhow::Error>(ModelFile::of_plan(&stores, &plan.model).await?.load(plan.payload.precision, isa)?)
     };
-    let model = match loaded.await {
+    let (loaded, requests) = count_requests(loaded).await;
+    let model = match loaded {
         Ok(model) => model,
         Err(error) => {
             // This worker can run none of its tasks. Record the failure at the first.
@@ -129,7 +131,7 @@ pub(crate) async fn worker(options: Options, settings: &Settings) -> Result<Outc
         }
     };
     let threads = options.threads.map_or_else(crate::settings::cores, usize::from);
-    let mut worker = Worker::new(model, threads, watch.seconds());
+    let mut worker = Worker::new(model, threads, watch.seconds()).with_requests(requests);
     let attempts = Attempts { attempts: options.attempts, backoff: BACKOFF, cancel: &cancel };
     let run = Run { plan: &plan, data: &data, results: &results, events: &events };
     let (queued, mut failed) = (now(), 0);

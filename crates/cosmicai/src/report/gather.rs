@@ -8,6 +8,7 @@ use accounting::assumptions::Assumptions;
 use accounting::bill::{Bill, BillTerms};
 use accounting::measured::{MeasuredRun, Stated};
 use accounting::prices::Prices;
+use accounting::s3_requests::S3Requests;
 use accounting::study::StudyFigures;
 use anyhow::{Result, bail, ensure};
 use pipeline::storage::Stores;
@@ -192,6 +193,7 @@ fn measurement_of_run(run: &MeasuredRun, cost_terms: &CostTerms<'_>) -> Result<R
         task_s: run.runtimes(),
         steps: run.steps(),
         allocated_mb: allocated,
+        s3_requests: S3Requests::of(run),
         forecast: report.and_then(|report| report.forecast.clone()),
     })
 }
@@ -244,6 +246,7 @@ fn measurement_of_point(point: &SweepPoint, cost_terms: &CostTerms<'_>) -> Resul
         task_s: point.task_seconds.clone(),
         steps: Vec::new(),
         allocated_mb: point.allocated_mb,
+        s3_requests: None,
         forecast: None,
     })
 }

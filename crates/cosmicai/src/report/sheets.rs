@@ -115,6 +115,39 @@ pub(crate) fn workers(rows: &[Row]) -> Option<Sheet> {
     sheet("Runs of many workers", caption, columns, &chosen, &cells)
 }
 
+/// Table of the requests to S3, for the rows whose workers counted them.
+pub(crate) fn s3_requests(rows: &[Row]) -> Option<Sheet> {
+    let columns = vec![
+        text_column("Setting"),
+        number_column("Requests", ""),
+        number_column("of them writes", ""),
+        number_column("Mean", "ms"),
+        number_column("Shortest", "ms"),
+        number_column("Longest", "ms"),
+        number_column("All together", "s"),
+        number_column("First to last", "s"),
+    ];
+    let ms = |seconds: f64| number(Some(seconds * 1e3), 1);
+    let counted: Vec<&Row> = rows.iter().filter(|row| row.s3_requests.is_some()).collect();
+    let cells = |row: &Row| match row.s3_requests {
+        None => Vec::new(),
+        Some(requests) => vec![
+            row.label(),
+            thousands(requests.requests, 0),
+            requests.writes.map_or_else(none, |writes| thousands(writes, 0)),
+            ms(requests.mean_s),
+            ms(requests.min_s),
+            ms(requests.max_s),
+            number(Some(requests.total_s), 2),
+            number(Some(requests.span_s), 2),
+        ],
+    };
+    let caption = "Requests that the tasks sent to S3, with repetitions. A time is that from a request to the headers of \
+                   its answer. Requests overlap, so all of them together may take longer than the run. The last column \
+                   is the time from the first request of the first task to the last answer of the last one.";
+    sheet("Requests to S3", caption.to_owned(), columns, &counted, &cells)
+}
+
 /// Table of runs of one process on one machine, with the columns of the CAI study's table of a local computer.
 pub(crate) fn one_process(rows: &[Row]) -> Option<Sheet> {
     let columns = vec![

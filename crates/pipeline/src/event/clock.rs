@@ -28,6 +28,11 @@ pub fn now() -> String {
     rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
+/// Seconds since 1970.
+pub(crate) fn unix_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
 /// Creates a unique id for a run. It consists of the time, for people, and 64 random bits.
 pub fn new_run_id() -> String {
     let time: String = now().chars().filter(|c| c.is_ascii_digit()).take(14).collect();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use astromae::{Model, Scratch};
+use records::report::StoreRequests;
 
 /// Maximum number of compute threads of a worker.
 pub const MAX_THREADS: usize = 1_024;
@@ -15,7 +16,18 @@ pub struct Worker {
     /// Working memory of each thread. Empty before the first rows and while the threads use it.
     scratches: Vec<Scratch>,
     init_seconds: f64,
+    init_requests: Option<StoreRequests>,
     tasks: u64,
+}
+
+/// Start of a task in a worker.
+pub(crate) struct Start {
+    /// Seconds that starting the worker took.
+    pub(crate) seconds: f64,
+    /// Requests to S3 that starting the worker took.
+    pub(crate) requests: Option<StoreRequests>,
+    /// True if the worker had run a task before.
+    pub(crate) warm: bool,
 }
 
 impl Worker {
@@ -23,7 +35,15 @@ impl Worker {
     ///
     /// `init_seconds` is the time that reading and packing the model took. The report of the first task contains it.
     pub fn new(model: Arc<Model>, threads: usize, init_seconds: f64) -> Self {
-        Self { model, threads: threads.clamp(1, MAX_THREADS), scratches: Vec::new(), init_seconds, tasks: 0 }
+        let threads = threads.clamp(1, MAX_THREADS);
+        Self { model, threads, scratches: Vec::new(), init_seconds, init_requests: None, tasks: 0 }
+    }
+
+    /// Adds the requests to S3 that reading the model took. The report of the first task contains them.
+    #[must_use]
+    pub fn with_requests(mut self, requests: Option<StoreRequests>) -> Self {
+        self.init_requests = requests;
+        self
     }
 
     /// Model of the worker.
@@ -36,11 +56,13 @@ impl Worker {
         self.threads
     }
 
-    /// Begins a task. Returns the seconds that starting the worker took, and true if the worker was warm. Only the
-    /// first task has a start.
-    pub(crate) fn begin_task(&mut self) -> (f64, bool) {
+    /// Begins a task. Only the first task has the cost of the start.
+    pub(crate) fn begin_task(&mut self) -> Start {
         self.tasks += 1;
-        if self.tasks == 1 { (self.init_seconds, false) } else { (0.0, true) }
+        match self.tasks {
+            1 => Start { seconds: self.init_seconds, requests: self.init_requests, warm: false },
+            _ => Start { seconds: 0.0, requests: None, warm: true },
+        }
     }
 
     /// Takes the working memory of all threads. Allocates it the first time, and after an abandoned task that did not

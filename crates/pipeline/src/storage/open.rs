@@ -19,6 +19,7 @@ use super::odd_keys::MarkOddKeys;
 use super::options::StorageOptions;
 #[cfg(feature = "everywhere")]
 use super::other_stores;
+use super::requests::CountRequests;
 use super::warnings::Warnings;
 
 /// URL schemes that name a bucket: `SCHEME://BUCKET/KEY`.
@@ -168,7 +169,7 @@ fn local_path(text: &str, path: &FilePath, warnings: &Warnings) -> Result<Opened
 fn s3(name: &str, options: &StorageOptions) -> object_store::Result<Arc<dyn ObjectStore>> {
     let s3 = &options.s3;
     let mut builder = AmazonS3Builder::new()
-        .with_http_connector(MarkOddKeys)
+        .with_http_connector(CountRequests(MarkOddKeys))
         .with_bucket_name(name)
         .with_region(s3.region.as_deref().unwrap_or(DEFAULT_REGION))
         .with_skip_signature(s3.skip_signature)

@@ -80,12 +80,17 @@ pub(crate) fn payload(changes: Value) -> Payload {
 /// Stores in memory with the model and `count` partitions of `images` images each, for [`payload`].
 pub(crate) async fn sky(count: usize, images: usize) -> Stores {
     let stores = Stores::open("memory:", StorageOptions::default()).unwrap();
+    fill(&stores, count, images).await;
+    stores
+}
+
+/// Writes the model and the partitions of [`sky`].
+pub(crate) async fn fill(stores: &Stores, count: usize, images: usize) {
     let bucket = stores.bucket("sky").unwrap();
     write(&bucket, "model/m.safetensors", seeded(&Sizes::small(), 1)).await;
     for number in 1..=count {
         write(&bucket, &format!("10MB/{number}.pt"), partition(images, number as u64, 32)).await;
     }
-    stores
 }
 
 pub(crate) fn origin(run_id: &str) -> Origin {

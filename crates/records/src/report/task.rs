@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FlagCounts, REPORT_FORMAT};
+use super::{FlagCounts, REPORT_FORMAT, StoreRequests};
 use crate::format::{FormatError, check_format};
 use crate::plan::FileIdentity;
 
@@ -55,6 +55,9 @@ pub struct TaskReport {
     pub attempts: u32,
     /// True if the worker had run a task before and still held the model.
     pub warm: bool,
+    /// Requests to S3; `None` if the task used other stores only. Workers before version 0.3 did not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<StoreRequests>,
 }
 
 /// Wall seconds by phase.
