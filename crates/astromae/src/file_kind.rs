@@ -205,9 +205,6 @@ impl FileKind {
                 "pass an `.npz` file without `--cutouts`, or `.npy` files by options"
             }
             (Self::Hdf5, Purpose::Catalogue) => "convert it: `astropy.table.Table.read(F, path=…).write('c.fits')`",
-            (Self::VoTable, Purpose::Catalogue) => {
-                "convert it: `astropy.table.Table.read(F, format='votable').write('c.fits')`"
-            }
             (Self::Json, Purpose::Catalogue) => "convert it: `pandas.read_json(F).to_parquet('c.parquet')`",
             (Self::Arrow, Purpose::Catalogue) => "convert it: `pandas.read_feather(F).to_parquet('c.parquet')`",
             (Self::Utf16, Purpose::Catalogue) => "save it as UTF-8: `iconv -f UTF-16 -t UTF-8`",

@@ -73,7 +73,6 @@ fn every_advice_is_an_instruction() {
     assert!(Npz.advice(Purpose::Partition).contains("ingest"));
     assert!(Onnx.advice(Purpose::Array).contains("savez"));
     assert!(Image.advice(Purpose::Catalogue).contains("CSV"));
-    assert!(VoTable.advice(Purpose::Catalogue).contains("format='votable'"));
     assert!(Utf16.advice(Purpose::Catalogue).contains("iconv"));
     assert!(Image.advice(Purpose::Cutout).contains("FITS"));
 }

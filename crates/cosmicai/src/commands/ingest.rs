@@ -32,7 +32,7 @@ use crate::settings::Settings;
 /// With --size, arrays become a folder of partitions 1.pt, 2.pt and so on. Memory does not grow with their number. An
 /// interrupted ingest goes on with --resume.
 ///
-/// Catalogue: text (CSV with commas, tabs, semicolons or spaces, ECSV), Parquet or FITS, optionally compressed by gzip
+/// Catalogue: text (CSV with commas, tabs, semicolons or spaces, ECSV), Parquet, FITS or VOTable, optionally compressed by gzip
 /// or bzip2, with magnitudes and optionally redshift, object_id, ra and dec. Columns are recognised by name in any case
 /// (modelMag_u, objID, RAJ2000, z_spec and others). Use --columns if a name is not recognised or ambiguous. Each row has
 /// a cutout: one FITS file with a cube of five planes or five extensions, or one FITS file for each band. If the header
@@ -53,7 +53,7 @@ use crate::settings::Settings;
     "cosmicai predict --model astromae.pt 1.pt --out catalogue.parquet",
 ]))]
 pub(crate) struct Options {
-    /// Arrays (.npz), or a catalogue (CSV, Parquet, FITS): file or URL.
+    /// Arrays (.npz), or a catalogue (CSV, Parquet, FITS, VOTable): file or URL.
     #[arg(required_unless_present = "images")]
     input: Option<String>,
     /// Pattern of the paths of cutouts.

@@ -50,7 +50,7 @@ pub(crate) struct Options {
     sample: SampleName,
     /// Simulate the galaxies of a catalogue: file or URL.
     ///
-    /// Text (CSV and its relatives), Parquet or FITS, optionally compressed, with magnitudes u g r i z and redshifts. Columns are recognised as in
+    /// Text (CSV and its relatives), Parquet, FITS or VOTable, optionally compressed, with magnitudes u g r i z and redshifts. Columns are recognised as in
     /// `cosmicai ingest`.
     #[arg(long, value_name = "FILE")]
     catalogue: Option<String>,

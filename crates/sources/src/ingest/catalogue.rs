@@ -1,4 +1,4 @@
-//! Reads columns of a catalogue: a table of text (CSV and its relatives), Parquet or FITS.
+//! Reads columns of a catalogue: a table of text (CSV and its relatives), Parquet, FITS or VOTable.
 //!
 //! The first bytes of the file determine its format. Gzip and bzip2 are decompressed. The whole file is held in memory,
 //! together with the columns that were requested. A column with several values in each row (`MODELMAG` of SDSS) appears
@@ -8,8 +8,9 @@ mod fits;
 mod parquet;
 mod table;
 mod text;
+mod votable;
 
-use astromae::file_kind::{FileKind, Purpose};
+use astromae::file_kind::{FileKind, Purpose, START_BYTES, identify};
 use bytes::Bytes;
 use pipeline::decoder::guarded;
 use pipeline::storage::Stores;
@@ -44,6 +45,8 @@ enum Form {
     Parquet,
     /// A binary table of a FITS file, by its index among the tables.
     Fits(usize),
+    /// A table of a VOTable, by its index among those with data.
+    VoTable(usize),
 }
 
 /// Column as it is stored, with its number of values in each row.
@@ -71,7 +74,7 @@ pub(super) enum Values {
 
 impl Catalogue {
     /// Reads the file and determines the names of its columns. `stated` holds roles of columns that the user stated;
-    /// they select a table of a FITS file that has several.
+    /// they select a table of a file that has several.
     pub(super) async fn fetch(stores: &Stores, name: &str, stated: &[(Role, String)]) -> Result<Self, IngestError> {
         let bytes = match super::pipe::read(name, MAX_CATALOGUE_BYTES) {
             Some(read) => read.map_err(|problem| input(name, problem))?,
@@ -108,7 +111,13 @@ impl Catalogue {
             let table = choose_table(&tables, stated)?;
             return Ok((Form::Fits(table), tables.swap_remove(table)));
         }
-        if let Some(problem) = other_kind(bytes, Purpose::Catalogue, "CSV, Parquet or FITS", &[FileKind::Text]) {
+        if identify(&bytes[..bytes.len().min(START_BYTES)], "") == Some(FileKind::VoTable) {
+            let mut tables = votable::tables(bytes)?;
+            let table = choose_table(&tables, stated)?;
+            return Ok((Form::VoTable(table), tables.swap_remove(table)));
+        }
+        let expected = "CSV, Parquet, FITS or VOTable";
+        if let Some(problem) = other_kind(bytes, Purpose::Catalogue, expected, &[FileKind::Text]) {
             return Err(problem);
         }
         let layout = text::Layout::of(bytes)?;
@@ -134,6 +143,7 @@ impl Catalogue {
             Form::Text(layout) => layout.read(&self.bytes, &stored),
             Form::Parquet => parquet::read(&self.bytes, &stored),
             Form::Fits(table) => fits::read(&self.bytes, *table, &stored),
+            Form::VoTable(table) => votable::read(&self.bytes, *table, &stored),
         });
         let read = read.map_err(|panicked| panicked.to_string())??;
         let of = |&at: &usize| -> Result<Values, String> {
@@ -155,7 +165,7 @@ impl Catalogue {
     }
 }
 
-/// Chooses the table of a FITS file that has the columns of a catalogue. If no table has them, chooses the first, whose
+/// Chooses the table of a file that has the columns of a catalogue. If no table has them, chooses the first, whose
 /// columns a message can name.
 fn choose_table(tables: &[Vec<Stored>], stated: &[(Role, String)]) -> Result<usize, String> {
     let fits = |table: &&Vec<Stored>| {
@@ -173,7 +183,7 @@ fn choose_table(tables: &[Vec<Stored>], stated: &[(Role, String)]) -> Result<usi
         (Some(one), None) => Ok(one),
         (None, _) => Ok(0),
         (Some(first), Some(second)) => Err(format!(
-            "tables {} and {} of the FITS file both have magnitudes; save the right one as a file of its own",
+            "tables {} and {} of the file both have magnitudes; save the right one as a file of its own",
             first + 1,
             second + 1
         )),

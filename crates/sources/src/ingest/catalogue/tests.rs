@@ -5,7 +5,15 @@ use proptest::prelude::*;
 use super::*;
 
 /// The same table, written by astropy, polars and Arrow.
-const SAMPLES: [&str; 4] = ["sample.csv", "sample.fits", "sample-polars.parquet", "sample-arrow.parquet"];
+const SAMPLES: [&str; 7] = [
+    "sample.csv",
+    "sample.fits",
+    "sample-polars.parquet",
+    "sample-arrow.parquet",
+    "sample-tabledata.vot",
+    "sample-binary.vot",
+    "sample-binary2.vot",
+];
 
 fn golden(name: &str) -> Bytes {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/ingest").join(name);
@@ -180,7 +188,7 @@ fn names_text_that_is_no_table_of_its_kind() {
         ("# only\n# comments\n", "only comments"),
         ("\\catalog=x\n|id|u|\n|int|double|\n 7  19.5\n", "an IPAC table"),
         ("|id|u|\n|int|double|\n 7  19.5\n", "an IPAC table"),
-        ("<?xml version='1.0'?><VOTABLE version='1.3'>", "the file is a VOTable"),
+        ("<?xml version='1.0'?><VOTABLE version='1.3'>", "the VOTable ends within an element"),
         ("<!DOCTYPE html><html>404</html>", "an HTML page"),
         ("version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
         ("# %ECSV 1.0\n# delimiter: ';'\nid;u\n7;1\n", "ECSV with the delimiter ';'"),
@@ -331,7 +339,7 @@ fn reads_vector_columns_and_later_tables_of_fits() {
     let second = Catalogue::open(fits_tables(&[&[("gain", 1)], &magnitudes]), &[]).unwrap();
     assert_eq!(second.names(), ["u", "g", "r", "i", "z"]);
     let error = Catalogue::open(fits_tables(&[&magnitudes, &[("x", 1)], &magnitudes]), &[]).map(drop).unwrap_err();
-    assert!(error.contains("tables 1 and 3 of the FITS file both have magnitudes"), "{error}");
+    assert!(error.contains("tables 1 and 3 of the file both have magnitudes"), "{error}");
 }
 
 proptest! {

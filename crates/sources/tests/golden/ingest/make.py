@@ -12,6 +12,7 @@ import os
 
 import numpy as np
 from astropy.io import fits
+from astropy.io.votable import from_table
 from astropy.table import MaskedColumn, Table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -64,6 +65,14 @@ table = Table(
     }
 )
 table.write(path("sample.fits"), overwrite=True)
+# VOTable has no unsigned integers of 64 bits: text holds every digit.
+votable = table.copy()
+votable["specObjID"] = [str(number) for number in table["specObjID"]]
+file = from_table(votable)
+# The first binary form has no other way to mark a missing integer.
+file.get_first_table().get_field_by_id("plate").values.null = -99
+for form in ["tabledata", "binary", "binary2"]:
+    file.to_xml(path(f"sample-{form}.vot"), tabledata_format=form)
 table.remove_column("colours")
 table.write(path("sample.csv"), overwrite=True)
 
