@@ -1,5 +1,7 @@
 //! [`Config`]: the networks and sizes of a model, read from the names and shapes of its checkpoint.
 
+use std::collections::BTreeMap;
+
 use crate::checkpoint::CheckpointError;
 use crate::inception;
 use crate::layers::Layers;
@@ -125,9 +127,14 @@ impl Config {
     /// Lines about what was chosen, read from the file, assumed and not used, for the standard error of a command.
     pub fn messages(&self) -> Vec<String> {
         let mut lines = self.notes.clone();
-        if !self.stated.is_empty() {
-            lines.push(self.stated.join("; "));
+        // Several numbers of one place share a line, without the names that they have there.
+        let mut by_place: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for stated in &self.stated {
+            let (number, place) = stated.split_once(", from ").unwrap_or((stated, "the file"));
+            let place = place.rsplit_once(" in ").map_or(place, |(_, place)| place);
+            by_place.entry(place).or_default().push(number);
         }
+        lines.extend(by_place.into_iter().map(|(place, numbers)| format!("{} (from {place})", numbers.join("; "))));
         lines.extend(self.assumed.iter().map(|assumed| format!("assumed {assumed}, which the file does not state")));
         if !self.unused.is_empty() {
             lines.push(format!("attributes that are not used: {}", self.unused.join("; ")));
@@ -143,4 +150,27 @@ impl Config {
 
 fn unsupported(what: String) -> CheckpointError {
     CheckpointError::Unsupported(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::init::{Sizes, seeded};
+    use crate::{Isa, Model, Precision};
+
+    #[test]
+    fn messages_state_the_numbers_of_a_place_in_one_line() {
+        let bytes = seeded(&Sizes::small(), 1);
+        let model = Model::from_bytes(&bytes, None, Precision::F32, Isa::detect()).unwrap();
+        let mut config = model.config().clone();
+        config.assumed = vec!["attention heads: 12".to_owned()];
+        config.notes = vec!["the model is under `net`".to_owned()];
+        assert_eq!(
+            config.messages(),
+            [
+                "the model is under `net`",
+                "attention heads: 3; eps of batch norms: 0.00001; eps of layer norms: 0.000001 (from `config.json`)",
+                "assumed attention heads: 12, which the file does not state",
+            ]
+        );
+    }
 }

@@ -26,7 +26,7 @@ fn predict_reports_what_was_read_and_assumed() {
     let messages = String::from_utf8_lossy(&done.get_output().stderr).into_owned();
     for line in [
         "the model is under `model`",
-        "attention heads: 4, from `num_heads` in `args`",
+        "attention heads: 4 (from `args`)",
         "assumed eps of layer norms: 0.000001, which the file does not state",
     ] {
         assert!(messages.contains(line), "{line}: {messages}");

@@ -132,6 +132,9 @@ pub(crate) struct Options {
     pub(crate) slurm: SlurmOptions,
     #[command(flatten)]
     pub(crate) forecast: ForecastOptions,
+    /// True for the model of the demo, of which there is nothing to tell.
+    #[arg(skip)]
+    is_demo: bool,
 }
 
 /// Executor, as a value of `--executor`.
@@ -264,6 +267,7 @@ impl Options {
             stop_with_parent: false,
             slurm: SlurmOptions::default(),
             forecast: ForecastOptions::default(),
+            is_demo: true,
         }
     }
 }

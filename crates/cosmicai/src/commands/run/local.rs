@@ -28,7 +28,7 @@ pub(crate) async fn run_payload(
         prepare(stores, payload, options.model.as_deref(), options.if_taken(), origin()).await?;
     let watch = Stopwatch::start();
     let model = model.load(plan.payload.precision, isa)?;
-    for message in model.config().messages() {
+    for message in model.config().messages().iter().filter(|_| !options.is_demo) {
         printer.tell(&format!("model `{}`: {message}", plan.model.url));
     }
     let workers = options.workers.map_or(1, usize::from);
