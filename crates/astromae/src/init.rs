@@ -3,12 +3,14 @@
 //! The weights are not trained, so the redshifts of such a model mean nothing. They are scaled so that activations
 //! neither vanish nor grow.
 
-use std::collections::{BTreeMap, HashMap};
+mod draw;
 
-use rand::{RngExt, SeedableRng};
+use std::collections::BTreeMap;
+
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
-use safetensors::tensor::{Dtype, TensorView};
+
+use draw::Draw;
 
 /// Sizes of the model to make.
 #[derive(Clone, Debug, PartialEq)]
@@ -217,63 +219,6 @@ fn inception(sizes: &Sizes, path: &str, draw: &mut Draw) {
     let flat = 3 * branches[4] * (image_size / 8).pow(2);
     draw.linear(&format!("{path}vis_inception.10"), &[features, flat]);
     draw.linear(&format!("{path}vis_inception.12"), &[features, features]);
-}
-
-/// Random generator, and the tensors drawn so far.
-struct Draw {
-    rng: ChaCha8Rng,
-    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
-}
-
-impl Draw {
-    fn normal(&mut self, name: &str, shape: &[usize], deviation: f64) {
-        let count = shape.iter().product();
-        let values = (0..count)
-            .map(|_| {
-                let x: f64 = StandardNormal.sample(&mut self.rng);
-                (x * deviation) as f32
-            })
-            .collect();
-        self.tensors.insert(name.to_owned(), (shape.to_vec(), values));
-    }
-
-    fn uniform(&mut self, name: &str, count: usize, low: f32, high: f32) {
-        let values = (0..count).map(|_| self.rng.random_range(low..high)).collect();
-        self.tensors.insert(name.to_owned(), (vec![count], values));
-    }
-
-    /// Draws a weight (n, …) with variance 1/k, where k is the number of inputs, and a small bias.
-    fn linear(&mut self, name: &str, shape: &[usize]) {
-        let inputs: usize = shape[1..].iter().product();
-        self.normal(&format!("{name}.weight"), shape, (inputs as f64).powf(-0.5));
-        self.normal(&format!("{name}.bias"), &shape[..1], 0.05);
-    }
-
-    fn norm(&mut self, name: &str, width: usize) {
-        self.uniform(&format!("{name}.weight"), width, 0.8, 1.2);
-        self.normal(&format!("{name}.bias"), &[width], 0.05);
-    }
-
-    fn batch_norm(&mut self, name: &str, width: usize) {
-        self.norm(name, width);
-        self.normal(&format!("{name}.running_mean"), &[width], 0.1);
-        self.uniform(&format!("{name}.running_var"), width, 0.5, 1.5);
-    }
-
-    fn into_safetensors(self, config: &str) -> Vec<u8> {
-        let data: Vec<(String, Vec<usize>, Vec<u8>)> = self
-            .tensors
-            .into_iter()
-            .map(|(name, (shape, values))| (name, shape, values.iter().flat_map(|x| x.to_le_bytes()).collect()))
-            .collect();
-        let views = data.iter().map(|(name, shape, bytes)| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-            (name.as_str(), view.expect("a tensor has as many values as its shape states"))
-        });
-        // Only one key, because the order of several keys would differ from run to run.
-        let metadata = HashMap::from([("config.json".to_owned(), config.to_owned())]);
-        safetensors::serialize(views, Some(metadata)).expect("names are unique and views are whole")
-    }
 }
 
 #[cfg(test)]
