@@ -56,6 +56,14 @@ def test_results_equal_those_of_a_local_run(stack, local, executor, path, tmp_pa
     assert report["samples"] == printed["summary"]["samples"] == PARTITIONS * IMAGES
     assert report["seconds"] > 0 and report["started"] < report["finished"]
     assert report["results_url"] == f"s3://{BUCKET}/{path}/"
+    for task in report["tasks"]:
+        counted = task["requests"]
+        # The partition is opened and read, the predictions and the record are written.
+        assert counted["reads"] >= 2 and counted["writes"] == 2 and counted["others"] == 0, counted
+        assert 0 < counted["min_seconds"] <= counted["max_seconds"] <= counted["seconds"], counted
+        record = stack.json(f"{path}/{task['rank']}.json")
+        assert record["s3_num_requests"] == counted["reads"] + 1
+        assert record["s3_first_request_time"] == counted["first"]
 
 
 def test_world_size_below_and_above_the_number_of_files(stack, executor, path, tmp_path):

@@ -224,7 +224,7 @@ def test_run_stops_at_its_budget(stack, tmp_path):
     assert forecast["usd_actual"] > 0 and stack.json("results/kept/report.json")["forecast"] == forecast
     costs = json.loads(cosmicai("cost", f"s3://{BUCKET}/results/kept", "--format", "json", endpoint=stack.url).stdout)
     assert costs["bill"]["total_usd"] == pytest.approx(forecast["usd_actual"])
-    assert {line["basis"] for line in costs["bill"]["lines"]} == {"billed", "assumed"}
+    assert {line["basis"] for line in costs["bill"]["lines"]} == {"billed", "measured", "assumed"}
 
     # Forecast a run time of almost 0 at a price of 1 USD per GB·s, so that the run exceeds its budget.
     prices = cosmicai("cost", "--print-prices").stdout
