@@ -36,12 +36,9 @@ impl ModelCache {
             other => {
                 drop(other);
                 let watch = Stopwatch::start();
-                let (file, requests) = count_requests(ModelFile::of_plan(stores, &plan.model)).await;
-                let file = file?;
-                let precision = key.precision;
-                let loaded = tokio::task::spawn_blocking(move || file.load(precision, isa)).await;
-                let model = loaded.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
-                (key, Worker::new(model, threads, watch.seconds()).with_requests(requests))
+                let loading = ModelFile::load_planned(stores, &plan.model, key.precision, isa);
+                let (model, requests) = count_requests(loading).await;
+                (key, Worker::new(model?, threads, watch.seconds()).with_requests(requests))
             }
         };
         Ok(&mut self.0.insert(entry).1)

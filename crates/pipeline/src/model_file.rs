@@ -145,6 +145,25 @@ impl ModelFile {
         Ok(Self { planned: Some(planned.sha256.clone()), ..file })
     }
 
+    /// Opens and loads the model of a plan on a blocking thread. If it is not the planned one, reads it once more: a bit
+    /// may have changed on the way.
+    ///
+    /// # Errors
+    /// The errors of [`of_plan`](Self::of_plan) and [`load`](Self::load).
+    pub async fn load_planned(
+        stores: &Stores,
+        planned: &ModelIdentity,
+        precision: Precision,
+        isa: Isa,
+    ) -> Result<Arc<Model>, ModelFileError> {
+        again_if_changed(async || {
+            let file = Self::of_plan(stores, planned).await?;
+            let loaded = tokio::task::spawn_blocking(move || file.load(precision, isa)).await;
+            loaded.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+        })
+        .await
+    }
+
     /// Identity of the model. Reads and hashes the whole file on a blocking thread.
     ///
     /// # Errors
@@ -238,6 +257,14 @@ impl ModelFile {
     }
 }
 
+/// Calls `load`, and once more if the model was not the planned one.
+async fn again_if_changed<T>(load: impl AsyncFn() -> Result<T, ModelFileError>) -> Result<T, ModelFileError> {
+    match load().await {
+        Err(ModelFileError::Changed { .. }) => load().await,
+        other => other,
+    }
+}
+
 /// Bucket and key of the model of a payload, or of the model that `instead` names.
 async fn location_of_payload(
     stores: &Stores,
@@ -291,3 +318,6 @@ async fn only_model(bucket: &Bucket, folder: &str) -> Result<String, ModelFileEr
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

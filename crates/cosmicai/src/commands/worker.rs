@@ -118,11 +118,9 @@ pub(crate) async fn worker(options: Options, settings: &Settings) -> Result<Outc
     let Some(first) = left.first() else { return Ok(Outcome::Done) };
 
     let watch = Stopwatch::start();
-    let loaded = async {
-        Ok::<_, anyhow::Error>(ModelFile::of_plan(&stores, &plan.model).await?.load(plan.payload.precision, isa)?)
-    };
-    let (loaded, requests) = count_requests(loaded).await;
-    let model = match loaded {
+    let loading = ModelFile::load_planned(&stores, &plan.model, plan.payload.precision, isa);
+    let (loaded, requests) = count_requests(loading).await;
+    let model = match loaded.map_err(anyhow::Error::from) {
         Ok(model) => model,
         Err(error) => {
             // This worker can run none of its tasks. Record the failure at the first.
