@@ -150,6 +150,8 @@ fn scores(pairs: &[EvaluatedRow]) -> Option<Scores> {
     let mse = mean(&|pair| error(pair).powi(2));
     let mean_z = mean(&|pair| pair.z_spec);
     let variance = mean(&|pair| (pair.z_spec - mean_z).powi(2));
+    // Equal redshifts may have a variance of about 1e-34, from rounding.
+    let is_constant = pairs.iter().all(|pair| pair.z_spec == pairs[0].z_spec);
     let sigma_iqr = (percentile(&dz, 75.0) - percentile(&dz, 25.0)) / 1.349;
     Some(Scores {
         rows: pairs.len(),
@@ -158,7 +160,7 @@ fn scores(pairs: &[EvaluatedRow]) -> Option<Scores> {
             mse,
             bias: dz.iter().sum::<f64>() / rows,
             nmad: NMAD_FACTOR * mad,
-            r2: (variance > 0.0).then(|| 1.0 - mse / variance),
+            r2: (!is_constant && variance > 0.0).then(|| 1.0 - mse / variance),
         },
         rail: RailScores {
             bias: median,

@@ -54,6 +54,15 @@ fn four_galaxies_match_values_computed_by_hand() {
 }
 
 #[test]
+fn galaxies_of_one_redshift_have_no_r2() {
+    // The mean of ten times 0.1 is not 0.1.
+    for count in [1, 2, 3, 10] {
+        let rows = vec![(0.11, Some(0.1), 0); count];
+        assert_eq!(accuracy(&rows).all.unwrap().authors.r2, None, "{count}");
+    }
+}
+
+#[test]
 fn rows_without_finite_dz_are_counted_not_evaluated() {
     let mut rows = seven();
     rows.extend([

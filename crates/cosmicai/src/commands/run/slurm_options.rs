@@ -26,7 +26,7 @@ pub(crate) struct SlurmOptions {
     pub(crate) cpus_per_task: Option<u16>,
     /// Memory of a job, such as 4G.
     ///
-    /// A worker needs about 200 MB [default: the cluster's].
+    /// A worker needs 120 to 170 MB with the published model; request 1G [default: the cluster's].
     #[arg(long = "mem", value_name = "SIZE")]
     pub(crate) memory: Option<String>,
     /// Most jobs that run at a time.
