@@ -19,6 +19,7 @@ mod counting_bar;
 mod demo_model;
 mod findings;
 mod forecast;
+mod galaxies_bar;
 mod help;
 mod inputs;
 mod interruption;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use astromae::Precision;
-use indicatif::ProgressBar;
 use pipeline::event::{Stopwatch, memory_peak_mb};
 use pipeline::model_file::ModelFile;
 use pipeline::objects::Objects;
@@ -18,7 +17,7 @@ use records::report::PhaseSeconds;
 use serde::Serialize;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::counting_bar::counting_bar;
+use crate::galaxies_bar::GalaxiesBar;
 use crate::help::examples;
 use crate::inputs::{self, Input};
 use crate::new_file;
@@ -129,7 +128,7 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
     let mut worker = Worker::new(model, threads, phases.init);
 
     let watch = Stopwatch::start();
-    let bar = counting_bar("bytes", inputs.iter().map(|input| input.bytes).sum());
+    let bar = GalaxiesBar::new(inputs.iter().map(|input| input.bytes).sum());
     let (mut images, mut flagged, mut without_redshift, mut failed) = (0, 0, 0, Vec::new());
     for (index, input) in inputs.iter().enumerate() {
         let opening = next.take().unwrap_or_else(|| open(input));
@@ -152,7 +151,7 @@ pub(crate) async fn predict(options: Options, settings: &Settings, printer: &Pri
             }
         }
     }
-    bar.finish_and_clear();
+    bar.finish();
     let seconds = watch.seconds();
     if images == 0 {
         bail!("no image was predicted; {} failed", count(inputs.len(), "input"));
@@ -222,7 +221,7 @@ async fn predict_one(
     opening: Opening,
     worker: &mut Worker,
     batch_size: usize,
-    bar: &ProgressBar,
+    bar: &GalaxiesBar,
 ) -> Result<(Predicted, f64)> {
     let before = bar.position();
     let watch = Stopwatch::start();
@@ -230,7 +229,7 @@ async fn predict_one(
         let (partition, objects) = opening.await??;
         let open_seconds = watch.seconds();
         let row_bytes = partition.bytes_per_sample() as u64;
-        let on_rows = |rows: usize| bar.inc(rows as u64 * row_bytes);
+        let on_rows = |rows: usize| bar.add(rows, rows as u64 * row_bytes);
         let predicted = pipeline::predict::predict(Arc::new(partition), worker, batch_size, &on_rows).await?;
         Ok::<_, anyhow::Error>((Predicted { objects, ..predicted }, open_seconds))
     };
