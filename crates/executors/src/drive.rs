@@ -129,12 +129,14 @@ async fn complete_report(
     }
     let results = executor.results();
     if !executor.has_written_report() {
-        write_report(results, &report).await?;
-    } else if report != as_executed
-        && let Err(error) = write_report(results, &report).await
-    {
-        warnings
-            .push(format!("cannot add the bill and the forecast to report.json; they are only printed here: {error}"));
+        report = write_report(results, &report).await?;
+    } else if report != as_executed {
+        match write_report(results, &report).await {
+            Ok(written) => report = written,
+            Err(error) => warnings.push(format!(
+                "cannot add the bill and the forecast to report.json; they are only printed here: {error}"
+            )),
+        }
     }
     Ok((report, warnings))
 }

@@ -123,18 +123,20 @@ fn ranks_with_results(plan: &Plan) -> impl Iterator<Item = usize> {
     plan.tasks.iter().filter(|task| !task.files.is_empty()).map(|task| task.rank)
 }
 
-/// Writes `report.json`. Adds the time and cost of earlier executions from the report that it replaces.
+/// Writes `report.json`, and returns what was written. Adds the time and cost of earlier executions from the report that
+/// it replaces.
 ///
 /// # Errors
 /// Returns a [`StorageError`] if the write fails. A report of earlier executions that cannot be read is ignored.
-pub async fn write_report(results: &Results, report: &RunReport) -> Result<(), StorageError> {
+pub async fn write_report(results: &Results, report: &RunReport) -> Result<RunReport, StorageError> {
     let earlier = results.bucket().read_if_there(&results.report(), MAX_RUN_REPORT_BYTES, "a run's report").await;
     let mut report = report.clone();
     // Replace an unreadable report too, so that the report of this execution is not lost.
     if let Some(earlier) = earlier.ok().flatten().and_then(|json| RunReport::parse(&json).ok()) {
         report.add_earlier_executions(&earlier);
     }
-    results.bucket().write(&results.report(), json(&report).into()).await
+    results.bucket().write(&results.report(), json(&report).into()).await?;
+    Ok(report)
 }
 
 /// Combines the records of these ranks to one JSON array. Does not change the records.

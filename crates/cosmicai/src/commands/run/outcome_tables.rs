@@ -22,12 +22,20 @@ pub(super) fn human(printed: &Printed<'_>) -> String {
     let mut text = summary.accuracy.as_ref().map_or_else(String::new, metrics_table::human);
     let rate = |amount: f64| if report.seconds > 0.0 { amount / report.seconds } else { 0.0 };
     let here: u64 = report.tasks.iter().filter(|task| task.started >= report.started).map(|task| task.samples).sum();
-    let rows = [
+    let mut rows = vec![
         ["tasks".to_owned(), format!("{} of {}", grouped(summary.finished as u64), grouped(summary.tasks as u64))],
         ["images".to_owned(), grouped(summary.samples)],
         ["data".to_owned(), bytes(summary.bytes)],
-        ["time of this run".to_owned(), format!("{:.2} s", report.seconds)],
-        ["rate of this run".to_owned(), format!("{:.0} images/s", rate(here as f64))],
+    ];
+    if report.seconds_before > 0.0 {
+        rows.push(["images of this execution".to_owned(), grouped(here)]);
+        rows.push(["time of all executions".to_owned(), format!("{:.2} s", report.total_seconds())]);
+    }
+    rows.push(["time of this execution".to_owned(), format!("{:.2} s", report.seconds)]);
+    if here > 0 {
+        rows.push(["rate of this execution".to_owned(), format!("{} images/s", grouped(rate(here as f64) as u64))]);
+    }
+    rows.extend([
         ["flagged rows".to_owned(), grouped(summary.flagged.rows)],
         [
             "ran on".to_owned(),
@@ -39,7 +47,7 @@ pub(super) fn human(printed: &Printed<'_>) -> String {
                 report.precision
             ),
         ],
-    ];
+    ]);
     text += &table(["run", &report.run_id], rows);
     if let Some(billed) = &report.billed {
         let rows = [
