@@ -129,7 +129,7 @@ impl From<SummaryError> for Fault {
         match error {
             SummaryError::Storage(error) => error.into(),
             SummaryError::Output(error) => error.into(),
-            error @ SummaryError::Record { .. } => Self::new("BadResults", &error),
+            error @ (SummaryError::Record { .. } | SummaryError::Damaged { .. }) => Self::new("BadResults", &error),
         }
     }
 }

@@ -66,6 +66,7 @@ pub mod finished;
 pub mod results;
 mod task;
 pub mod unattended;
+mod written_predictions;
 
 pub mod summary;
 

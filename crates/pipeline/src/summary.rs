@@ -3,6 +3,8 @@
 //! In: a plan and the folder of its results. Only the ranks of this plan are read. Out: a [`Summary`], which lists the
 //! missing tasks. `combined_data.json` and `summary.json` are written only when all tasks are finished.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use records::json;
@@ -14,9 +16,10 @@ use records::summary::{MAX_SUMMARY_BYTES, SUMMARY_FORMAT, Summary};
 use serde_json::Value;
 
 use crate::finished::{READS_AT_ONCE, finished};
-use crate::output::{MAX_PREDICTIONS_BYTES, OutputError, Table, merge};
+use crate::output::{OutputError, Table, merge};
 use crate::results::Results;
 use crate::storage::StorageError;
+use crate::written_predictions;
 
 /// Maximum size in bytes of a task's record. A record that lists 100,000 file names fits.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
@@ -30,6 +33,14 @@ pub enum SummaryError {
     /// Predictions of the run cannot be read or merged.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// The predictions of a task are not what the task wrote.
+    #[error("predictions `{url}`: damaged: {problem}; delete the file and run again with `--resume`")]
+    Damaged {
+        /// URL of the file.
+        url: String,
+        /// Difference to what the task wrote.
+        problem: String,
+    },
     /// The record of a task is malformed.
     #[error("record `{url}`: {problem}; delete the record and run again with `--resume`")]
     Record {
@@ -93,7 +104,7 @@ pub async fn summarize_finished(
     }
     // This step needs the most memory, so it comes last.
     if plan.payload.predictions == PredictionsFormat::Parquet {
-        summary.accuracy = Some(metrics(predictions(results, &ranks).await?.predictions()));
+        summary.accuracy = Some(metrics(predictions(results, plan, reports).await?.predictions()));
     }
     if summary.is_complete() {
         results.bucket().write(&results.summary(), json(&summary).into()).await?;
@@ -104,14 +115,13 @@ pub async fn summarize_finished(
 /// Merges the predictions of a finished run to one Parquet file, in the order of its plan.
 ///
 /// # Errors
-/// Returns a [`SummaryError`] if the predictions of a task do not exist, cannot be read, or do not fit the others.
+/// Returns a [`SummaryError`] if the predictions of a task do not exist, cannot be read, are not what the task wrote, or
+/// do not fit the others.
 pub async fn merge_predictions(results: &Results, plan: &Plan) -> Result<Bytes, SummaryError> {
+    let reports: BTreeMap<usize, TaskReport> =
+        finished(results, plan).await?.into_iter().map(|report| (report.rank, report)).collect();
     let parts: Vec<(String, Bytes)> = futures::stream::iter(ranks_with_results(plan).collect::<Vec<_>>())
-        .map(|rank| async move {
-            let key = results.predictions(rank);
-            let bytes = results.bucket().read(&key, MAX_PREDICTIONS_BYTES, "predictions").await?;
-            Ok::<_, SummaryError>((results.bucket().url(&key), bytes))
-        })
+        .map(|rank| written_predictions::read(results, &plan.tasks[rank], reports.get(&rank)))
         .buffered(READS_AT_ONCE)
         .try_collect()
         .await?;
@@ -159,13 +169,14 @@ async fn combine(results: &Results, ranks: &[usize]) -> Result<Bytes, SummaryErr
     Ok(json(&records).into())
 }
 
-async fn predictions(results: &Results, ranks: &[usize]) -> Result<Table, SummaryError> {
+/// Reads the predictions of the finished tasks.
+async fn predictions(results: &Results, plan: &Plan, reports: &[TaskReport]) -> Result<Table, SummaryError> {
     let mut all = Table::default();
-    let mut tables = futures::stream::iter(ranks.to_vec())
-        .map(|rank| async move {
-            let key = results.predictions(rank);
-            let bytes = results.bucket().read(&key, MAX_PREDICTIONS_BYTES, "predictions").await?;
-            Ok::<_, SummaryError>(Table::read(bytes, &results.bucket().url(&key))?)
+    let with_results = reports.iter().filter(|report| !plan.tasks[report.rank].files.is_empty());
+    let mut tables = futures::stream::iter(with_results.collect::<Vec<_>>())
+        .map(|report| async move {
+            let (url, bytes) = written_predictions::read(results, &plan.tasks[report.rank], Some(report)).await?;
+            Ok::<_, SummaryError>(Table::read(bytes, &url)?)
         })
         .buffered(READS_AT_ONCE);
     while let Some(mut table) = tables.try_next().await? {

@@ -15,6 +15,7 @@ use crate::partition::{Partition, PartitionError};
 use crate::predict::{Cost, PredictError, Predicted, Start, Worker, predict};
 use crate::results::Results;
 use crate::storage::{Bucket, StorageError, count_requests, requests_so_far};
+use crate::written_predictions::digest;
 
 /// Error of a task. The task does not count as finished. Other tasks are not affected.
 #[derive(Debug, thiserror::Error)]
@@ -104,10 +105,13 @@ async fn run_counted_task(
     let Totals { cost, samples, bytes, flagged, list_seconds, .. } = totals;
     let writing = Stopwatch::start();
     let memory_peak_mb = memory_peak_mb();
+    let mut predictions_sha256 = None;
     if !task.files.is_empty() {
         let mut record = totals.record(plan, task, worker, memory_peak_mb);
         if let Some(predictions) = totals.predictions {
-            results.bucket().write(&results.predictions(task.rank), predictions.finish()?).await?;
+            let bytes = predictions.finish()?;
+            predictions_sha256 = Some(digest(&bytes));
+            results.bucket().write(&results.predictions(task.rank), bytes).await?;
         }
         record.s3 = requests(&start).map(S3Times::of);
         results.bucket().write(&results.record(task.rank), json(&record).into()).await?;
@@ -142,6 +146,7 @@ async fn run_counted_task(
         attempts: attempt.number,
         warm: start.warm,
         requests: requests(&start),
+        predictions_sha256,
     };
     results.bucket().write(&results.task_report(task.rank), json(&report).into()).await?;
     let samples = usize::try_from(samples).unwrap_or(usize::MAX);

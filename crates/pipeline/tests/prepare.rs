@@ -10,7 +10,7 @@ use pipeline::predict::Worker;
 use pipeline::prepare::{PrepareError, Prepared};
 use pipeline::results::Results;
 use pipeline::storage::{Bucket, Stores};
-use pipeline::summary::summarize;
+use pipeline::summary::{merge_predictions, summarize};
 use pipeline::{Attempt, Run, run_task};
 use records::request::IfTaken;
 use records::summary::Summary;
@@ -274,4 +274,49 @@ async fn combines_records_in_rank_order_when_all_tasks_are_finished() {
     write(&prepared.data, "results/1.json", "[]").await;
     let error = summarize(&results, &plan).await.unwrap_err().to_string();
     assert!(error.contains("record `memory:/sky/results/1.json`: not an object; delete the record"), "{error}");
+}
+
+#[tokio::test]
+async fn predictions_that_no_task_wrote_are_damaged() {
+    let stores = sky(2, 3).await;
+    let prepared = begin(&stores, json!({}), IfTaken::Refuse, "1").await.unwrap();
+    run(&prepared, [0, 1]).await;
+    let Prepared { plan, data, results, .. } = &prepared;
+    let whole = merge_predictions(results, plan).await.unwrap();
+    let [first, second] = ["results/predictions/0.parquet", "results/predictions/1.parquet"];
+    let bytes = data.read(first, 1 << 20, "a test").await.unwrap();
+    let other = data.read(second, 1 << 20, "a test").await.unwrap();
+
+    // A bit in the middle of the file, and predictions of the other task.
+    let mut flipped = bytes.to_vec();
+    flipped[bytes.len() / 2] ^= 1;
+    for damaged in [bytes::Bytes::from(flipped), other.clone()] {
+        write(data, first, damaged).await;
+        for error in [
+            summarize(results, plan).await.map(drop).unwrap_err().to_string(),
+            merge_predictions(results, plan).await.map(drop).unwrap_err().to_string(),
+        ] {
+            assert!(error.contains("predictions/0.parquet`: damaged: its SHA-256 is"), "{error}");
+        }
+    }
+
+    // Tasks of older versions have no digest. Their rows must be those of the task.
+    for rank in [0, 1] {
+        let key = results.task_report(rank);
+        let report = data.read(&key, 1 << 20, "a test").await.unwrap();
+        let mut report: Value = serde_json::from_slice(&report).unwrap();
+        assert!(report.as_object_mut().unwrap().remove("predictions_sha256").is_some());
+        write(data, &key, report.to_string()).await;
+    }
+    let error = merge_predictions(results, plan).await.unwrap_err().to_string();
+    assert!(error.contains("damaged: row 0 (from 0) is of `10MB/2.pt`, which is no file of the task"), "{error}");
+    write(data, first, bytes).await;
+    assert_eq!(merge_predictions(results, plan).await.unwrap(), whole);
+    summarize(results, plan).await.unwrap();
+
+    let key = results.task_report(0);
+    let report = String::from_utf8(data.read(&key, 1 << 20, "a test").await.unwrap().to_vec()).unwrap();
+    write(data, &key, report.replace("\"samples\":3", "\"samples\":4")).await;
+    let error = merge_predictions(results, plan).await.unwrap_err().to_string();
+    assert!(error.contains("damaged: 3 rows, but the task predicted 4"), "{error}");
 }

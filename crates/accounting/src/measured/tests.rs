@@ -65,6 +65,7 @@ fn task(rank: usize, files: usize, started: &str, finished: &str) -> TaskReport 
         attempts: 1,
         warm: false,
         requests: None,
+        predictions_sha256: None,
     }
 }
 

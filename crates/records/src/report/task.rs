@@ -55,6 +55,10 @@ pub struct TaskReport {
     pub attempts: u32,
     /// True if the worker had run a task before and still held the model.
     pub warm: bool,
+    /// SHA-256 of the file of predictions, in hexadecimal; `None` if the task wrote none. Workers before version 0.3 did
+    /// not compute it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictions_sha256: Option<String>,
     /// Requests to S3; `None` if the task used other stores only. Workers before version 0.3 did not count them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<StoreRequests>,

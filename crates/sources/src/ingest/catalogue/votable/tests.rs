@@ -31,6 +31,10 @@ fn reads_every_kind_of_cell() {
     let stored = tables(&bytes).unwrap().remove(0);
     let names: Vec<(&str, usize)> = stored.iter().map(|stored| (&*stored.name, stored.values_per_row)).collect();
     assert_eq!(names, [("id", 1), ("name & field", 1), ("mags", 2), ("flag", 1), ("path", 1)]);
+    for info in ["name='QUERY_STATUS' value='OK'", "name='QUERY_STATUS' value='OVERFLOW'", "name='x' value='ERROR'"] {
+        let informed = votable(&format!("<INFO {info}>text</INFO><TABLE><DATA><TABLEDATA/></DATA></TABLE>"));
+        assert_eq!(tables(&informed).map(|tables| tables.len()), Ok(1), "{info}");
+    }
     let read = read(&bytes, 0, &[0, 1, 2, 3, 4]).unwrap();
     assert_eq!(read[0], Values::Integers(vec![Some(1_237_648_720_693_755_918), Some(16), None]));
     let texts = |texts: [Option<&str>; 3]| Values::Texts(texts.map(|text| text.map(str::to_owned)).to_vec());
