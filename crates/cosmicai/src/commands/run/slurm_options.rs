@@ -24,9 +24,9 @@ pub(crate) struct SlurmOptions {
     /// CPUs of a job, with one compute thread each.
     #[arg(long, value_name = "N")]
     pub(crate) cpus_per_task: Option<u16>,
-    /// Memory of a job, such as 1G [default: the cluster's].
+    /// Memory of a job, such as 4G.
     ///
-    /// A worker needs 120 to 170 MB with the published model.
+    /// A worker needs 120 to 170 MB with the published model [default: the cluster's].
     #[arg(long = "mem", value_name = "SIZE")]
     pub(crate) memory: Option<String>,
     /// Most jobs that run at a time.
