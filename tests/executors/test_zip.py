@@ -11,7 +11,7 @@ import pytest
 
 from conftest import cosmicai
 
-ZIP_BYTES_MAX = 6 << 20
+ZIP_BYTES_MAX = 5 << 20
 
 
 def test_zip_is_small_and_the_program_starts_within_50_ms(rendered, tmp_path):
