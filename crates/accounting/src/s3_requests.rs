@@ -40,10 +40,12 @@ struct OfTask {
 }
 
 impl S3Requests {
-    /// Requests of a run; `None` if they are not known for every task.
+    /// Requests of a run; `None` if they are not known for every task that has files.
     pub fn of(run: &MeasuredRun) -> Option<Self> {
         let tasks = run.report.as_ref().map(|report| report.tasks.as_slice()).unwrap_or_default();
-        let counted: Option<Vec<OfTask>> = tasks.iter().map(OfTask::counted).collect();
+        // A task without files sends no request before it writes its report.
+        let with_files = tasks.iter().filter(|task| !task.files.is_empty());
+        let counted: Option<Vec<OfTask>> = with_files.map(OfTask::counted).collect();
         match counted.filter(|counted| !counted.is_empty()) {
             Some(counted) => Self::sum(&counted),
             None => Self::sum(&run.records.iter().map(OfTask::stated).collect::<Option<Vec<_>>>()?),
@@ -71,7 +73,7 @@ impl OfTask {
     /// Requests that a worker of cosmicai counted.
     fn counted(task: &TaskReport) -> Option<Self> {
         let requests = task.requests?;
-        Some(Self {
+        let task = Self {
             requests: requests.count() as f64,
             writes: Some(requests.writes as f64),
             total_s: requests.seconds,
@@ -79,12 +81,13 @@ impl OfTask {
             max_s: requests.max_seconds,
             first: requests.first,
             last: requests.last,
-        })
+        };
+        task.is_possible().then_some(task)
     }
 
-    /// Requests that a record states, under the names of the CAI study. Values that cannot be are as if missing.
+    /// Requests that a record states, under the names of the CAI study.
     fn stated(record: &Record) -> Option<Self> {
-        let value = |name: &str| record.others.get(name).and_then(Value::as_f64).filter(|value| *value >= 0.0);
+        let value = |name: &str| record.others.get(name).and_then(Value::as_f64);
         let task = Self {
             requests: value("s3_num_requests")?,
             writes: None,
@@ -94,7 +97,13 @@ impl OfTask {
             first: value("s3_first_request_time")?,
             last: value("s3_last_response_time")?,
         };
-        (task.requests >= 1.0 && task.min_s <= task.max_s && task.first <= task.last).then_some(task)
+        task.is_possible().then_some(task)
+    }
+
+    /// Returns false for values that cannot be. They count as missing.
+    fn is_possible(&self) -> bool {
+        let Self { requests, total_s, min_s, max_s, first, last, .. } = *self;
+        requests >= 1.0 && total_s >= 0.0 && min_s >= 0.0 && min_s <= max_s && first >= 0.0 && first <= last
     }
 }
 

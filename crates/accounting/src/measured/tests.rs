@@ -1,8 +1,9 @@
 use records::plan::{FileIdentity, ModelIdentity};
-use records::report::{PhaseSeconds, TaskReport};
+use records::report::{PhaseSeconds, StoreRequests, TaskReport};
 use serde_json::json;
 
 use super::*;
+use crate::s3_requests::S3Requests;
 use crate::{MB, SAMPLE_BYTES};
 
 fn run(records: Vec<Record>) -> MeasuredRun {
@@ -352,4 +353,37 @@ fn stated_local_executor_needs_no_reason() {
 fn runs_with_a_report_are_ours() {
     assert!(!run(Vec::new()).is_ours());
     assert!(reported(Vec::new(), report(Vec::new(), ExecutorKind::Local, 0.0)).is_ours());
+}
+
+#[test]
+fn requests_to_s3_are_those_of_the_tasks_with_files() {
+    let counted = StoreRequests {
+        reads: 4,
+        writes: 2,
+        others: 0,
+        seconds: 0.6,
+        min_seconds: 0.05,
+        max_seconds: 0.2,
+        first: 100.0,
+        last: 101.0,
+    };
+    let with = |rank, files, requests| TaskReport { requests, ..task(rank, files, &at("00"), &at("01")) };
+    let of =
+        |tasks| S3Requests::of(&reported(vec![record(None, 1.0)], report(tasks, ExecutorKind::StepFunctions, 0.0)));
+    let later = StoreRequests { first: 102.0, last: 104.5, ..counted };
+    // The third task has no files, and sent no request.
+    let all = of(vec![with(0, 1, Some(counted)), with(1, 2, Some(later)), with(2, 0, None)]).unwrap();
+    assert_eq!((all.requests, all.writes, all.span_s), (12.0, Some(4.0), 4.5));
+    assert!((all.mean_s - 0.1).abs() < 1e-12, "{all:?}");
+    // One task did not count, or has counts that cannot be.
+    for unknown in [
+        None,
+        Some(StoreRequests { reads: 0, writes: 0, ..counted }),
+        Some(StoreRequests { min_seconds: 0.3, ..counted }),
+        Some(StoreRequests { last: 99.0, ..counted }),
+    ] {
+        assert_eq!(of(vec![with(0, 1, Some(counted)), with(1, 1, unknown)]), None, "{unknown:?}");
+    }
+    let most = StoreRequests { reads: u64::MAX, ..counted };
+    assert!(of(vec![with(0, 1, Some(most))]).unwrap().requests > 1e19);
 }

@@ -27,15 +27,15 @@ pub struct StoreRequests {
 impl StoreRequests {
     /// Number of all requests.
     pub fn count(&self) -> u64 {
-        self.reads + self.writes + self.others
+        self.reads.saturating_add(self.writes).saturating_add(self.others)
     }
 
     /// Requests of two parts of a task together.
     pub fn and(self, other: Self) -> Self {
         Self {
-            reads: self.reads + other.reads,
-            writes: self.writes + other.writes,
-            others: self.others + other.others,
+            reads: self.reads.saturating_add(other.reads),
+            writes: self.writes.saturating_add(other.writes),
+            others: self.others.saturating_add(other.others),
             seconds: self.seconds + other.seconds,
             min_seconds: self.min_seconds.min(other.min_seconds),
             max_seconds: self.max_seconds.max(other.max_seconds),
@@ -66,5 +66,7 @@ mod tests {
         assert_eq!((both.min_seconds, both.max_seconds), (0.1, 0.4));
         assert_eq!((both.first, both.last), (99.0, 100.4));
         assert!((both.seconds - 1.2).abs() < 1e-12);
+        let many = StoreRequests { reads: u64::MAX, ..both };
+        assert_eq!((many.count(), many.and(many).reads), (u64::MAX, u64::MAX));
     }
 }
