@@ -16,6 +16,8 @@ use xml::{attribute, check_encoding, predefined, unreadable};
 
 /// Largest number of columns of a table.
 const MAX_FIELDS: usize = 10_000;
+/// Largest number of tables with data in a file.
+const MAX_TABLES: usize = 1_000;
 
 /// Columns of each table of the file, in order. Tables without data are left out.
 pub(super) fn tables(bytes: &[u8]) -> Result<Vec<Vec<Stored>>, String> {
@@ -241,10 +243,15 @@ impl<'w> Walk<'w> {
                     }
                     table.has_stream = true;
                     let has_mask = table.rows == Some(Rows::Binary2);
-                    table.count = binary::read(&self.text, &table.fields, &table.places, has_mask, &mut self.columns)
-                        .map_err(|problem| format!("table {number}: {problem}"))?;
+                    table.count = binary::read(
+                        std::mem::take(&mut self.text),
+                        &table.fields,
+                        &table.places,
+                        has_mask,
+                        &mut self.columns,
+                    )
+                    .map_err(|problem| format!("table {number}: {problem}"))?;
                 }
-                self.text = String::new();
             }
             b"INFO" => {
                 self.is_text_read = false;
@@ -262,6 +269,9 @@ impl<'w> Walk<'w> {
                     ));
                 }
                 if table.rows.is_some() {
+                    if number > MAX_TABLES {
+                        return Err(format!("more than {MAX_TABLES} tables"));
+                    }
                     self.tables.push(table.fields);
                 }
             }

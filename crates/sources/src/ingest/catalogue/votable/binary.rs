@@ -18,13 +18,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 ///
 /// `has_mask` is true for BINARY2, in which each row begins with a bit for each field that is missing.
 pub(super) fn read(
-    text: &str,
+    text: String,
     fields: &[Field],
     places: &[Option<usize>],
     has_mask: bool,
     columns: &mut [Column],
 ) -> Result<usize, String> {
-    let packed: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let mut packed = text.into_bytes();
+    packed.retain(|byte| !byte.is_ascii_whitespace());
     let bytes = BASE64.decode(&packed).map_err(|error| format!("the stream is not base64: {error}"))?;
     drop(packed);
     let mut rest = bytes.as_slice();

@@ -80,6 +80,7 @@ fn rejects_tables_that_are_cut_off_or_damaged() {
         (votable("<TABLE nrows='2'><DATA><TABLEDATA><TR></TR></TABLEDATA></DATA></TABLE>"), "states 2 rows"),
         (votable("<TABLE nrows='two'></TABLE>"), "`nrows` of a table is `two`"),
         (votable("<TABLE/>"), "without a table that has data"),
+        (votable(&"<TABLE><DATA><TABLEDATA/></DATA></TABLE>".repeat(1_001)), "more than 1000 tables"),
         (votable("<TABLE><DATA><BINARY/></DATA><FIELD name='u' datatype='int'/></TABLE>"), "after the rows"),
         (votable("<TABLE><DATA><BINARY/><TABLEDATA/></DATA></TABLE>"), "two sets of rows"),
         (
