@@ -1,6 +1,7 @@
 //! [`Config`]: the networks and sizes of a model, read from the names and shapes of its checkpoint.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::checkpoint::CheckpointError;
 use crate::inception;
@@ -27,9 +28,8 @@ pub struct Config {
     pub has_magnitudes: bool,
     /// Number of parameters in the checkpoint. Buffers are not counted, and a shared tensor is counted once.
     pub parameters: usize,
-    /// Attributes that the checkpoint states, with their values and places. One is
-    /// ``attention heads: 8, from `num_heads` in `config.json` ``.
-    pub stated: Vec<String>,
+    /// Numbers that the checkpoint states, with their places.
+    pub stated: Vec<StatedNumber>,
     /// Attributes that the checkpoint lacks, with the values that were assumed instead. One is `attention heads: 12`.
     pub assumed: Vec<String>,
     /// Description of the layers without tensors that were assumed, because the checkpoint has no classes; `None` for a
@@ -39,6 +39,23 @@ pub struct Config {
     pub notes: Vec<String>,
     /// Attributes of the modules that are not known and not used. One is `blocks.0.attn.temperature: 2`.
     pub unused: Vec<String>,
+}
+
+/// Number that a checkpoint states. It is shown as ``attention heads: 8, from `num_heads` in `config.json` ``.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StatedNumber {
+    /// Name and value, such as `attention heads: 8`.
+    pub number: String,
+    /// Place that states it, such as `` `num_heads` in `config.json` ``.
+    pub place: String,
+    /// File, object or modules that the place is in, such as `` `config.json` ``.
+    pub origin: String,
+}
+
+impl fmt::Display for StatedNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, from {}", self.number, self.place)
+    }
 }
 
 /// Sizes of a vision transformer.
@@ -127,14 +144,11 @@ impl Config {
     /// Lines about what was chosen, read from the file, assumed and not used, for the standard error of a command.
     pub fn messages(&self) -> Vec<String> {
         let mut lines = self.notes.clone();
-        // Several numbers of one place share a line, without the names that they have there.
-        let mut by_place: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut by_origin: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for stated in &self.stated {
-            let (number, place) = stated.split_once(", from ").unwrap_or((stated, "the file"));
-            let place = place.rsplit_once(" in ").map_or(place, |(_, place)| place);
-            by_place.entry(place).or_default().push(number);
+            by_origin.entry(&stated.origin).or_default().push(&stated.number);
         }
-        lines.extend(by_place.into_iter().map(|(place, numbers)| format!("{} (from {place})", numbers.join("; "))));
+        lines.extend(by_origin.into_iter().map(|(origin, numbers)| format!("{} (from {origin})", numbers.join("; "))));
         lines.extend(self.assumed.iter().map(|assumed| format!("assumed {assumed}, which the file does not state")));
         if !self.unused.is_empty() {
             lines.push(format!("attributes that are not used: {}", self.unused.join("; ")));

@@ -83,10 +83,8 @@ impl Head {
             head.magnitude = magnitude_block(layers, config, packing)?;
         }
 
-        let width = [&head.vit, &head.inception, &head.magnitude]
-            .into_iter()
-            .filter_map(|layers| layers.last().map(Weights::n))
-            .sum();
+        let networks = [&head.vit, &head.inception, &head.magnitude];
+        let mut width: usize = networks.into_iter().filter_map(|layers| layers.last().map(Weights::n)).sum();
         let has_joined = config.transformer.is_some() && (config.has_inception || layers.has_any("concat_block."));
         let last: &[&str] = match (has_joined, config.transformer, config.has_magnitudes) {
             (true, ..) => &["concat_block.0", "concat_block.2"],
@@ -97,7 +95,6 @@ impl Head {
                 &["Inception_head_block.1"]
             }
         };
-        let mut width: usize = width;
         for name in last {
             let layer = layers.packed_linear(name, width, packing)?;
             width = layer.n();

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernels::Weights;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Stated, Tensor, TensorView};
+use crate::config::StatedNumber;
 use crate::fold::{Affine, BatchNorm, to_f32};
 use crate::packing::Packing;
 
@@ -27,7 +28,7 @@ pub(crate) struct Layers<'a, 'b> {
     /// Names of the tensors that were requested.
     requested: RefCell<BTreeSet<String>>,
     /// Attributes that the checkpoint states, with their values and places.
-    stated: RefCell<BTreeSet<String>>,
+    stated: RefCell<BTreeSet<StatedNumber>>,
     assumed: RefCell<BTreeSet<String>>,
     /// Layers that were packed ahead and not yet requested.
     packed: RefCell<BTreeMap<String, Weights>>,
@@ -274,7 +275,7 @@ impl<'a, 'b> Layers<'a, 'b> {
 
     /// Fails if the checkpoint has tensors that were never requested, because ignoring them would give plausible but
     /// wrong redshifts. Returns the attributes that the checkpoint states, and those that were assumed.
-    pub(crate) fn finish(self) -> Result<(Vec<String>, Vec<String>), CheckpointError> {
+    pub(crate) fn finish(self) -> Result<(Vec<StatedNumber>, Vec<String>), CheckpointError> {
         let requested = self.requested.into_inner();
         let names = self.checkpoint.tensors().map(|(name, _)| name).chain(self.checkpoint.unreadable());
         let unknown: Vec<&str> = names.filter(|name| !requested.contains(*name)).collect();
@@ -315,13 +316,14 @@ impl<'a, 'b> Layers<'a, 'b> {
 
     /// Checks that a stated number is positive, and records it under the name `what`.
     fn positive(&self, name: &str, stated: &Stated, what: &str) -> Result<f64, CheckpointError> {
-        let Stated { value, place } = stated;
+        let Stated { value, place, origin } = stated;
         if !(*value > 0.0 && value.is_finite()) {
             return Err(CheckpointError::Unsupported(format!(
                 "attribute `{name}` is {value}; a positive number is expected"
             )));
         }
-        self.stated.borrow_mut().insert(format!("{what}: {value}, from {place}"));
+        let (number, place, origin) = (format!("{what}: {value}"), place.clone(), origin.clone());
+        self.stated.borrow_mut().insert(StatedNumber { number, place, origin });
         Ok(*value)
     }
 }

@@ -54,7 +54,7 @@ mod structure;
 pub mod torch;
 mod vit;
 
-pub use config::{Config, Transformer};
+pub use config::{Config, StatedNumber, Transformer};
 pub use join::{Join, Sequential};
 pub use kernels::{Arithmetic, Isa, UnknownIsa};
 pub use model::{Model, Scratch};

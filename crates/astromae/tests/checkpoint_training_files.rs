@@ -216,7 +216,7 @@ fn numbers_are_taken_only_from_named_places() {
         let model = load_with(&tree, &file, None).unwrap();
         assert_eq!(redshift(&model), expected, "{key}");
         let stated = &model.config().stated;
-        assert!(stated.iter().any(|line| line.ends_with(&format!("in `{key}`"))), "{stated:?}");
+        assert!(stated.iter().any(|number| number.origin == format!("`{key}`")), "{stated:?}");
     }
     // A number of heads at any other place is not read, and not ignored.
     for (key, value) in [

@@ -1,5 +1,6 @@
 //! Progress bar of a prediction on standard error: galaxies and their rate, over the bytes of all inputs.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,7 +12,7 @@ use crate::printer::grouped;
 pub(crate) struct GalaxiesBar {
     bar: ProgressBar,
     started: Instant,
-    galaxies: std::sync::atomic::AtomicU64,
+    galaxies: AtomicU64,
 }
 
 impl GalaxiesBar {
@@ -22,12 +23,12 @@ impl GalaxiesBar {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar, started: Instant::now(), galaxies: Default::default() }
+        Self { bar, started: Instant::now(), galaxies: AtomicU64::new(0) }
     }
 
     /// Adds galaxies of `bytes` together.
     pub(crate) fn add(&self, galaxies: usize, bytes: u64) {
-        let before = self.galaxies.fetch_add(galaxies as u64, std::sync::atomic::Ordering::Relaxed);
+        let before = self.galaxies.fetch_add(galaxies as u64, Ordering::Relaxed);
         let all = before + galaxies as u64;
         self.bar.inc(bytes);
         let rate = all as f64 / self.started.elapsed().as_secs_f64().max(1e-3);

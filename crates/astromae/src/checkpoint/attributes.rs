@@ -30,8 +30,10 @@ pub(super) struct Origin {
 pub struct Stated {
     /// The number.
     pub value: f64,
-    /// Description of the place that states it, such as `` `hyper_parameters.num_heads` ``.
+    /// Description of the place that states it, such as `` `num_heads` in `config.json` ``.
     pub place: String,
+    /// Description of the file, object or modules that the place is in, such as `` `config.json` ``.
+    pub origin: String,
 }
 
 /// Numbers of a checkpoint, by place. Earlier places take precedence.
@@ -75,7 +77,7 @@ impl Attributes {
                     None => "the attributes of the modules".to_owned(),
                     Some(place) => format!("`{place}`"),
                 };
-                return Ok(Some(Stated { value, place }));
+                return Ok(Some(Stated { value, origin: place.clone(), place }));
             }
         }
         let mut found: Option<Stated> = None;
@@ -83,7 +85,8 @@ impl Attributes {
             let Some(place_name) = &place.name else { continue };
             for key in general_names(name) {
                 let Some(&value) = place.numbers.get(*key) else { continue };
-                let stated = Stated { value, place: format!("`{key}` in `{place_name}`") };
+                let origin = format!("`{place_name}`");
+                let stated = Stated { value, place: format!("`{key}` in {origin}"), origin };
                 match &found {
                     None => found = Some(stated),
                     Some(first) if first.value == value => {}

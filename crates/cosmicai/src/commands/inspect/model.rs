@@ -97,7 +97,7 @@ pub(super) async fn look(stores: &Stores, url: &str, precision: Precision, isa: 
         transformer,
         networks: networks.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect(),
         notes: config.notes,
-        stated: config.stated,
+        stated: config.stated.iter().map(ToString::to_string).collect(),
         assumed: config.assumed,
         assumed_layers: config.assumed_layers,
         unused: config.unused,
